@@ -1,0 +1,75 @@
+//! Reads a history from JSON lines: ours, Jepsen's and Elle's.
+
+use super::{History, HistoryError, Op};
+use serde_json::Value;
+use std::io::BufRead;
+
+/// A history as read from a file.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What was there.
+    pub history: History,
+    /// The last line broke off in its middle, as after a kill: it was left out.
+    pub truncated: bool,
+}
+
+/// Reads one operation per line. Empty lines are skipped; missing `index` and `time` are
+/// filled in by position. A last line that breaks off is left out, since whatever killed the
+/// writer may have cut it; a broken line anywhere else is an error.
+///
+/// # Errors
+/// [`HistoryError`], with the number of the line.
+pub fn read_jsonl(mut reader: impl BufRead) -> Result<Loaded, HistoryError> {
+    let mut ops: Vec<Op> = Vec::new();
+    let mut bytes = Vec::new();
+    let mut line = 0;
+    let mut truncated = false;
+    loop {
+        bytes.clear();
+        if reader.read_until(b'\n', &mut bytes)? == 0 {
+            break;
+        }
+        line += 1;
+        let complete = bytes.ends_with(b"\n");
+        let text = bytes.trim_ascii();
+        if text.is_empty() {
+            continue;
+        }
+        match parse(text, ops.len() as u64) {
+            Ok(op) => ops.push(op),
+            Err(_) if !complete => truncated = true,
+            Err(why) => return Err(HistoryError::Line { line, why }),
+        }
+    }
+    Ok(Loaded { history: History::new(ops)?, truncated })
+}
+
+fn parse(text: &[u8], position: u64) -> Result<Op, String> {
+    let value: Value = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    let Some(object) = value.as_object() else {
+        return Err(format!("expected an object with process, type, f and value, found {value}"));
+    };
+    let (no_index, no_time) = (!object.contains_key("index"), !object.contains_key("time"));
+    let mut op = Op::deserialize_lenient(value).map_err(|e| e.to_string())?;
+    if no_index {
+        op.index = position;
+    }
+    if no_time {
+        op.time = position;
+    }
+    Ok(op)
+}
+
+impl Op {
+    /// Like serde's, but takes Clojure keywords (`":ok"`) for `type` and `f`.
+    fn deserialize_lenient(mut value: Value) -> Result<Self, serde_json::Error> {
+        for key in ["type", "f"] {
+            if let Some(Value::String(word)) = value.get_mut(key)
+                && let Some(bare) = word.strip_prefix(':')
+            {
+                *word = bare.to_owned();
+            }
+        }
+        serde_json::from_value(value)
+    }
+}

@@ -1,0 +1,113 @@
+//! Where the nodes are: makes them exist, reach each other, and break.
+//!
+//! An environment acts and looks; it decides nothing. Which node, when and for how long is
+//! the nemesis' business. All calls block, for a named time at most; async code calls them
+//! through `spawn_blocking`.
+
+pub mod local;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// A directed link between two nodes, by position: frames from the first to the second.
+pub type Link = (usize, usize);
+
+/// The hosts of one run.
+pub trait Environment: Send + Sync {
+    /// Makes the calling thread a host on the cluster's control port, so that the sockets
+    /// which it opens reach the nodes.
+    fn enter(&self) -> Result<(), EnvError>;
+
+    /// Starts the node's server, for the first time or again on the same data.
+    fn start(&self, node: usize) -> Result<(), EnvError>;
+
+    /// Ends the node's processes and waits until they are gone. Does nothing when they are.
+    fn stop(&self, node: usize, how: Stop) -> Result<(), EnvError>;
+
+    /// Stops all processes of the node where they stand (SIGSTOP).
+    fn pause(&self, node: usize) -> Result<(), EnvError>;
+
+    /// Lets them go on (SIGCONT). Does nothing when none is paused.
+    fn resume(&self, node: usize) -> Result<(), EnvError>;
+
+    /// What the node's server is doing, as the kernel says, not as we remember.
+    fn state(&self, node: usize) -> ProcessState;
+
+    /// Replaces the set of cut links, at once for the whole cluster. When this returns, no
+    /// frame that is sent later crosses a cut link.
+    fn set_cuts(&self, cuts: &BTreeSet<Link>) -> Result<(), EnvError>;
+
+    /// Sends one datagram from host to host over a link; did it pass the network?
+    fn probe(&self, link: Link) -> Result<bool, EnvError>;
+
+    /// Frames dropped on a link so far because it was cut, probes not counted.
+    fn dropped(&self, link: Link) -> u64;
+
+    /// Servers that ended although nobody asked them to, since the last call.
+    fn exits(&self) -> Vec<Exit>;
+
+    /// What `duress heal` needs to find what is left of a node, as JSON.
+    fn undo_data(&self, node: usize) -> serde_json::Value;
+}
+
+/// How a server is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGKILL to every process of the node.
+    Kill,
+    /// SIGTERM to the server; SIGKILL to what is left after the grace period.
+    Terminate,
+}
+
+/// What a server is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessState {
+    /// It runs.
+    Running {
+        /// In the harness' PID namespace.
+        pid: u32,
+    },
+    /// Every thread of every process of the node is stopped.
+    Paused {
+        /// In the harness' PID namespace.
+        pid: u32,
+    },
+    /// There is no process.
+    Gone,
+}
+
+/// A server that ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Which.
+    pub node: usize,
+    /// `exit status: 1`, `signal: 6 (SIGABRT)`.
+    pub status: String,
+}
+
+/// What an environment could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvError {
+    /// The machine does not allow it.
+    #[error("{what}: {why}")]
+    Unable {
+        /// What was tried: `create a network namespace`.
+        what: String,
+        /// What the kernel said, or what is missing.
+        why: String,
+        /// What to do.
+        fix: String,
+    },
+    /// A server does not do what it should.
+    #[error("{node}: {what}: {why}")]
+    Node {
+        /// Its name.
+        node: String,
+        /// What was tried.
+        what: String,
+        /// What happened.
+        why: String,
+        /// Its log, for the hint.
+        log: PathBuf,
+    },
+}

@@ -1,0 +1,20 @@
+//! The run directory: its files and their formats.
+//!
+//! ```text
+//! runs/<name>/<id>/
+//!   run.json        what was asked, with everything resolved   [`RunInfo`]
+//!   history.jsonl   every operation, as it happened            `duress_checkers::Op`
+//!   faults.jsonl    the journal of the nemesis                 [`JournalEntry`]
+//!   verdict.json    what came of it                            [`Conclusion`]
+//!   report.html  junit.xml  plots/*.svg
+//!   nodes/<node>/   logs of the servers
+//! ```
+
+mod fault;
+mod run;
+
+pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
+pub use run::{Binary, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus};
+
+/// Version of the formats above; a reader refuses a newer one.
+pub const FORMAT: u32 = 1;

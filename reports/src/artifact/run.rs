@@ -1,0 +1,130 @@
+//! `run.json`: what was asked of a run, with everything resolved.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Written when the run starts, and again at each phase and at the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// [`super::FORMAT`].
+    pub format: u32,
+    /// Unique: `20261121-031415-1f2e`.
+    pub id: String,
+    /// `etcd-register-kill+pause+partition`.
+    pub name: String,
+    /// How far it got.
+    pub status: RunStatus,
+    /// Wall clock at the start, RFC 3339, UTC.
+    pub started: String,
+    /// Version of Duress.
+    pub duress: String,
+    /// The command that repeats it, seed included.
+    pub repeat: String,
+    /// `etcd`.
+    pub target: String,
+    /// `register`.
+    pub workload: String,
+    /// The seed.
+    pub seed: u64,
+    /// The nodes.
+    pub nodes: Vec<NodeInfo>,
+    /// Every option as resolved, for the table of the report: `time` → `30s`.
+    pub options: BTreeMap<String, String>,
+    /// What was tested; absent for in-process targets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<Binary>,
+    /// Where.
+    pub machine: Machine,
+    /// Set-up, main, heal, final reads, …: with times, as far as it got.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
+    /// Things the user should know that decide nothing: `no real-time priority for the switch`.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Things that keep a run from being a pass: `n3 exited by itself`, `2 keys have no final read`.
+    #[serde(default)]
+    pub doubts: Vec<String>,
+    /// Why it failed, when it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<RunFailure>,
+}
+
+/// How far a run got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunStatus {
+    /// Still running, or killed without a chance to say so.
+    Running,
+    /// To the end.
+    Finished,
+    /// Stopped by the user; what there is was checked.
+    Interrupted,
+    /// By an error of the run itself.
+    Failed,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// `n1`.
+    pub name: String,
+    /// `10.77.0.1`.
+    pub addr: String,
+    /// Path of the server's log, relative to the run directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The server's version, as it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// The program under test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binary {
+    /// Where it lies.
+    pub path: String,
+    /// As obtained, or as it says.
+    pub version: String,
+    /// Of the file, in hexadecimal.
+    pub sha256: String,
+    /// `path`, `cache`, `distribution`, …
+    pub source: String,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// `Debian GNU/Linux 12 (bookworm)`.
+    pub os: String,
+    /// `6.1.0-18-amd64`.
+    pub kernel: String,
+    /// Logical processors.
+    pub cores: usize,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// `root` or `user namespace` or `none`.
+    pub privilege: String,
+}
+
+/// A part of the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    /// `setup`, `main`, `heal`, `final`, `teardown`, `check`.
+    pub name: String,
+    /// Nanoseconds since the start of the run's clock.
+    pub start: u64,
+    /// Nanoseconds; absent while it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
+}
+
+/// An error of the run itself, in the three parts that a user needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFailure {
+    /// `the cluster did not become healthy`.
+    pub what: String,
+    /// `n3 exited with status 1: …`.
+    pub why: String,
+    /// `look at nodes/n3/etcd.log`.
+    pub fix: String,
+}

@@ -1,0 +1,44 @@
+//! A client: one attempt, on one connection, to one node.
+
+use async_trait::async_trait;
+use duress_workloads::Invocation;
+use serde_json::Value;
+
+/// A live connection to one node.
+///
+/// A client never retries, never redirects, and sets no deadline of its own: the engine does.
+/// Its future may be dropped in the middle of an operation; the engine then records `info`
+/// and drops the client with it.
+#[async_trait]
+pub trait Client: Send {
+    /// Performs one operation, once.
+    async fn invoke(&mut self, invocation: &Invocation) -> Completion;
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Completion {
+    /// It happened, with this result.
+    Ok(Value),
+    /// It certainly did not happen. Needs a reason in the code that says so.
+    Fail(ClientError),
+    /// It may have happened.
+    Info(ClientError),
+}
+
+/// What went wrong, for the history and the table of errors.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{class}: {message}")]
+pub struct ClientError {
+    /// A short stable word to count by: `refused`, `timeout`, `leader-changed`, …
+    pub class: &'static str,
+    /// What the system said.
+    pub message: String,
+}
+
+impl ClientError {
+    /// An error of a class.
+    pub fn new(class: &'static str, message: impl Into<String>) -> Self {
+        Self { class, message: message.into() }
+    }
+}

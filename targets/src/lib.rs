@@ -1,0 +1,14 @@
+//! What is tested, and how it is held.
+//!
+//! A [`Target`] says how its servers are started, how a client talks to one of them, and
+//! which of them leads. It performs no fault and makes no node: that is the harness' part.
+
+pub mod client;
+pub mod node;
+pub mod obtain;
+pub mod sim;
+pub mod target;
+
+pub use client::{Client, ClientError, Completion};
+pub use node::Node;
+pub use target::{Launch, NodeStatus, OptionDoc, Server, Settings, Target, TargetEntry, TargetError};

@@ -1,0 +1,110 @@
+//! A target: how the system is launched, reached and asked how it is.
+
+use crate::{Client, ClientError, Node};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A system under test, configured for one run.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// Where its servers live.
+    fn server(&self) -> Server<'_>;
+
+    /// Opens one client connection to one node.
+    async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError>;
+
+    /// Does this node serve the cluster, that is: does it answer something that needs a quorum?
+    async fn healthy(&self, node: &Node) -> Result<(), ClientError>;
+
+    /// What the node says of itself.
+    async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError>;
+}
+
+/// Where a target's servers live.
+pub enum Server<'a> {
+    /// Real processes, one per node.
+    Processes(&'a dyn Launch),
+    /// Inside this process, for the demo.
+    InProcess(&'a crate::sim::Cluster),
+}
+
+/// How a server process is started.
+pub trait Launch: Send + Sync {
+    /// Arguments (without the program) to start `node`, for the first time or again with the
+    /// same data. `data_dir` is the node's own, and empty at first.
+    fn args(&self, cluster: &[Node], node: &Node, data_dir: &Path) -> Vec<String>;
+
+    /// Environment variables; nothing else is inherited but `PATH`.
+    fn env(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+/// A node's view of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// The server's version, as it says.
+    pub version: String,
+    /// Does it think that it leads?
+    pub is_leader: bool,
+    /// Its term, epoch or ballot, where there is one.
+    pub term: Option<u64>,
+}
+
+/// `--set name=value`, as typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings(pub BTreeMap<String, String>);
+
+/// One setting of a target.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionDoc {
+    /// As given to `--set`.
+    pub name: &'static str,
+    /// Value when not given.
+    pub default: &'static str,
+    /// One line.
+    pub doc: &'static str,
+}
+
+/// A target in the registry: the single source for `duress list`, help and plans.
+#[derive(Clone, Copy)]
+pub struct TargetEntry {
+    /// As given to `duress run`.
+    pub name: &'static str,
+    /// One line.
+    pub doc: &'static str,
+    /// Names of the workloads it can run, the default first.
+    pub workloads: &'static [&'static str],
+    /// Its settings.
+    pub options: &'static [OptionDoc],
+    /// How its server is obtained; `None` when it lives inside Duress.
+    pub recipe: Option<&'static crate::obtain::Recipe>,
+    /// Makes it; refuses unknown or impossible settings.
+    pub make: fn(&Settings) -> Result<std::sync::Arc<dyn Target>, TargetError>,
+}
+
+/// A setting that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// No such setting.
+    #[error("{target} has no setting `{name}`; it has: {known}")]
+    UnknownSetting {
+        /// The target.
+        target: &'static str,
+        /// As typed.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A value out of its range.
+    #[error("{name}={value} cannot be: {why}")]
+    BadValue {
+        /// The setting.
+        name: &'static str,
+        /// As typed.
+        value: String,
+        /// What it takes.
+        why: String,
+    },
+}

@@ -1,0 +1,48 @@
+//! A workload: generators, and the checker that judges what came of them.
+
+use crate::{Generator, Rng};
+use duress_checkers::Checker;
+
+/// One kind of client behaviour.
+pub trait Workload: Send + Sync {
+    /// The generators of one run. Equal options and seed give equal operations.
+    fn generators(&self, options: &WorkloadOptions, rng: &Rng) -> Generators;
+
+    /// Judges the history.
+    fn checker(&self) -> Box<dyn Checker>;
+}
+
+/// The two parts of a run.
+pub struct Generators {
+    /// Runs under faults, until the time limit.
+    pub main: Box<dyn Generator>,
+    /// Runs after everything is healed: final reads. Asked only after `main` has been dropped
+    /// or is done, and may know what `main` handed out.
+    pub last: Box<dyn Generator>,
+}
+
+/// What a user can turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadOptions {
+    /// Client threads.
+    pub concurrency: usize,
+    /// Operations per second over all threads; 0 means as fast as the clients answer.
+    pub rate: u64,
+    /// Operations on a key before it is retired.
+    pub ops_per_key: u64,
+    /// Keys in use at the same time.
+    pub keys: usize,
+}
+
+/// A workload in the registry: the single source for `duress list`, help and plans.
+#[derive(Clone, Copy)]
+pub struct WorkloadEntry {
+    /// As given to `--workload`.
+    pub name: &'static str,
+    /// One line.
+    pub doc: &'static str,
+    /// The functions it invokes.
+    pub fs: &'static [&'static str],
+    /// Makes it.
+    pub make: fn() -> Box<dyn Workload>,
+}
