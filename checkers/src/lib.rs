@@ -11,8 +11,13 @@
 
 pub mod checker;
 pub mod history;
+pub mod linear;
+pub mod model;
 pub mod verdict;
+mod words;
 
 pub use checker::{Budget, Checker, check_safely};
 pub use history::{Call, History, HistoryError, Kind, Op, Process};
+pub use linear::{Keys, Linearizable};
+pub use model::{Model, Register};
 pub use verdict::{Counterexample, Finding, Valid, Verdict};

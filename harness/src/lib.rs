@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Duress: runs a real cluster under faults, and says whether what its clients saw was allowed.
+//!
+//! The binary `duress` is [`cli::main`]. Reading order: [`plan`] (what was asked), [`run`] (one
+//! run from end to end), [`engine`] (clients), [`nemesis`] (faults), [`env`](mod@env) (hosts).
+
+pub mod checking;
+pub mod cli;
+pub mod engine;
+pub mod env;
+pub mod event;
+pub mod failure;
+pub mod machine;
+pub mod nemesis;
+pub mod plan;
+pub mod run;
+pub mod store;

@@ -1,7 +1,21 @@
 //! What a run shows and leaves behind.
 //!
-//! A [`artifact`] is the run directory: what is in it, and how it is read. Everything else
-//! prints it. Nothing here runs a test, and nothing here votes: a report that fails to render
-//! never changes a verdict.
+//! A [`artifact`] is the run directory: what is in it, and how it is read. A [`Conclusion`]
+//! is everything there is to say about it, as data. Everything else prints that. Nothing here
+//! runs a test, and nothing here votes: a report that fails to render never changes a verdict.
 
 pub mod artifact;
+pub mod conclusion;
+mod figure;
+mod html;
+mod junit;
+mod measure;
+mod palette;
+mod plots;
+pub mod text;
+mod words;
+mod write;
+
+pub use artifact::{ArtifactError, Run, RunDir};
+pub use conclusion::{Conclusion, Gates, Outcome, conclude};
+pub use write::write;

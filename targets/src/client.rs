@@ -37,6 +37,10 @@ pub struct ClientError {
 }
 
 impl ClientError {
+    /// Nobody listens there. The engine rests a thread after it, so that a dead node, which
+    /// refuses in microseconds, does not take most of the operations.
+    pub const REFUSED: &'static str = "refused";
+
     /// An error of a class.
     pub fn new(class: &'static str, message: impl Into<String>) -> Self {
         Self { class, message: message.into() }

@@ -5,6 +5,8 @@
 //! came of them. Nothing here performs an operation, sleeps or reads a clock.
 
 pub mod generator;
+pub mod register;
+pub mod registry;
 pub mod rng;
 pub mod workload;
 

@@ -34,6 +34,18 @@ pub struct WorkloadOptions {
     pub keys: usize,
 }
 
+impl Default for WorkloadOptions {
+    /// Ten threads as fast as they can, on five keys of 120 operations.
+    ///
+    /// Two threads per key make operations on it concurrent, and thus reads stale that could
+    /// be fresh. With 120 operations a key lives long enough to see a fault begin or end, yet
+    /// holds at most some 60 updates: even if every one was left in doubt by a crash, the key
+    /// can be checked, since half of its operations are reads that pin them down.
+    fn default() -> Self {
+        Self { concurrency: 10, rate: 0, ops_per_key: 120, keys: 5 }
+    }
+}
+
 /// A workload in the registry: the single source for `duress list`, help and plans.
 #[derive(Clone, Copy)]
 pub struct WorkloadEntry {

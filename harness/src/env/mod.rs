@@ -4,7 +4,9 @@
 //! the nemesis' business. All calls block, for a named time at most; async code calls them
 //! through `spawn_blocking`.
 
+pub mod doctor;
 pub mod local;
+pub mod sim;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -45,6 +47,11 @@ pub trait Environment: Send + Sync {
 
     /// Servers that ended although nobody asked them to, since the last call.
     fn exits(&self) -> Vec<Exit>;
+
+    /// What is not as one would want it, in sentences for the user.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What `duress heal` needs to find what is left of a node, as JSON.
     fn undo_data(&self, node: usize) -> serde_json::Value;

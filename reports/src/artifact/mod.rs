@@ -5,14 +5,19 @@
 //!   run.json        what was asked, with everything resolved   [`RunInfo`]
 //!   history.jsonl   every operation, as it happened            `duress_checkers::Op`
 //!   faults.jsonl    the journal of the nemesis                 [`JournalEntry`]
-//!   verdict.json    what came of it                            [`Conclusion`]
+//!   verdict.json    what came of it                            [`crate::Conclusion`]
 //!   report.html  junit.xml  plots/*.svg
 //!   nodes/<node>/   logs of the servers
 //! ```
 
+mod dir;
+mod error;
 mod fault;
 mod run;
 
+pub(crate) use dir::write_whole;
+pub use dir::{Run, RunDir};
+pub use error::ArtifactError;
 pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
 pub use run::{Binary, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus};
 

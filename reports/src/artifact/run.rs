@@ -1,5 +1,6 @@
 //! `run.json`: what was asked of a run, with everything resolved.
 
+use crate::conclusion::Gates;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -35,6 +36,11 @@ pub struct RunInfo {
     pub binary: Option<Binary>,
     /// Where.
     pub machine: Machine,
+    /// What it has to have done before it may pass.
+    pub gates: Gates,
+    /// Milliseconds from the first server's start to the last node's first answer.
+    #[serde(default)]
+    pub setup_ms: u64,
     /// Set-up, main, heal, final reads, …: with times, as far as it got.
     #[serde(default)]
     pub phases: Vec<Phase>,

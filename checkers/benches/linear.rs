@@ -1,0 +1,153 @@
+//! Medians for the linearizability checker: `cargo bench -p duress-checkers`.
+//!
+//! Not here: assertions about time. Whoever changes the engine reads these before and after.
+
+#[path = "../tests/formats/mod.rs"]
+mod formats;
+
+use duress_checkers::{Budget, Checker, History, Keys, Kind, Linearizable, Op, Process, Verdict};
+use serde_json::{Value, json};
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Runs of each measurement.
+const RUNS: usize = 9;
+
+fn main() {
+    let checker = Linearizable::register(Keys::Single);
+    match std::env::var_os("DURESS_CORPUS") {
+        Some(root) => etcd_logs(&checker, &Path::new(&root).join("porcupine/jepsen")),
+        None => println!("etcd logs: skipped, DURESS_CORPUS is not set"),
+    }
+    for (name, calls, values) in [
+        ("valid, 10 clients, 5 values", 10_000, 5),
+        ("valid, 10 clients, 5 values", 100_000, 5),
+        ("valid, 10 clients, unique values", 10_000, 0),
+        ("valid, 10 clients, unique values", 100_000, 0),
+    ] {
+        let history = History::new(simulate(calls, 10, values, 0)).expect("a history");
+        measure(&format!("{name}, {calls} calls"), &checker, &[history]);
+    }
+    for crashed in [5, 11, 15, 100, 1_000] {
+        measure(
+            &format!("refuted, 5 clients, {crashed} crashed mutations"),
+            &checker,
+            &[refutable(crashed, 5)],
+        );
+    }
+    for crashed in [15, 100] {
+        measure(
+            &format!("refuted, unique values, {crashed} crashed mutations"),
+            &checker,
+            &[refutable(crashed, 0)],
+        );
+    }
+}
+
+fn etcd_logs(checker: &Linearizable, folder: &Path) {
+    let read =
+        |path: &std::path::PathBuf| formats::jepsen_log(&std::fs::read_to_string(path).expect("a log"));
+    let logs: Vec<History> = formats::files(folder, "log").iter().map(read).collect();
+    measure(&format!("{} etcd logs, with explanations", logs.len()), checker, &logs);
+}
+
+fn measure(name: &str, checker: &Linearizable, histories: &[History]) {
+    let budget = Budget::new(2 << 30, 1);
+    let mut times: Vec<Duration> = Vec::new();
+    let mut verdicts: Vec<Verdict> = Vec::new();
+    for _ in 0..RUNS {
+        let from = Instant::now();
+        verdicts = histories.iter().map(|history| black_box(checker.check(history, &budget))).collect();
+        times.push(from.elapsed());
+    }
+    times.sort();
+    let configurations: u64 = verdicts.iter().filter_map(|v| v.stats["configurations"].as_u64()).sum();
+    println!(
+        "{name}: median {:?}, {configurations} configurations, {:?}",
+        times[RUNS / 2],
+        verdicts[0].valid
+    );
+}
+
+/// A valid history of 800 calls with doubtful writes and compare-and-sets, in which one late read
+/// answers what it cannot.
+fn refutable(crashed: usize, values: u64) -> History {
+    let mut ops = simulate(800, 5, values, crashed);
+    let at = ops.len() * 9 / 10;
+    let read = ops.iter_mut().skip(at).find(|op| op.kind == Kind::Ok && op.f == "read");
+    let op = read.expect("half of the calls are reads");
+    // With few values it has to be one that is not there; simplest is one that never is.
+    op.value = if values == 0 { json!(1) } else { json!((op.value.as_u64().unwrap_or(0) + 2) % values) };
+    History::new(ops).expect("a history")
+}
+
+/// An atomic register under `clients` clients; `crashed` of the changes are never answered.
+fn simulate(calls: usize, clients: usize, values: u64, crashed: usize) -> Vec<Op> {
+    let mut dice = Dice(7);
+    let mut ops: Vec<Op> = Vec::new();
+    let mut state = Value::Null;
+    let mut open: Vec<(u64, &'static str, Value, Option<(Kind, Value)>)> = Vec::new();
+    let (mut begun, mut unique, mut lost) = (0, 0_u64, 0);
+    while begun < calls || !open.is_empty() {
+        if begun < calls && open.len() < clients && dice.below(2) == 0 {
+            let mut value = || {
+                unique += 1;
+                if values == 0 { json!(unique) } else { json!(dice.below(values)) }
+            };
+            let (new, guess) = (value(), value());
+            let (f, asked) = match dice.below(4) {
+                0 | 1 => ("read", Value::Null),
+                2 => ("write", new),
+                _ => ("cas", json!([if values == 0 { state.clone() } else { guess }, new])),
+            };
+            push(&mut ops, begun as u64, Kind::Invoke, f, asked.clone());
+            open.push((begun as u64, f, asked, None));
+            begun += 1;
+        } else if !open.is_empty() {
+            let at = usize::try_from(dice.below(open.len() as u64)).expect("small");
+            let due = begun * crashed / (calls * 4 / 5) > lost && lost < crashed;
+            if open[at].3.is_none() && due && open[at].1 != "read" {
+                let (process, f, asked, _) = open.swap_remove(at);
+                lost += 1;
+                push(&mut ops, process, Kind::Info, f, asked);
+            } else if let Some((kind, value)) = open[at].3.take() {
+                let (process, f, ..) = open.swap_remove(at);
+                push(&mut ops, process, kind, f, value);
+            } else {
+                let outcome = apply(&mut state, open[at].1, &open[at].2);
+                open[at].3 = Some(outcome);
+            }
+        }
+    }
+    ops
+}
+
+fn apply(state: &mut Value, f: &str, asked: &Value) -> (Kind, Value) {
+    match f {
+        "read" => return (Kind::Ok, state.clone()),
+        "write" => *state = asked.clone(),
+        _ if asked[0] == *state => *state = asked[1].clone(),
+        _ => return (Kind::Fail, asked.clone()),
+    }
+    (Kind::Ok, asked.clone())
+}
+
+fn push(ops: &mut Vec<Op>, process: u64, kind: Kind, f: &str, value: Value) {
+    let index = ops.len() as u64;
+    let process = Process::Client(process);
+    ops.push(Op { index, time: index, process, kind, f: f.to_owned(), value, error: None, node: None });
+}
+
+/// `SplitMix64`.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x ^ (x >> 31)) % n
+    }
+}

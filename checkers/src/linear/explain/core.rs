@@ -1,0 +1,56 @@
+//! The operations that a violation hangs on.
+//!
+//! Leaving an operation out proves nothing: without a write, the read that saw it becomes
+//! impossible. So an operation is not left out but *forgiven*: it may take effect at any time
+//! after its invocation, or never, as if nobody had seen it return. Forgiving only ever adds
+//! possibilities. What stays impossible although everything else is forgiven is the core; and
+//! then it is impossible alone, too.
+
+use super::super::engine::{Engine, Proof};
+use super::super::problem::Flags;
+use super::super::search::End;
+use super::super::window::Window;
+use crate::model::Model;
+
+/// Attempts at forgiving something.
+const MAX_TRIALS: usize = 400;
+
+/// Configurations for one attempt.
+const TRIAL_CAP: u64 = 5_000;
+
+/// Entries of the core, by invocation. Not always the smallest: attempts are counted.
+pub(super) fn core<M: Model>(engine: &Engine<'_, M>, proof: &Proof) -> Vec<u32> {
+    let mut window = proof.window.clone();
+    let mut chunk = window.items.len().div_ceil(2);
+    let mut trials = 0;
+    while chunk > 0 {
+        let mut from = 0;
+        while from < window.items.len() && trials < MAX_TRIALS {
+            let to = (from + chunk).min(window.items.len());
+            let forgiven = forgive(&window, from..to, proof.culprit);
+            if let Some(forgiven) = forgiven {
+                trials += 1;
+                if forgiven.refute(engine, Flags { windows: false, ..Flags::ALL }, TRIAL_CAP).end
+                    == End::Impossible
+                {
+                    window = forgiven;
+                }
+            }
+            from = to;
+        }
+        chunk /= 2;
+    }
+    window.items.iter().filter(|item| item.ret.is_some()).map(|item| item.entry).collect()
+}
+
+/// The window with some items forgiven; `None` if that changes nothing.
+fn forgive(window: &Window, range: std::ops::Range<usize>, culprit: u32) -> Option<Window> {
+    let mut forgiven = window.clone();
+    let mut changed = false;
+    for item in &mut forgiven.items[range] {
+        if item.entry != culprit && item.ret.take().is_some() {
+            changed = true;
+        }
+    }
+    changed.then_some(forgiven)
+}

@@ -1,0 +1,223 @@
+//! Linearizability: is there one order of all operations, in keeping with real time, that a
+//! single object could have gone through?
+//!
+//! Reading order: `partition` (a history becomes lists of operations, one per key), `problem`
+//! (laid out for searching), `search` (is there an order?), `window` (is there provably none?),
+//! `engine` (both in turns, and the proof of the answer), `certify` (the second opinion),
+//! `explain` (the answer as a person wants it).
+
+mod certify;
+mod engine;
+mod explain;
+mod limits;
+mod mask;
+mod memo;
+mod parallel;
+mod partition;
+mod problem;
+mod search;
+mod states;
+#[cfg(test)]
+mod tests;
+mod uses;
+mod window;
+
+pub use partition::Keys;
+
+use crate::history::History;
+use crate::model::{Model, Register};
+use crate::words;
+use crate::{Budget, Checker, Finding, Valid, Verdict};
+use engine::{Answer, Decided, Engine};
+use limits::{Limits, Spent};
+use partition::{Part, Parts, Unfit};
+use problem::Flags;
+use std::sync::atomic::AtomicUsize;
+
+/// Violations that are explained; further ones are counted.
+const MAX_FINDINGS: usize = 8;
+
+/// Undecided keys named in a reason; further ones are counted.
+const MAX_NAMED: usize = 3;
+
+const NAME: &str = "linearizable";
+
+/// Checks that every key behaves like one copy of a model.
+///
+/// The answer is exact in both directions: `valid` comes from an order that was replayed, and
+/// `violation` from operations that were refuted. Whoever cannot be decided within the budget
+/// is `unknown`.
+#[derive(Clone, Debug)]
+pub struct Linearizable<M: Model = Register> {
+    model: M,
+    keys: Keys,
+    flags: Flags,
+}
+
+impl Linearizable<Register> {
+    /// A register per key, initially `null`.
+    pub fn register(keys: Keys) -> Self {
+        Self::new(Register::default(), keys)
+    }
+}
+
+impl<M: Model> Linearizable<M> {
+    /// One copy of `model` per key.
+    pub fn new(model: M, keys: Keys) -> Self {
+        Self { model, keys, flags: Flags::ALL }
+    }
+}
+
+impl<M: Model> Checker for Linearizable<M> {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn check(&self, history: &History, budget: &Budget) -> Verdict {
+        let held = AtomicUsize::new(0);
+        match partition::partition(&self.model, self.keys, history, &Limits::new(budget, &held)) {
+            Ok(parts) => self.judge(&parts, budget, &held),
+            Err(Unfit::Shape(why)) => Verdict::unknown(NAME, why),
+            Err(Unfit::Spent(spent)) => {
+                Verdict::unknown(NAME, format!("{} before the search began", ran_out(spent, budget)))
+            }
+        }
+    }
+}
+
+impl<M: Model> Linearizable<M> {
+    fn judge(&self, parts: &Parts<'_, M::Op>, budget: &Budget, held: &AtomicUsize) -> Verdict {
+        let decided = self.decide_all(&parts.parts, budget, held);
+        let mut violations: Vec<usize> =
+            (0..decided.len()).filter(|&at| matches!(decided[at].answer, Answer::Violation(_))).collect();
+        violations.sort_by_key(|&at| culprit_return(&parts.parts[at], &decided[at]));
+        let findings = violations
+            .iter()
+            .take(MAX_FINDINGS)
+            .filter_map(|&at| self.explain(&parts.parts[at], &decided[at], budget, held))
+            .collect();
+        let undecided: Vec<usize> = (0..decided.len())
+            .filter(|&at| matches!(decided[at].answer, Answer::Spent(_) | Answer::Bug))
+            .collect();
+        let valid = match (violations.is_empty(), undecided.is_empty()) {
+            (false, _) => Valid::Violation,
+            (true, false) => Valid::Unknown,
+            (true, true) => Valid::Valid,
+        };
+        Verdict {
+            reason: (valid == Valid::Unknown)
+                .then(|| why_undecided(&undecided, &parts.parts, &decided, budget)),
+            findings,
+            stats: stats(parts, &decided, violations.len(), undecided.len()),
+            ..Verdict::new(NAME, valid)
+        }
+    }
+
+    /// Decides every key, the largest first so that no thread is left with it at the end.
+    fn decide_all(&self, parts: &[Part<'_, M::Op>], budget: &Budget, held: &AtomicUsize) -> Vec<Decided> {
+        let mut largest_first: Vec<usize> = (0..parts.len()).collect();
+        largest_first.sort_by_key(|&at| std::cmp::Reverse(parts[at].entries.len()));
+        let decide = |at: usize| {
+            let limits = Limits::new(budget, held);
+            let decided = Engine::new(&self.model, &parts[at], &limits, self.flags).decide();
+            (decided, limits.refused_memory())
+        };
+        let together = parallel::map(budget.threads, &largest_first, decide);
+        let alone = budget.threads == 1 || parts.len() == 1;
+        // Whoever was refused memory while others held some gets all of it now. So the answers
+        // do not depend on what happened to run at the same time.
+        together
+            .into_iter()
+            .enumerate()
+            .map(|(at, (decided, refused))| if refused && !alone { decide(at).0 } else { decided })
+            .collect()
+    }
+
+    fn explain(
+        &self,
+        part: &Part<'_, M::Op>,
+        decided: &Decided,
+        budget: &Budget,
+        held: &AtomicUsize,
+    ) -> Option<Finding> {
+        let Answer::Violation(proof) = &decided.answer else { return None };
+        let limits = Limits::new(budget, held);
+        Some(explain::finding(&Engine::new(&self.model, part, &limits, self.flags), proof))
+    }
+}
+
+fn culprit_return<O>(part: &Part<'_, O>, decided: &Decided) -> Option<u64> {
+    match &decided.answer {
+        Answer::Violation(proof) => part.entries[proof.culprit as usize].ret,
+        _ => None,
+    }
+}
+
+fn ran_out(spent: Spent, budget: &Budget) -> String {
+    match spent {
+        Spent::Time => "time ran out".to_owned(),
+        Spent::Memory => format!("memory limit {}", words::size(budget.memory_bytes)),
+    }
+}
+
+/// `3 of 64 keys not decided: key 17: memory limit 2 GiB after 1.2 M configurations, …`.
+fn why_undecided<O>(
+    undecided: &[usize],
+    parts: &[Part<'_, O>],
+    decided: &[Decided],
+    budget: &Budget,
+) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    for &at in undecided.iter().take(MAX_NAMED) {
+        let decided = &decided[at];
+        let what = match &decided.answer {
+            Answer::Spent(spent) => format!(
+                "{} after {} configurations, widest frontier {} open operations",
+                ran_out(*spent, budget),
+                words::count(decided.configurations),
+                decided.widest
+            ),
+            _ => format!("internal error, a bug in Duress: {}", decided.bugs.join("; ")),
+        };
+        reasons.push(match &parts[at].key {
+            Some(key) => format!("key {}: {what}", words::bare(key)),
+            None => what,
+        });
+    }
+    if undecided.len() > MAX_NAMED {
+        reasons.push(format!("and {} more", undecided.len() - MAX_NAMED));
+    }
+    let reasons = reasons.join("; ");
+    match parts {
+        [Part { key: None, .. }] => reasons,
+        _ => format!("{} of {} not decided: {reasons}", undecided.len(), words::plural(parts.len(), "key")),
+    }
+}
+
+fn stats<O>(
+    parts: &Parts<'_, O>,
+    decided: &[Decided],
+    violations: usize,
+    undecided: usize,
+) -> serde_json::Map<String, serde_json::Value> {
+    let counts = parts.counts;
+    let mut stats = serde_json::Map::new();
+    let mut put = |name: &str, value: u64| stats.insert(name.to_owned(), value.into());
+    put("keys", parts.parts.len() as u64);
+    put("calls", counts.ok + counts.fail + counts.info);
+    put("ok", counts.ok);
+    put("fail", counts.fail);
+    put("info", counts.info);
+    put("configurations", decided.iter().map(|d| d.configurations).sum());
+    put("widest_frontier", decided.iter().map(|d| d.widest as u64).max().unwrap_or(0));
+    put("violating_keys", violations as u64);
+    put("undecided_keys", undecided as u64);
+    let again = |d: &&Decided| matches!(&d.answer, Answer::Violation(proof) if proof.proved_again);
+    put("violations_proved_twice", decided.iter().filter(again).count() as u64);
+    let bugs: Vec<&str> = decided.iter().flat_map(|d| d.bugs.iter().map(String::as_str)).collect();
+    if !bugs.is_empty() {
+        // Our own methods disagreed; the answers come from the plain search then.
+        stats.insert("internal_errors".to_owned(), bugs.into());
+    }
+    stats
+}

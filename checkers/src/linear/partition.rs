@@ -1,0 +1,219 @@
+//! From a history to one list of operations per key.
+//!
+//! Failed operations had no effect and are set aside; operations whose outcome is in doubt stay
+//! open for ever and may or may not have happened; what the model leaves out (reads without an
+//! answer) is gone.
+
+use super::limits::{Limits, Spent};
+use crate::history::{Call, History, Kind};
+use crate::model::Model;
+use rustc_hash::FxHashMap;
+use serde_json::Value;
+
+/// Calls between two looks at the clock.
+const LOOK_EVERY: usize = 1024;
+
+/// Are the values of a history wrapped as `[key, value]`?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// Decide from the invocations. An invocation speaks for keys if its value is
+    /// `[key, null]`; it speaks against keys if its value is not a pair with a key that is neither
+    /// `null` nor a list nor an object, or if the model can read the whole value but not what the
+    /// pair wraps (`cas [1, null]`). Everything else is silent. Without a voice against, the history is
+    /// keyed; with one, and none for, it is not; with both, the answer is `unknown`.
+    ///
+    /// A history without any read, whose values are all pairs, counts as keyed.
+    #[default]
+    Auto,
+    /// Every value is `[key, value]`; anything else is an error.
+    Keyed,
+    /// There is one object, and values are taken as they are.
+    Single,
+}
+
+/// One call on one key, as far as order is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// Position in [`Part::classes`].
+    pub(super) class: u32,
+    /// Index of the invocation.
+    pub(super) invoke: u64,
+    /// Index of the return; absent when the outcome is in doubt.
+    pub(super) ret: Option<u64>,
+}
+
+/// Everything on one key.
+pub(super) struct Part<'h, O> {
+    /// Absent in histories without keys.
+    pub(super) key: Option<Value>,
+    /// Distinct operations.
+    pub(super) classes: Vec<O>,
+    /// By invocation.
+    pub(super) entries: Vec<Entry>,
+    /// The call of each entry.
+    pub(super) calls: Vec<Call<'h>>,
+    /// Calls that certainly did not happen.
+    pub(super) failed: Vec<(O, Call<'h>)>,
+    ids: FxHashMap<O, u32>,
+}
+
+/// A history by key, in the order of the keys' first calls.
+pub(super) struct Parts<'h, O> {
+    pub(super) parts: Vec<Part<'h, O>>,
+    pub(super) counts: Counts,
+}
+
+/// How the calls ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) ok: u64,
+    pub(super) fail: u64,
+    pub(super) info: u64,
+}
+
+/// Why there are no parts.
+pub(super) enum Unfit {
+    /// In words, with the operation's index.
+    Shape(String),
+    Spent(Spent),
+}
+
+impl From<Spent> for Unfit {
+    fn from(spent: Spent) -> Self {
+        Self::Spent(spent)
+    }
+}
+
+/// Splits a history by key.
+pub(super) fn partition<'h, M: Model>(
+    model: &M,
+    keys: Keys,
+    history: &'h History,
+    limits: &Limits,
+) -> Result<Parts<'h, M::Op>, Unfit> {
+    let keyed = match keys {
+        Keys::Keyed => true,
+        Keys::Single => false,
+        Keys::Auto => is_keyed(model, history, limits)?,
+    };
+    let mut parts: Vec<Part<'h, M::Op>> = Vec::new();
+    let mut by_key: FxHashMap<Option<&'h Value>, usize> = FxHashMap::default();
+    let mut counts = Counts::default();
+    for (n, call) in history.calls().enumerate() {
+        if n.is_multiple_of(LOOK_EVERY) {
+            limits.time()?;
+        }
+        match call.kind() {
+            Kind::Ok => counts.ok += 1,
+            Kind::Fail => counts.fail += 1,
+            Kind::Info | Kind::Invoke => counts.info += 1,
+        }
+        let (key, op) = read_call(model, keyed, &call)?;
+        let at = *by_key.entry(key).or_insert_with(|| {
+            parts.push(Part::new(key.cloned()));
+            parts.len() - 1
+        });
+        let Some(op) = op else { continue };
+        parts[at].push(op, call);
+    }
+    Ok(Parts { parts, counts })
+}
+
+impl<'h, O: Clone + Eq + std::hash::Hash> Part<'h, O> {
+    fn new(key: Option<Value>) -> Self {
+        Self {
+            key,
+            classes: Vec::new(),
+            entries: Vec::new(),
+            calls: Vec::new(),
+            failed: Vec::new(),
+            ids: FxHashMap::default(),
+        }
+    }
+
+    fn push(&mut self, op: O, call: Call<'h>) {
+        if call.kind() == Kind::Fail {
+            self.failed.push((op, call));
+            return;
+        }
+        let class = *self.ids.entry(op).or_insert_with_key(|op| {
+            self.classes.push(op.clone());
+            u32::try_from(self.classes.len() - 1).expect("a history has fewer than 2^32 operations")
+        });
+        let ret = call.returned().map(|op| op.index);
+        self.entries.push(Entry { class, invoke: call.invoke.index, ret });
+        self.calls.push(call);
+    }
+
+    pub(super) fn op(&self, entry: u32) -> &O {
+        &self.classes[self.entries[entry as usize].class as usize]
+    }
+}
+
+type KeyAndOp<'h, O> = (Option<&'h Value>, Option<O>);
+
+/// The key and the operation of a call; no operation when it can be left out.
+fn read_call<'h, M: Model>(model: &M, keyed: bool, call: &Call<'h>) -> Result<KeyAndOp<'h, M::Op>, Unfit> {
+    let invoke = call.invoke;
+    let wrong = |index: u64, why: &str| Unfit::Shape(format!("operation {index} does not fit: {why}"));
+    let (key, asked) = match (keyed, unwrap(&invoke.value)) {
+        (false, _) => (None, &invoke.value),
+        (true, Some((key, asked))) => (Some(key), asked),
+        (true, None) => {
+            return Err(wrong(invoke.index, &format!("expected [key, value], found {}", invoke.value)));
+        }
+    };
+    let ok = call.completion.filter(|op| op.kind == Kind::Ok);
+    let answered = match ok.map(|op| (op, unwrap(&op.value))) {
+        None => None,
+        Some((op, _)) if !keyed => Some(&op.value),
+        Some((op, Some((also, _)))) if Some(also) != key => {
+            return Err(wrong(
+                op.index,
+                &format!("it answers for key {also}, but key {} was asked for", key.unwrap_or(&Value::Null)),
+            ));
+        }
+        Some((_, Some((_, answered)))) => Some(answered),
+        Some((op, None)) => {
+            return Err(wrong(op.index, &format!("expected [key, value], found {}", op.value)));
+        }
+    };
+    let op = model.op(&invoke.f, asked, answered).map_err(|why| wrong(invoke.index, &why))?;
+    Ok((key, op))
+}
+
+fn unwrap(value: &Value) -> Option<(&Value, &Value)> {
+    match value.as_array().map(Vec::as_slice) {
+        Some([key, inner]) => Some((key, inner)),
+        _ => None,
+    }
+}
+
+/// See [`Keys::Auto`].
+fn is_keyed<M: Model>(model: &M, history: &History, limits: &Limits) -> Result<bool, Unfit> {
+    let (mut speaks_for, mut against) = (None, None);
+    for (n, call) in history.calls().enumerate() {
+        if n.is_multiple_of(LOOK_EVERY) {
+            limits.time()?;
+        }
+        let op = call.invoke;
+        let inner = unwrap(&op.value)
+            .filter(|(key, _)| !(key.is_null() || key.is_array() || key.is_object()))
+            .map(|(_, inner)| inner);
+        let reads = |value: &Value| model.op(&op.f, value, None);
+        match inner {
+            Some(inner) if reads(inner).is_err() && reads(&op.value).is_ok() => {
+                against = against.or(Some(op.index));
+            }
+            Some(Value::Null) => speaks_for = speaks_for.or(Some(op.index)),
+            Some(_) => {}
+            None => against = against.or(Some(op.index)),
+        }
+    }
+    match (speaks_for, against) {
+        (Some(with), Some(without)) => Err(Unfit::Shape(format!(
+            "operation {with} carries a [key, value] pair and operation {without} does not; say which it is"
+        ))),
+        (_, against) => Ok(against.is_none()),
+    }
+}

@@ -1,0 +1,177 @@
+//! One key's calls, laid out for the search: returns in order, what is open at each, and the
+//! optional operations by class.
+
+use super::limits::{Charge, Spent};
+use super::partition::Entry;
+
+/// The reductions of the search. All on in use; tests compare every combination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flags {
+    /// A legal open observer is linearized at once. It changes nothing, it is already invoked,
+    /// and so any order that has it later can have it now.
+    pub(super) eager: bool,
+    /// Equal optional operations are counted, not told apart: the earliest invoked can stand in
+    /// for any other, since its interval contains the other's.
+    pub(super) classes: bool,
+    /// Of two configurations that differ only in the optional operations used, the one that used
+    /// no more of any class can do all that the other can. Never applied to completed
+    /// operations: these are obligations.
+    pub(super) dominance: bool,
+    /// An optional operation is taken only if something can follow that notices. In an order
+    /// with the fewest optional operations each is noticed by the next one: otherwise leave it
+    /// out, and the states after it are the same.
+    pub(super) noticed: bool,
+    /// Refute from a few operations and every state before them, where the search is stuck.
+    pub(super) windows: bool,
+}
+
+impl Flags {
+    pub(super) const ALL: Self =
+        Self { eager: true, classes: true, dominance: true, noticed: true, windows: true };
+    pub(super) const NONE: Self =
+        Self { eager: false, classes: false, dominance: false, noticed: false, windows: false };
+}
+
+/// Equal optional operations.
+pub(super) struct Optional {
+    pub(super) class: u32,
+    /// When they were invoked, ascending, and which ones they are.
+    pub(super) members: Vec<(u64, u32)>,
+}
+
+/// The layout.
+pub(super) struct Problem {
+    /// The entries it is about. Everything below counts positions in this list.
+    pub(super) items: Vec<Item>,
+    /// Completed operations in the order of their returns.
+    pub(super) returns: Vec<u32>,
+    /// For each return where its open operations start; one more at the end.
+    starts: Vec<usize>,
+    opens: Vec<u32>,
+    /// Bits that a mask needs.
+    pub(super) slots: usize,
+    pub(super) optional: Vec<Optional>,
+}
+
+/// An operation as the search sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item {
+    /// Position in the part's entries.
+    pub(super) entry: u32,
+    pub(super) class: u32,
+    pub(super) observer: bool,
+    pub(super) invoke: u64,
+    /// Absent: optional, and open for ever.
+    pub(super) ret: Option<u64>,
+    /// Bit in the mask while open.
+    pub(super) slot: u32,
+}
+
+impl Item {
+    pub(super) fn new(at: u32, entry: &Entry, observers: &[bool]) -> Self {
+        Self {
+            entry: at,
+            class: entry.class,
+            observer: observers[entry.class as usize],
+            invoke: entry.invoke,
+            ret: entry.ret,
+            slot: 0,
+        }
+    }
+}
+
+impl Problem {
+    /// Lays out `items`, which come in the order of their invocations.
+    pub(super) fn new(mut items: Vec<Item>, flags: Flags, charge: &mut Charge) -> Result<Self, Spent> {
+        // An optional observer changes nothing and owes nothing.
+        items.retain(|item| item.ret.is_some() || !item.observer);
+        let (events, optional) = events_and_optional(&items, flags);
+        let mut problem =
+            Self { items, returns: Vec::new(), starts: vec![0], opens: Vec::new(), slots: 0, optional };
+        let mut free: Vec<u32> = Vec::new();
+        // Open now, earliest return first: what is due next is tried first.
+        let mut open: Vec<u32> = Vec::new();
+        for (_, at, returns) in events {
+            if !returns {
+                let slot = free.pop().unwrap_or_else(|| {
+                    problem.slots += 1;
+                    u32::try_from(problem.slots - 1).expect("fewer slots than operations")
+                });
+                let item = &mut problem.items[at as usize];
+                item.slot = slot;
+                let ret = item.ret;
+                let place = open.partition_point(|&other| problem.items[other as usize].ret < ret);
+                open.insert(place, at);
+                continue;
+            }
+            if problem.returns.len().is_multiple_of(1024) {
+                charge.time()?;
+                charge.can_hold(problem.bytes() + 1024 * 4 * (open.len() + 3))?;
+            }
+            problem.returns.push(at);
+            problem.opens.extend_from_slice(&open);
+            problem.starts.push(problem.opens.len());
+            debug_assert_eq!(open.first(), Some(&at), "the one that returns is the one that is due");
+            open.remove(0);
+            free.push(problem.items[at as usize].slot);
+        }
+        Ok(problem)
+    }
+
+    /// Completed operations invoked before return `pos` and not returned before it.
+    pub(super) fn open(&self, pos: u32) -> &[u32] {
+        &self.opens[self.starts[pos as usize]..self.starts[pos as usize + 1]]
+    }
+
+    /// When return `pos` happens.
+    pub(super) fn return_time(&self, pos: u32) -> u64 {
+        self.items[self.returns[pos as usize] as usize].ret.expect("a return belongs to a completed item")
+    }
+
+    /// How many of an optional class are invoked before return `pos`.
+    pub(super) fn available(&self, optional: usize, pos: u32) -> usize {
+        let time = self.return_time(pos);
+        self.optional[optional].members.partition_point(|&(invoke, _)| invoke < time)
+    }
+
+    /// The number of returns.
+    pub(super) fn len(&self) -> u32 {
+        u32::try_from(self.returns.len()).expect("a history has fewer than 2^32 operations")
+    }
+
+    /// The largest number of operations open at once, optional ones not counted.
+    pub(super) fn widest(&self) -> usize {
+        self.starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.items.capacity() * size_of::<Item>()
+            + self.returns.capacity() * 4
+            + self.starts.capacity() * 8
+            + self.opens.capacity() * 4
+    }
+}
+
+/// Time, item, and whether it is the return.
+type Event = (u64, u32, bool);
+
+fn events_and_optional(items: &[Item], flags: Flags) -> (Vec<Event>, Vec<Optional>) {
+    let mut events: Vec<Event> = Vec::with_capacity(items.len() * 2);
+    let mut optional: Vec<Optional> = Vec::new();
+    let mut by_class = rustc_hash::FxHashMap::default();
+    for (at, item) in (0_u32..).zip(items) {
+        if let Some(ret) = item.ret {
+            events.push((item.invoke, at, false));
+            events.push((ret, at, true));
+            continue;
+        }
+        let fresh = optional.len();
+        let group = if flags.classes { *by_class.entry(item.class).or_insert(fresh) } else { fresh };
+        if group == fresh {
+            optional.push(Optional { class: item.class, members: Vec::new() });
+        }
+        optional[group].members.push((item.invoke, at));
+    }
+    events.sort_unstable();
+    (events, optional)
+}

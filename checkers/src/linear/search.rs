@@ -1,0 +1,336 @@
+//! The search: is there a legal order that respects real time?
+//!
+//! Wing and Gong's search with Lowe's memory of configurations, made relative to the frontier.
+//! Let *r* be the earliest return that is not linearized yet. Whatever returned before *r* is
+//! linearized, whatever is invoked after *r* cannot be, so a configuration is the position of
+//! *r*, a bit for each operation open at *r*, the state, and how many optional operations of
+//! each class were used. Its size is the concurrency, not the length of the history.
+//!
+//! Depth first with an explicit stack, one successor at a time: a valid history is walked
+//! through in little more than its length. (Wing & Gong 1993; Lowe 2017; Horn & Kroening 2015.)
+
+use super::limits::{Charge, Limits, Spent};
+use super::mask::Mask;
+use super::memo::{Config, Memo};
+use super::problem::{Flags, Problem};
+use super::states::States;
+use super::uses::{self, Uses};
+use crate::model::Model;
+use rustc_hash::FxHashMap;
+
+/// How often memory is weighed: once in so many configurations.
+const WEIGH_EVERY: u64 = 512;
+
+/// How a search ended, or where it paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Every return was passed; the trail is an order.
+    Linearizable,
+    /// There is no order.
+    Impossible,
+    /// As many configurations as were asked for; can go on.
+    Paused,
+    /// Out of time or memory.
+    Spent(Spent),
+}
+
+/// A search over one problem.
+pub(super) struct Search<'a, M: Model, K> {
+    problem: &'a Problem,
+    flags: Flags,
+    /// Passing this many returns is success.
+    limit: u32,
+    pub(super) states: States<'a, M>,
+    uses: Uses,
+    memo: Memo<K>,
+    /// Where it may begin, and has not yet.
+    starts: Vec<Config<K>>,
+    stack: Vec<Frame<K>>,
+    /// Items in the order in which they were linearized.
+    trail: Vec<u32>,
+    /// For a step by an optional operation, the optional classes that notice it.
+    noticing: FxHashMap<(u32, u32), Box<[u32]>>,
+    charge: Charge<'a>,
+    /// Configurations looked at.
+    pub(super) configurations: u64,
+    /// The most returns passed.
+    pub(super) furthest: u32,
+    /// Number of the configuration that got furthest.
+    pub(super) furthest_at: u64,
+    /// States met at the last return, when asked for.
+    pub(super) finals: Option<Finals>,
+}
+
+/// The states met once `at` returns are passed, each with the shortest way found to it.
+#[derive(Default)]
+pub(super) struct Finals {
+    /// Where to collect.
+    pub(super) at: u32,
+    /// State, optional operations used, and items in order.
+    pub(super) found: Vec<(u32, u32, Vec<u32>)>,
+}
+
+struct Frame<K> {
+    config: Config<K>,
+    /// The next successor to try: open operations first, then optional classes.
+    cursor: u32,
+    /// The trail's length before the step that led here.
+    trail: usize,
+}
+
+impl<'a, M: Model, K: Mask> Search<'a, M, K> {
+    /// A search that has to pass `limit` returns, from the starts it is given afterwards.
+    pub(super) fn new(
+        problem: &'a Problem,
+        states: States<'a, M>,
+        flags: Flags,
+        limit: u32,
+        limits: &'a Limits<'a>,
+    ) -> Self {
+        Self {
+            problem,
+            flags,
+            limit,
+            states,
+            uses: Uses::new(),
+            memo: Memo::new(flags.dominance, !problem.optional.is_empty()),
+            starts: Vec::new(),
+            stack: Vec::new(),
+            trail: Vec::new(),
+            noticing: FxHashMap::default(),
+            charge: Charge::new(limits),
+            configurations: 0,
+            furthest: 0,
+            furthest_at: 0,
+            finals: None,
+        }
+    }
+
+    /// Adds a place to begin: before return `pos`, with the items in `done` linearized.
+    pub(super) fn start(&mut self, pos: u32, state: M::State, done: impl Iterator<Item = u32>) {
+        let mut mask = K::empty(self.problem.slots);
+        for item in done {
+            mask.set(self.problem.items[item as usize].slot);
+        }
+        let state = self.states.id(state);
+        self.starts.push(Config { pos, state, uses: uses::NONE, mask });
+    }
+
+    /// The order that [`End::Linearizable`] found, as items.
+    pub(super) fn order(&self) -> &[u32] {
+        &self.trail
+    }
+
+    /// Goes on until `configurations` have been looked at in all.
+    pub(super) fn run(&mut self, configurations: u64) -> End {
+        match self.try_run(configurations) {
+            Ok(end) => end,
+            Err(spent) => End::Spent(spent),
+        }
+    }
+
+    fn try_run(&mut self, configurations: u64) -> Result<End, Spent> {
+        loop {
+            if self.configurations >= configurations {
+                return Ok(End::Paused);
+            }
+            self.charge.time()?;
+            let Some(top) = self.stack.len().checked_sub(1) else {
+                let Some(config) = self.starts.pop() else { return Ok(End::Impossible) };
+                if self.enter(config, 0)? {
+                    return Ok(End::Linearizable);
+                }
+                continue;
+            };
+            let before = self.trail.len();
+            match self.successor(top)? {
+                Some((item, config)) => {
+                    self.trail.push(item);
+                    if self.enter(config, before)? {
+                        return Ok(End::Linearizable);
+                    }
+                }
+                None => {
+                    let frame = self.stack.pop().expect("the top was just looked at");
+                    self.trail.truncate(frame.trail);
+                }
+            }
+        }
+    }
+
+    /// Takes what is free, and puts the configuration on the stack if it is news. True: done.
+    fn enter(&mut self, mut config: Config<K>, trail: usize) -> Result<bool, Spent> {
+        let done = self.advance(&mut config);
+        if config.pos > self.furthest {
+            self.furthest = config.pos;
+            self.furthest_at = self.configurations;
+        }
+        if done {
+            return Ok(true);
+        }
+        if !self.memo.admit(&config, &self.uses, &mut self.charge)? {
+            self.trail.truncate(trail);
+            return Ok(false);
+        }
+        self.configurations += 1;
+        if self.configurations.is_multiple_of(WEIGH_EVERY) {
+            let bytes = self.bytes();
+            self.charge.can_hold(bytes)?;
+        }
+        self.note_final(&config);
+        self.stack.push(Frame { config, cursor: 0, trail });
+        Ok(false)
+    }
+
+    /// Linearizes legal observers and passes the returns that are linearized.
+    fn advance(&mut self, config: &mut Config<K>) -> bool {
+        let problem = self.problem;
+        loop {
+            if config.pos >= self.limit {
+                return true;
+            }
+            if self.flags.eager {
+                for &at in problem.open(config.pos) {
+                    let item = &problem.items[at as usize];
+                    if item.observer
+                        && !config.mask.has(item.slot)
+                        && self.states.step(config.state, item.class).is_some()
+                    {
+                        config.mask.set(item.slot);
+                        self.trail.push(at);
+                    }
+                }
+            }
+            let due = problem.items[problem.returns[config.pos as usize] as usize].slot;
+            if !config.mask.has(due) {
+                return false;
+            }
+            config.mask.clear(due);
+            config.pos += 1;
+        }
+    }
+
+    /// The next step from a frame, if there is one left.
+    fn successor(&mut self, frame: usize) -> Result<Option<(u32, Config<K>)>, Spent> {
+        let problem = self.problem;
+        let frame = &mut self.stack[frame];
+        let open = problem.open(frame.config.pos);
+        while let Some(&at) = open.get(frame.cursor as usize) {
+            frame.cursor += 1;
+            let item = &problem.items[at as usize];
+            // An eager search has taken the observers that are legal here.
+            if frame.config.mask.has(item.slot) || (self.flags.eager && item.observer) {
+                continue;
+            }
+            if let Some(state) = self.states.step(frame.config.state, item.class) {
+                let mut config = frame.config.clone();
+                config.mask.set(item.slot);
+                config.state = state;
+                return Ok(Some((at, config)));
+            }
+        }
+        let config = frame.config.clone();
+        let mut cursor = frame.cursor as usize;
+        let found = self.optional_step(&config, open.len(), &mut cursor);
+        self.stack.last_mut().expect("the frame is the top").cursor =
+            u32::try_from(cursor).expect("fewer successors than operations");
+        found
+    }
+
+    fn optional_step(
+        &mut self,
+        config: &Config<K>,
+        open: usize,
+        cursor: &mut usize,
+    ) -> Result<Option<(u32, Config<K>)>, Spent> {
+        let problem = self.problem;
+        while *cursor - open < problem.optional.len() {
+            let group = *cursor - open;
+            *cursor += 1;
+            let optional = &problem.optional[group];
+            let used = self.uses.count(config.uses, id(group)) as usize;
+            if used >= problem.available(group, config.pos) {
+                continue;
+            }
+            let Some(state) = self.states.step(config.state, optional.class) else { continue };
+            self.charge.time()?;
+            if self.flags.noticed && !self.is_noticed(config, group, state) {
+                continue;
+            }
+            let uses = self.uses.plus(config.uses, id(group));
+            return Ok(Some((optional.members[used].1, Config { state, uses, ..config.clone() })));
+        }
+        Ok(None)
+    }
+
+    /// Can anything follow that would go differently without this step to `state`?
+    fn is_noticed(&mut self, config: &Config<K>, group: usize, state: u32) -> bool {
+        if state == config.state {
+            return false;
+        }
+        // Where final states are collected, a last step needs nobody to notice it.
+        if self.finals.as_ref().is_some_and(|finals| finals.at == config.pos) {
+            return true;
+        }
+        let problem = self.problem;
+        for &at in problem.open(config.pos) {
+            let item = &problem.items[at as usize];
+            if !config.mask.has(item.slot)
+                && let Some(next) = self.states.step(state, item.class)
+                && self.states.step(config.state, item.class) != Some(next)
+            {
+                return true;
+            }
+        }
+        if !self.noticing.contains_key(&(config.state, state)) {
+            let noticing = self.who_notices(config.state, state);
+            self.noticing.insert((config.state, state), noticing);
+        }
+        self.noticing[&(config.state, state)].iter().any(|&other| {
+            let used = self.uses.count(config.uses, other) + u32::from(other == id(group));
+            (used as usize) < problem.available(other as usize, config.pos)
+        })
+    }
+
+    /// The optional classes that tell one state from another.
+    fn who_notices(&mut self, without: u32, with: u32) -> Box<[u32]> {
+        let problem = self.problem;
+        let mut noticing = Vec::new();
+        for (group, optional) in problem.optional.iter().enumerate() {
+            let next = self.states.step(with, optional.class);
+            if next.is_some() && next != self.states.step(without, optional.class) {
+                noticing.push(id(group));
+            }
+        }
+        noticing.into_boxed_slice()
+    }
+
+    fn note_final(&mut self, config: &Config<K>) {
+        let Some(finals) = self.finals.as_mut().filter(|finals| finals.at == config.pos) else { return };
+        let used = self.uses.total(config.uses);
+        match finals.found.iter_mut().find(|(state, ..)| *state == config.state) {
+            Some((_, best, trail)) if used < *best => {
+                *best = used;
+                trail.clone_from(&self.trail);
+            }
+            Some(_) => {}
+            None => finals.found.push((config.state, used, self.trail.clone())),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let mask = K::empty(self.problem.slots).heap_bytes();
+        let frames = self.stack.capacity() * size_of::<Frame<K>>() + self.stack.len() * mask;
+        let noticing: usize = self.noticing.values().map(|groups| groups.len() * 4 + 48).sum();
+        self.memo.bytes()
+            + self.states.bytes()
+            + self.uses.bytes()
+            + frames
+            + self.trail.capacity() * 4
+            + noticing
+    }
+}
+
+fn id(group: usize) -> u32 {
+    u32::try_from(group).expect("fewer classes than operations")
+}

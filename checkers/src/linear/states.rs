@@ -1,0 +1,69 @@
+//! States by number: each distinct state is kept once, and steps between them are remembered.
+
+use crate::model::Model;
+use rustc_hash::FxHashMap;
+
+/// Up to this many kinds of operation, a row of successors per state pays; beyond it (unique
+/// values) nearly every step is taken once, and remembering it costs more than it saves.
+const MAX_ROW: usize = 256;
+
+const NOT_TRIED: u32 = u32::MAX;
+const REFUSED: u32 = u32::MAX - 1;
+
+/// The states met so far.
+pub(super) struct States<'a, M: Model> {
+    model: &'a M,
+    classes: &'a [M::Op],
+    ids: FxHashMap<M::State, u32>,
+    states: Vec<M::State>,
+    /// Successors: one row per state, one column per class; empty when there are many classes.
+    rows: Vec<u32>,
+}
+
+impl<'a, M: Model> States<'a, M> {
+    pub(super) fn new(model: &'a M, classes: &'a [M::Op]) -> Self {
+        Self { model, classes, ids: FxHashMap::default(), states: Vec::new(), rows: Vec::new() }
+    }
+
+    /// The number of a state.
+    pub(super) fn id(&mut self, state: M::State) -> u32 {
+        if let Some(&id) = self.ids.get(&state) {
+            return id;
+        }
+        let id = u32::try_from(self.states.len()).expect("memory ends before 2^32 states");
+        self.states.push(state.clone());
+        self.ids.insert(state, id);
+        if self.remembers() {
+            self.rows.resize(self.rows.len() + self.classes.len(), NOT_TRIED);
+        }
+        id
+    }
+
+    pub(super) fn state(&self, id: u32) -> &M::State {
+        &self.states[id as usize]
+    }
+
+    /// The state after an operation of `class`, unless the model refuses it.
+    pub(super) fn step(&mut self, state: u32, class: u32) -> Option<u32> {
+        let cell = state as usize * self.classes.len() + class as usize;
+        if self.remembers() && self.rows[cell] != NOT_TRIED {
+            return (self.rows[cell] != REFUSED).then(|| self.rows[cell]);
+        }
+        let next = self.model.step(&self.states[state as usize], &self.classes[class as usize]).ok();
+        let next = next.map(|next| self.id(next));
+        if self.remembers() {
+            self.rows[cell] = next.unwrap_or(REFUSED);
+        }
+        next
+    }
+
+    fn remembers(&self) -> bool {
+        self.classes.len() <= MAX_ROW
+    }
+
+    /// About how much it holds. What a state owns on the heap is not seen.
+    pub(super) fn bytes(&self) -> usize {
+        let state = size_of::<M::State>();
+        self.states.capacity() * state + self.ids.capacity() * (state + 5) + self.rows.capacity() * 4
+    }
+}

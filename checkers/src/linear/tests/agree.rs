@@ -1,0 +1,93 @@
+//! The engine against the oracle on many small random histories, with every combination of
+//! reductions.
+
+use super::super::{Flags, Keys, Linearizable};
+use super::build::Build;
+use super::oracle;
+use super::random::{Dice, small};
+use crate::{Budget, Checker, Register, Valid, Verdict};
+
+/// Histories for a test run; `DURESS_ORACLE_HISTORIES` asks for more.
+const HISTORIES: u64 = 200_000;
+
+/// One history in so many goes through all combinations of reductions.
+const ALL_FLAGS_EVERY: u64 = 16;
+
+pub(super) fn check(build: &Build, flags: Flags, threads: usize) -> Verdict {
+    let checker = Linearizable { model: Register::default(), keys: Keys::Auto, flags };
+    checker.check(&build.history(), &Budget::new(1 << 28, threads))
+}
+
+pub(super) fn every_combination() -> impl Iterator<Item = Flags> {
+    (0..32_u32).map(|bits| Flags {
+        eager: bits & 1 != 0,
+        classes: bits & 2 != 0,
+        dominance: bits & 4 != 0,
+        noticed: bits & 8 != 0,
+        windows: bits & 16 != 0,
+    })
+}
+
+fn agrees(build: &Build, flags: Flags, threads: usize, linearizable: bool) {
+    let verdict = check(build, flags, threads);
+    let expected = if linearizable { Valid::Valid } else { Valid::Violation };
+    assert_eq!(verdict.valid, expected, "{flags:?} {threads} threads\n{:#?}", build.ops);
+    assert!(!verdict.stats.contains_key("internal_errors"), "{:?}\n{:#?}", verdict.stats, build.ops);
+}
+
+fn compare(seed: u64, histories: u64) -> (u64, u64) {
+    let mut dice = Dice(seed);
+    let mut counts = (0, 0);
+    for n in 0..histories {
+        let build = small(&mut dice);
+        let linearizable = oracle::linearizable(&build.history());
+        if linearizable {
+            counts.0 += 1
+        } else {
+            counts.1 += 1
+        }
+        agrees(&build, Flags::ALL, 1, linearizable);
+        agrees(&build, Flags::NONE, 1, linearizable);
+        if n % ALL_FLAGS_EVERY == 0 {
+            for flags in every_combination() {
+                agrees(&build, flags, 2, linearizable);
+            }
+        }
+    }
+    counts
+}
+
+#[test]
+fn the_engine_agrees_with_trying_every_order() {
+    let histories = std::env::var("DURESS_ORACLE_HISTORIES")
+        .map_or(HISTORIES, |n| n.parse().expect("DURESS_ORACLE_HISTORIES is a number"));
+    let halves = std::thread::scope(|scope| {
+        let halves = [1, 2].map(|seed| scope.spawn(move || compare(seed << 32, histories / 2)));
+        halves.map(|half| half.join().expect("a half of the comparison"))
+    });
+    let (valid, invalid) = (halves[0].0 + halves[1].0, halves[0].1 + halves[1].1);
+    // A comparison that sees one answer only compares nothing.
+    assert!(valid > histories / 10 && invalid > histories / 10, "{valid} valid, {invalid} invalid");
+}
+
+#[test]
+fn the_engine_agrees_on_several_keys() {
+    let mut dice = Dice(99);
+    for _ in 0..2_000 {
+        let parts: Vec<Build> = (0..3).map(|_| small(&mut dice)).collect();
+        let linearizable = parts.iter().filter(|part| oracle::linearizable(&part.history())).count();
+        let mut all = Build::default();
+        for (key, part) in parts.iter().enumerate() {
+            for mut op in part.keyed(&key.into()).ops {
+                op.index = all.ops.len() as u64;
+                let crate::Process::Client(n) = op.process else { unreachable!("only clients here") };
+                op.process = crate::Process::Client(n + 100 * key as u64);
+                all.ops.push(op);
+            }
+        }
+        let (one, two) = (check(&all, Flags::ALL, 1), check(&all, Flags::ALL, 2));
+        assert_eq!(one, two);
+        assert_eq!(one.stats["violating_keys"], 3 - linearizable);
+        assert_eq!(one.findings.len(), 3 - linearizable);
+    }
+}

@@ -1,0 +1,10 @@
+//! The engine against an oracle, against itself, and against its limits.
+
+mod agree;
+mod build;
+mod explained;
+mod limits;
+mod oracle;
+mod pitfalls;
+mod properties;
+mod random;

@@ -1,0 +1,134 @@
+//! Refuting a history by a few of its operations.
+//!
+//! Cut the history before some return and pretend that nothing is known about what came
+//! before: the object may be in *any* state, every subset of the operations open at the cut may
+//! have taken effect, and no optional operation was used yet. Whatever the true configuration
+//! is, one of these starts can do all that it can. So if all of them run into a wall a few
+//! returns later, the history cannot be linearized, and those few operations show why.
+//!
+//! What this costs depends on the window alone, not on how many optional operations came
+//! before it; the plain search multiplies with each of those.
+
+use super::engine::Engine;
+use super::limits::{Charge, Spent};
+use super::mask::{Mask, by_width};
+use super::partition::Entry;
+use super::problem::{Flags, Item, Problem};
+use super::search::{End, Search};
+use super::states::States;
+use crate::model::Model;
+
+/// At most this many changing operations may be open at a cut: their subsets are enumerated.
+const MAX_OPEN_AT_CUT: usize = 12;
+
+/// At most this many starts, subsets times states.
+const MAX_STARTS: usize = 100_000;
+
+/// A stretch of a history.
+#[derive(Clone)]
+pub(super) struct Window {
+    /// What has to be placed or may be used, by invocation.
+    pub(super) items: Vec<Item>,
+    /// The cut: time of the last return before the window. Absent at the beginning of the history.
+    pub(super) since: Option<u64>,
+}
+
+/// What came of a window.
+pub(super) struct Trial {
+    pub(super) end: End,
+    pub(super) configurations: u64,
+    /// Returns passed; the next one is the culprit if the window is impossible.
+    pub(super) passed: u32,
+}
+
+impl Window {
+    /// Everything that matters between the cut and the return at `until`, inclusive. What returns
+    /// later is optional: at `until` it may have happened.
+    pub(super) fn new(entries: &[Entry], observers: &[bool], since: Option<u64>, until: u64) -> Self {
+        let items = (0_u32..)
+            .zip(entries)
+            .take_while(|(_, entry)| entry.invoke <= until)
+            .filter(|(_, entry)| entry.ret.is_none_or(|ret| since.is_none_or(|since| ret > since)))
+            .map(|(at, entry)| {
+                let mut item = Item::new(at, entry, observers);
+                item.ret = item.ret.filter(|&ret| ret <= until);
+                item
+            })
+            .filter(|item| item.ret.is_some() || !item.observer)
+            .collect();
+        Self { items, since }
+    }
+
+    /// Is it impossible? Looks at no more than `cap` configurations.
+    pub(super) fn refute<M: Model>(&self, engine: &Engine<'_, M>, flags: Flags, cap: u64) -> Trial {
+        let mut charge = Charge::new(engine.limits);
+        let problem = match Problem::new(self.items.clone(), flags, &mut charge) {
+            Ok(problem) => problem,
+            Err(spent) => return Trial { end: End::Spent(spent), configurations: 0, passed: 0 },
+        };
+        by_width!(problem.slots, K => self.run::<M, K>(engine, &problem, flags, cap))
+    }
+
+    fn run<M: Model, K: Mask>(
+        &self,
+        engine: &Engine<'_, M>,
+        problem: &Problem,
+        flags: Flags,
+        cap: u64,
+    ) -> Trial {
+        let states = States::new(engine.model, &engine.part.classes);
+        let mut search = Search::<M, K>::new(problem, states, flags, problem.len(), engine.limits);
+        let end = match self.starts(engine, problem, &mut search) {
+            Ok(true) => search.run(cap),
+            // Too many to begin with: says nothing, like running out of configurations.
+            Ok(false) => End::Paused,
+            Err(spent) => End::Spent(spent),
+        };
+        Trial { end, configurations: search.configurations, passed: search.furthest }
+    }
+
+    /// Gives a search every place where this window can begin. False: there are too many.
+    pub(super) fn starts<M: Model, K: Mask>(
+        &self,
+        engine: &Engine<'_, M>,
+        problem: &Problem,
+        search: &mut Search<'_, M, K>,
+    ) -> Result<bool, Spent> {
+        let Some(since) = self.since else {
+            search.start(0, engine.model.initial(), std::iter::empty());
+            return Ok(true);
+        };
+        if problem.len() == 0 {
+            return Ok(false);
+        }
+        let open_at_cut =
+            || problem.open(0).iter().copied().filter(|&at| problem.items[at as usize].invoke < since);
+        // A start that has seen an observer can do all that one that has not can.
+        let seen: Vec<u32> = open_at_cut().filter(|&at| problem.items[at as usize].observer).collect();
+        let open: Vec<u32> = open_at_cut().filter(|&at| !problem.items[at as usize].observer).collect();
+        if open.len() > MAX_OPEN_AT_CUT {
+            return Ok(false);
+        }
+        let Some(states) = self.any_state(engine) else { return Ok(false) };
+        if states.len() << open.len() > MAX_STARTS {
+            return Ok(false);
+        }
+        for subset in 0..1_usize << open.len() {
+            engine.limits.time()?;
+            let done =
+                || open.iter().enumerate().filter(|(bit, _)| subset >> bit & 1 == 1).map(|(_, &at)| at);
+            for state in &states {
+                search.start(0, state.clone(), done().chain(seen.iter().copied()));
+            }
+        }
+        Ok(true)
+    }
+
+    fn any_state<M: Model>(&self, engine: &Engine<'_, M>) -> Option<Vec<M::State>> {
+        let mut classes: Vec<u32> = self.items.iter().map(|item| item.class).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        let ops: Vec<&M::Op> = classes.iter().map(|&class| &engine.part.classes[class as usize]).collect();
+        engine.model.any_state(&ops)
+    }
+}

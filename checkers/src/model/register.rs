@@ -1,0 +1,150 @@
+//! A register: read, write, compare-and-set of JSON values.
+//!
+//! `null` is a value like any other (shown as `nil`), never "unknown": a read that got no
+//! answer is left out, a read that was answered `null` says that the register held `null`.
+
+use super::{Anomaly, Case, Model, Refusal, stale};
+use serde_json::Value;
+
+/// A register that holds a JSON value.
+///
+/// | `f` | invocation | `ok` |
+/// |---|---|---|
+/// | `read` | anything, `null` by custom | the value read |
+/// | `write` | the value | ignored |
+/// | `cas` | `[old, new]` | ignored |
+#[derive(Clone, Debug, PartialEq)]
+pub struct Register {
+    /// What it holds at first.
+    pub initial: Value,
+}
+
+impl Default for Register {
+    /// Initially `null`.
+    fn default() -> Self {
+        Self { initial: Value::Null }
+    }
+}
+
+/// What happened to a register.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RegisterOp {
+    /// It was read, and this was the answer.
+    Read(Value),
+    /// It was overwritten.
+    Write(Value),
+    /// It held the first and now holds the second.
+    Cas(Value, Value),
+}
+
+/// What a register holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Held {
+    /// This.
+    Value(Value),
+    /// Something that no operation in question reads or compares with.
+    Other,
+}
+
+impl Model for Register {
+    type State = Held;
+    type Op = RegisterOp;
+
+    fn name(&self) -> String {
+        format!("a register, initially {}", word(&self.initial))
+    }
+
+    fn initial(&self) -> Held {
+        Held::Value(self.initial.clone())
+    }
+
+    fn op(&self, f: &str, asked: &Value, answered: Option<&Value>) -> Result<Option<RegisterOp>, String> {
+        match f {
+            "read" => Ok(answered.map(|value| RegisterOp::Read(value.clone()))),
+            "write" => Ok(Some(RegisterOp::Write(asked.clone()))),
+            "cas" => match asked.as_array().map(Vec::as_slice) {
+                Some([old, new]) => Ok(Some(RegisterOp::Cas(old.clone(), new.clone()))),
+                _ => Err(format!("cas wants [old, new], not {asked}")),
+            },
+            _ => Err(format!("a register knows read, write and cas, not `{f}`")),
+        }
+    }
+
+    fn step(&self, state: &Held, op: &RegisterOp) -> Result<Held, Refusal> {
+        match op {
+            RegisterOp::Write(value) => Ok(Held::Value(value.clone())),
+            RegisterOp::Read(value) if holds(state, value) => Ok(state.clone()),
+            RegisterOp::Cas(old, new) if holds(state, old) => Ok(Held::Value(new.clone())),
+            RegisterOp::Read(value) => {
+                Err(Refusal::Returned { returned: word(value), held: self.show(state) })
+            }
+            RegisterOp::Cas(old, _) => Err(Refusal::Compared { expected: word(old), held: self.show(state) }),
+        }
+    }
+
+    fn is_observer(&self, op: &RegisterOp) -> bool {
+        match op {
+            RegisterOp::Read(_) => true,
+            RegisterOp::Cas(old, new) => old == new,
+            RegisterOp::Write(_) => false,
+        }
+    }
+
+    fn label(&self, op: &RegisterOp) -> String {
+        match op {
+            RegisterOp::Read(value) => format!("read → {}", word(value)),
+            RegisterOp::Write(value) => format!("write {}", word(value)),
+            RegisterOp::Cas(old, new) => format!("cas {} → {}", word(old), word(new)),
+        }
+    }
+
+    fn show(&self, state: &Held) -> String {
+        match state {
+            Held::Value(value) => word(value),
+            Held::Other => "another value".to_owned(),
+        }
+    }
+
+    fn noun(&self) -> &'static str {
+        "register"
+    }
+
+    fn told(&self, op: &RegisterOp, object: &str) -> String {
+        match op {
+            RegisterOp::Read(value) => format!("read {} from {object}", word(value)),
+            RegisterOp::Write(value) => format!("wrote {} to {object}", word(value)),
+            RegisterOp::Cas(old, new) => {
+                format!("changed {object} from {} to {} (compare-and-set)", word(old), word(new))
+            }
+        }
+    }
+
+    /// Only values that somebody compares with can make a difference; all others are alike.
+    fn any_state(&self, ops: &[&RegisterOp]) -> Option<Vec<Held>> {
+        let mut states = vec![Held::Other];
+        let mut seen = rustc_hash::FxHashSet::default();
+        for op in ops {
+            let (RegisterOp::Read(value) | RegisterOp::Cas(value, _)) = op else { continue };
+            if seen.insert(value) {
+                states.push(Held::Value(value.clone()));
+            }
+        }
+        Some(states)
+    }
+
+    fn anomaly(&self, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
+        stale::classify(&self.initial, case)
+    }
+}
+
+fn holds(state: &Held, value: &Value) -> bool {
+    matches!(state, Held::Value(held) if held == value)
+}
+
+/// A value as people write it.
+pub(super) fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "nil".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,201 @@
+//! What kind of violation a register shows, where that can be proven.
+//!
+//! Each rule below argues from the calls alone and is silent when an operation in doubt could
+//! explain what was seen: a name that is wrong misleads more than no name.
+
+use super::register::word;
+use super::{Anomaly, Case, RegisterOp, Seen};
+use crate::words::{after, who};
+use serde_json::Value;
+
+type Call<'a> = Seen<'a, RegisterOp>;
+
+/// So many reads that miss a write make it lost instead of late.
+const READS_THAT_MISS: usize = 2;
+
+pub(super) fn classify(initial: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
+    match case.calls[case.culprit].op {
+        RegisterOp::Read(value) => {
+            never_written(initial, value, case).or_else(|| overwritten(initial, value, case))
+        }
+        RegisterOp::Cas(old, new) if old != new => lost_update(initial, old, case),
+        RegisterOp::Cas(..) | RegisterOp::Write(_) => None,
+    }
+}
+
+/// The value an operation leaves behind, if it differs from the one before.
+fn writes<'a>(op: &'a RegisterOp) -> Option<&'a Value> {
+    match op {
+        RegisterOp::Write(value) => Some(value),
+        RegisterOp::Cas(old, new) if old != new => Some(new),
+        RegisterOp::Cas(..) | RegisterOp::Read(_) => None,
+    }
+}
+
+fn invoked(call: &Call) -> u64 {
+    call.call.invoke.index
+}
+
+fn returned(call: &Call) -> Option<u64> {
+    call.call.returned().map(|op| op.index)
+}
+
+fn return_time(call: &Call) -> u64 {
+    call.call.returned().map_or(u64::MAX, |op| op.time)
+}
+
+/// Nobody had begun to write the value when it was read.
+fn never_written(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
+    let culprit = &case.calls[case.culprit];
+    let read = returned(culprit)?;
+    let is_writer = |call: &&Call| writes(call.op) == Some(value);
+    if value == initial || case.calls.iter().any(|call| is_writer(&call) && invoked(call) < read) {
+        return None;
+    }
+    let unproven = |because| Some(Anomaly { name: super::NOT_LINEARIZABLE, because, evidence: Vec::new() });
+    let shown = word(value);
+    if let Some(failed) = case.failed.iter().find(|call| is_writer(call) && invoked(call) < read) {
+        let by = who(&failed.call);
+        return unproven(format!("although the only write of {shown}, by {by}, had been reported as failed"));
+    }
+    match case.calls.iter().find(is_writer) {
+        Some(later) => unproven(format!(
+            "although the first write of {shown}, by {}, began only after that",
+            who(&later.call)
+        )),
+        None => Some(Anomaly {
+            name: "phantom value",
+            because: format!("but nobody ever wrote {shown} to it"),
+            evidence: Vec::new(),
+        }),
+    }
+}
+
+/// The value was gone for good before the read began: whoever wrote it had returned before
+/// something else began and returned that shows another value.
+fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
+    let culprit = &case.calls[case.culprit];
+    let (began, read) = (invoked(culprit), returned(culprit)?);
+    let mut written_until = None;
+    let mut writer = None;
+    for (at, call) in case.calls.iter().enumerate() {
+        if writes(call.op) == Some(value) && invoked(call) < read {
+            // In doubt: it may take effect at any time.
+            let end = returned(call)?;
+            if written_until < Some(end) {
+                (written_until, writer) = (Some(end), Some(at));
+            }
+        }
+    }
+    if writer.is_none() && value != initial {
+        return None;
+    }
+    let shows_another = |op: &RegisterOp| match op {
+        RegisterOp::Read(other) | RegisterOp::Write(other) => other != value,
+        RegisterOp::Cas(old, new) => old != value || new != value,
+    };
+    let proves = |call: &Call| {
+        Some(invoked(call)) > written_until
+            && returned(call).is_some_and(|end| end < began)
+            && shows_another(call.op)
+    };
+    let proof = (0..case.calls.len())
+        .filter(|&at| proves(&case.calls[at]))
+        .min_by_key(|&at| (writes(case.calls[at].op).is_none(), returned(&case.calls[at])))?;
+    let over = &case.calls[proof];
+    let (label, by) = (label(over.op), who(&over.call));
+    let late = after(return_time(over), culprit.call.invoke.time);
+    let evidence = writer.into_iter().chain([proof]).collect();
+    if let Some(missed) = lost(value, proof, case) {
+        return Some(Anomaly {
+            name: "lost write",
+            because: format!(
+                "although {label} by {by} had been acknowledged before it began, {late}; none of the {missed} reads that followed saw that write, and nobody ever did"
+            ),
+            evidence,
+        });
+    }
+    let how = if writes(over.op).is_some() { "had been acknowledged" } else { "had returned" };
+    Some(Anomaly {
+        name: "stale read",
+        because: format!(
+            "in an operation that began {late} {label} by {by} {how}; {} was gone by then, and nothing wrote it again",
+            word(value)
+        ),
+        evidence,
+    })
+}
+
+/// How many reads in a row returned the old `value` after the write at `over`, if nobody ever saw
+/// what that wrote.
+fn lost(value: &Value, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize> {
+    let RegisterOp::Write(written) = case.calls[over].op else { return None };
+    let seen = |call: &Call| match call.op {
+        RegisterOp::Read(seen) | RegisterOp::Cas(seen, _) => seen == written,
+        RegisterOp::Write(_) => false,
+    };
+    if case.calls.iter().any(seen) {
+        return None;
+    }
+    let end = returned(&case.calls[over])?;
+    // Every read until somebody changes the register again, and there must be no other change
+    // in flight that could have hidden the write.
+    let mut missed = 0;
+    for (at, call) in case.calls.iter().enumerate() {
+        if at == over {
+            continue;
+        }
+        if writes(call.op).is_some() {
+            if returned(call).is_some_and(|ret| ret < invoked(&case.calls[over])) {
+                continue;
+            }
+            if invoked(call) < end {
+                return None;
+            }
+            break;
+        }
+        if invoked(call) > end {
+            if !matches!(call.op, RegisterOp::Read(seen) if seen == value) {
+                return None;
+            }
+            missed += 1;
+        }
+    }
+    (missed >= READS_THAT_MISS).then_some(missed)
+}
+
+/// More operations replaced `old` than ever wrote it.
+fn lost_update(initial: &Value, old: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
+    let read = returned(&case.calls[case.culprit])?;
+    let before = |call: &Call| invoked(call) < read;
+    let replaced: Vec<usize> = (0..case.calls.len())
+        .filter(|&at| {
+            let call = &case.calls[at];
+            before(call)
+                && returned(call).is_some()
+                && matches!(call.op, RegisterOp::Cas(from, to) if from == old && to != old)
+        })
+        .collect();
+    let written = case.calls.iter().filter(|call| before(call) && writes(call.op) == Some(old)).count()
+        + usize::from(initial == old);
+    let other = *replaced.iter().find(|&&at| at != case.culprit)?;
+    if written == 0 || replaced.len() <= written {
+        return None;
+    }
+    Some(Anomaly {
+        name: "lost update",
+        because: format!(
+            "although {} had been there only {}, and {} by {} had replaced it too",
+            word(old),
+            if written == 1 { "once".to_owned() } else { format!("{written} times") },
+            label(case.calls[other].op),
+            who(&case.calls[other].call)
+        ),
+        evidence: replaced,
+    })
+}
+
+fn label(op: &RegisterOp) -> String {
+    use super::Model;
+    super::Register::default().label(op)
+}

@@ -1,0 +1,50 @@
+//! `duress doctor`: what this machine can do.
+
+use super::print;
+use crate::env::doctor;
+use clap::Args;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+/// `duress doctor`
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Print the table as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl DoctorArgs {
+    pub(super) fn run(&self) -> ExitCode {
+        let found = doctor::probe();
+        if self.json {
+            let rows: Vec<serde_json::Value> = found
+                .iter()
+                .map(|c| {
+                    serde_json::json!({
+                        "name": c.name, "available": c.available, "detail": c.detail,
+                        "needed_for": c.needed_for, "fix": c.fix,
+                    })
+                })
+                .collect();
+            print(&format!("{}\n", serde_json::Value::from(rows)));
+        } else {
+            print(&table(&found));
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+fn table(found: &[doctor::Capability]) -> String {
+    let width = found.iter().map(|c| c.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for c in found {
+        let mark = if c.available { "yes" } else { "no " };
+        let _ = writeln!(text, "{mark}  {:<width$}  {}", c.name, c.detail);
+        if !c.available {
+            let _ = writeln!(text, "     {:<width$}  needed for: {}", "", c.needed_for);
+            let _ = writeln!(text, "     {:<width$}  to enable: {}", "", c.fix);
+        }
+    }
+    text
+}

@@ -1,0 +1,65 @@
+//! `duress fetch`: obtains a server without running it.
+
+use super::{print, say};
+use crate::failure::Failure;
+use clap::Args;
+use duress_targets::obtain::{self, Request};
+use std::process::ExitCode;
+
+/// `duress fetch`
+#[derive(Debug, Args)]
+pub(super) struct FetchArgs {
+    /// The target; `duress list targets`
+    target: String,
+    /// This version of its server
+    #[arg(long)]
+    version: Option<String>,
+    /// A release archive instead; file:// works too
+    #[arg(long, requires = "sha256")]
+    url: Option<String>,
+    /// SHA-256 of that archive, in hexadecimal
+    #[arg(long)]
+    sha256: Option<String>,
+    /// Print path, version, SHA-256 and source as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl FetchArgs {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let entry = crate::plan::find_target(&self.target)?;
+        let Some(recipe) = entry.recipe else {
+            return Err(Failure::usage(
+                format!("fetch {}", entry.name),
+                "it lives inside Duress: there is nothing to obtain",
+                format!("run it: duress run {}", entry.name),
+            ));
+        };
+        let request = Request {
+            version: self.version,
+            url: self.url,
+            sha256: self.sha256,
+            ..Request::new(obtain::default_cache()?)
+        };
+        let obtained = obtain::obtain(recipe, &request, &mut |told: &str| say(told))?;
+        if self.json {
+            let value = serde_json::json!({
+                "path": obtained.path,
+                "version": obtained.version,
+                "sha256": obtained.sha256,
+                "source": obtained.source.to_string(),
+            });
+            print(&format!("{value}\n"));
+        } else {
+            print(&format!(
+                "{} {}\n  path    {}\n  sha256  {}\n  source  {}\n",
+                entry.name,
+                obtained.version,
+                obtained.path.display(),
+                obtained.sha256,
+                obtained.source
+            ));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,69 @@
+//! `duress heal`: removes what a killed run may have left.
+//!
+//! Nodes, networks and mounts go with the process that made them: the kernel sees to that.
+//! What can be left is a journal with open faults and, where the kernel was prevented from
+//! doing its part, processes. Both are looked for, by what the journal says.
+
+use super::{print, say};
+use crate::failure::Failure;
+use crate::store;
+use clap::Args;
+use duress_reports::artifact::{RunDir, RunStatus};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// `duress heal`
+#[derive(Debug, Args)]
+pub(super) struct HealArgs {
+    /// Directory that holds the runs
+    #[arg(default_value = "runs")]
+    out: PathBuf,
+}
+
+impl HealArgs {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let mut healed = 0;
+        for dir in store::runs(&self.out) {
+            let mut info = dir.load_info()?;
+            if info.status != RunStatus::Running {
+                continue;
+            }
+            if store::is_alive(&dir) {
+                say(&format!("{}: still running, left alone", dir.path().display()));
+                continue;
+            }
+            let ended = crate::env::local::heal::sweep(&marks(&dir));
+            info.status = RunStatus::Interrupted;
+            info.warnings.push("duress was killed during this run".to_owned());
+            dir.write_info(&info)?;
+            healed += 1;
+            print(&format!(
+                "{}: killed; {}; `duress check {}` judges what it recorded\n",
+                dir.path().display(),
+                if ended == 0 {
+                    "nothing of it was left".to_owned()
+                } else {
+                    format!("{ended} processes ended")
+                },
+                shown(dir.path()),
+            ));
+        }
+        if healed == 0 {
+            print("nothing to heal\n");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What the journal says may be left: the undo data of every fault.
+fn marks(dir: &RunDir) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(dir.faults_file()).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|entry| entry.get("undo").cloned())
+        .collect()
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

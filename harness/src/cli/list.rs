@@ -1,0 +1,83 @@
+//! `duress list`: what there is, from the registries themselves.
+
+use super::print;
+use crate::failure::EXIT_CODES;
+use crate::nemesis::schedule::FAULTS;
+use clap::{Args, ValueEnum};
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+/// `duress list`
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// What to list; everything when absent
+    #[arg(value_enum)]
+    what: Option<What>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    Targets,
+    Workloads,
+    Faults,
+    ExitCodes,
+}
+
+impl ListArgs {
+    pub(super) fn run(&self) -> ExitCode {
+        let all = [What::Targets, What::Workloads, What::Faults, What::ExitCodes];
+        let asked: Vec<What> = self.what.map_or_else(|| all.to_vec(), |what| vec![what]);
+        let texts: Vec<String> = asked.into_iter().map(list).collect();
+        print(&texts.join("\n"));
+        ExitCode::SUCCESS
+    }
+}
+
+fn list(what: What) -> String {
+    match what {
+        What::Targets => targets(),
+        What::Workloads => {
+            let rows = duress_workloads::registry::WORKLOADS
+                .iter()
+                .map(|entry| (entry.name.to_owned(), format!("{} ({})", entry.doc, entry.fs.join(", "))));
+            table("workloads", rows)
+        }
+        What::Faults => {
+            let doc = |entry: &crate::nemesis::schedule::FaultEntry| match entry.min_nodes {
+                0 | 1 => entry.doc.to_owned(),
+                n => format!("{} (at least {n} nodes)", entry.doc),
+            };
+            table("faults", FAULTS.iter().map(|entry| (entry.name.to_owned(), doc(entry))))
+        }
+        What::ExitCodes => {
+            table("exit codes", EXIT_CODES.iter().map(|(code, doc)| (code.to_string(), (*doc).to_owned())))
+        }
+    }
+}
+
+fn targets() -> String {
+    let mut text = String::new();
+    for entry in duress_targets::registry::TARGETS {
+        let doc = format!("{} (workloads: {})", entry.doc, entry.workloads.join(", "));
+        let settings = entry.options.iter().map(|option| {
+            (format!("  --set {}=", option.name), format!("{} [default: {}]", option.doc, option.default))
+        });
+        let rows = std::iter::once((entry.name.to_owned(), doc)).chain(settings);
+        let rows = rows.collect::<Vec<_>>();
+        text.push_str(&body(&rows));
+    }
+    format!("targets\n{text}")
+}
+
+fn table(title: &str, rows: impl Iterator<Item = (String, String)>) -> String {
+    format!("{title}\n{}", body(&rows.collect::<Vec<_>>()))
+}
+
+fn body(rows: &[(String, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, doc) in rows {
+        let _ = writeln!(text, "  {name:<width$}  {doc}");
+    }
+    text
+}

@@ -1,0 +1,50 @@
+//! `duress report`: writes the reports of a run again, from what is on disk.
+
+use super::print;
+use crate::checking;
+use crate::failure::Failure;
+use clap::Args;
+use duress_reports::artifact::RunDir;
+use duress_reports::conclusion::conclude;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// A run that was killed before it was checked is checked now, for this long at most.
+const CHECK_LIMIT: Duration = Duration::from_secs(60);
+/// … with this much memory at most.
+const CHECK_MEMORY: usize = 2 << 30;
+
+/// `duress report`
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// The run directory
+    #[arg(default_value = "runs/latest")]
+    run: PathBuf,
+}
+
+impl ReportArgs {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let dir = RunDir::open(&self.run)?;
+        let run = dir.load()?;
+        let verdicts = match dir.load_conclusion()? {
+            Some(conclusion) => conclusion.verdicts,
+            None => match duress_workloads::registry::find(&run.info.workload) {
+                Some(entry) => {
+                    let checker = (entry.make)().checker();
+                    vec![checking::check(
+                        &*checker,
+                        &run.history,
+                        &checking::budget(CHECK_MEMORY),
+                        CHECK_LIMIT,
+                    )]
+                }
+                None => Vec::new(),
+            },
+        };
+        let conclusion = conclude(&run, verdicts);
+        duress_reports::write(&dir, &run, &conclusion)?;
+        print(&format!("{}\n", dir.report_file().display()));
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,224 @@
+//! `duress run` and `duress demo`.
+
+use super::{print, progress, say};
+use crate::failure::Failure;
+use crate::nemesis::schedule;
+use crate::plan::{Plan, RunOptions};
+use crate::run;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// `duress run`
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// What to test; `duress list targets`
+    #[arg(default_value = "etcd")]
+    target: String,
+    /// What the clients do; `duress list workloads`
+    #[arg(long, short)]
+    workload: Option<String>,
+    /// Nodes, 1 to 9
+    #[arg(long, short, default_value_t = 5)]
+    nodes: usize,
+    /// Length of the part under faults
+    #[arg(long, short, default_value = "30s", value_parser = humantime::parse_duration)]
+    time: Duration,
+    /// Kinds of faults, or `none`; `duress list faults`
+    #[arg(long, short, value_delimiter = ',', default_values_t = schedule::DEFAULT_FAULTS.map(str::to_owned))]
+    faults: Vec<String>,
+    /// Mean length of a fault, and of the quiet between two of a kind
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    interval: Duration,
+    /// Follow this schedule (a `schedule.json` of a run) instead of planning one
+    #[arg(long, conflicts_with = "interval")]
+    schedule: Option<PathBuf>,
+    /// Let faults take the majority of the nodes too
+    #[arg(long)]
+    allow_majority_loss: bool,
+    /// Same seed and options: same operations, same faults
+    #[arg(long, short)]
+    seed: Option<u64>,
+    /// Client threads [default: twice the nodes]
+    #[arg(long, short)]
+    concurrency: Option<usize>,
+    /// Operations per second over all clients; 0 for no limit
+    #[arg(long, default_value_t = RunOptions::default().rate)]
+    rate: u64,
+    /// Keys in use at the same time
+    #[arg(long, default_value_t = RunOptions::default().keys)]
+    keys: usize,
+    /// Operations on a key before it is retired
+    #[arg(long, default_value_t = RunOptions::default().ops_per_key)]
+    ops_per_key: u64,
+    /// How long a client waits for an answer
+    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
+    op_timeout: Duration,
+    /// A setting of the target; `duress list targets`
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    /// Version of the server
+    #[arg(long)]
+    version: Option<String>,
+    /// The server's binary
+    #[arg(long)]
+    bin: Option<PathBuf>,
+    /// Where the nodes keep their data; on disk it stays in the run directory
+    #[arg(long, value_enum, default_value_t = Data::Memory)]
+    data: Data,
+    /// Fewest ok operations of a run that counts
+    #[arg(long, default_value_t = RunOptions::default().min_ok)]
+    min_ok: u64,
+    #[command(flatten)]
+    check: CheckLimits,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Limits of the checkers.
+#[derive(Debug, Args)]
+pub(super) struct CheckLimits {
+    /// Time limit of the checkers; past it the verdict is unknown
+    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+    pub(super) check_time: Duration,
+    /// Memory limit of the checkers, in MiB
+    #[arg(long, default_value_t = 2048)]
+    pub(super) check_memory: usize,
+}
+
+/// Where the run goes, and how it is shown.
+#[derive(Debug, Args)]
+struct Place {
+    /// Directory that holds the runs
+    #[arg(long, default_value = "runs")]
+    out: PathBuf,
+    /// Use this very directory for the run; it must be empty or new
+    #[arg(long, conflicts_with = "out")]
+    dir: Option<PathBuf>,
+    /// Print the plan and the fault schedule, and stop there
+    #[arg(long)]
+    dry_run: bool,
+    /// Print verdict.json instead of the summary
+    #[arg(long)]
+    json: bool,
+    /// How progress is shown on stderr
+    #[arg(long, value_enum, default_value_t = progress::Mode::Auto)]
+    progress: progress::Mode,
+}
+
+/// `duress demo`
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// The planted bug: stale-read, lost-write, or none
+    #[arg(long, default_value = "stale-read")]
+    bug: String,
+    /// Same seed: same operations, same faults
+    #[arg(long, short)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Data {
+    /// In memory, gone with the run
+    Memory,
+    /// On disk, in the run directory
+    Disk,
+}
+
+impl RunArgs {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let options = RunOptions {
+            target: self.target,
+            workload: self.workload,
+            nodes: self.nodes,
+            time: self.time,
+            faults: self.faults,
+            interval: self.interval,
+            schedule: self.schedule,
+            allow_majority_loss: self.allow_majority_loss,
+            seed: self.seed,
+            concurrency: self.concurrency,
+            rate: self.rate,
+            ops_per_key: self.ops_per_key,
+            keys: self.keys,
+            op_timeout: self.op_timeout,
+            settings: self.settings.into_iter().collect(),
+            version: self.version,
+            bin: self.bin,
+            min_ok: self.min_ok,
+            check_time: self.check.check_time,
+            check_memory: self.check.check_memory << 20,
+            data_on_disk: matches!(self.data, Data::Disk),
+            out: self.place.out.clone(),
+            dir: self.place.dir.clone(),
+        };
+        go(options, &self.place)
+    }
+}
+
+impl DemoArgs {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let options = RunOptions {
+            target: "sim".to_owned(),
+            time: Duration::from_secs(8),
+            interval: Duration::from_millis(1500),
+            faults: vec!["partition".to_owned()],
+            op_timeout: Duration::from_millis(500),
+            settings: [("bug".to_owned(), self.bug)].into(),
+            seed: self.seed,
+            out: self.place.out.clone(),
+            dir: self.place.dir.clone(),
+            ..RunOptions::default()
+        };
+        go(options, &self.place)
+    }
+}
+
+fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
+    let plan = Plan::new(options)?;
+    if place.dry_run {
+        print(&dry_run(&plan));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let view = progress::start(place.progress, plan.options.time);
+    let ended = run::run(&plan, &view.listener());
+    view.finish();
+    let ended = ended?;
+    if place.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&ended.conclusion).unwrap_or_default()));
+    } else {
+        print(&duress_reports::text::summary(&ended.claim.dir, &ended.run, &ended.conclusion));
+    }
+    if let Some(failure) = &ended.run.info.failure {
+        say(&format!("error: {}: {}; {}", failure.what, failure.why, failure.fix));
+    }
+    Ok(ExitCode::from(ended.conclusion.exit_code))
+}
+
+fn dry_run(plan: &Plan) -> String {
+    let mut text = format!("{}, seed {}\n\n", plan.name(), plan.seed);
+    for (name, value) in plan.table() {
+        text.push_str(&format!("{name:<28} {value}\n"));
+    }
+    text.push_str("\nfaults, in milliseconds after the start\n");
+    for (id, planned) in (1..).zip(&plan.schedule) {
+        let fault: String = planned.fault.resolve(&plan.node_names, 0).description;
+        let fault = if planned.fault.named().is_none() {
+            fault.replace(&format!("the leader {}", plan.node_names[0]), "the leader")
+        } else {
+            fault
+        };
+        text.push_str(&format!("F{id:<3} {:>7} to {:>7}  {fault}\n", planned.at_ms, planned.end_ms()));
+    }
+    text.push_str(&format!("\n{}\n", plan.repeat(None)));
+    text
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write it as name=value".to_owned())
+}

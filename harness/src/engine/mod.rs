@@ -1,0 +1,14 @@
+//! Runs generators against clients and records what happens.
+//!
+//! One thread: the scheduler and all clients share an async runtime of one thread, so that
+//! the order in which things are recorded is the order in which they were seen.
+
+mod clock;
+mod recorder;
+mod scheduler;
+mod stop;
+
+pub use clock::Clock;
+pub use recorder::{OpBody, Recorder};
+pub use scheduler::{Drive, Engine};
+pub use stop::{Stop, StopKind, Stopper};

@@ -1,0 +1,281 @@
+//! The loop: asks the generator for every free thread, hands operations to clients, records.
+//!
+//! Completions are taken before anything is invoked, because waiting with them would invent
+//! concurrency that was not there. Both are stamped here, on one thread: a completion is
+//! stamped when it is taken, which can only widen its interval. A wider interval may hide a
+//! violation; a narrower one would invent it.
+
+use super::{Clock, OpBody, Recorder, Stop, StopKind};
+use crate::event::{Counts, Event, Listener};
+use crate::failure::Failure;
+use duress_checkers::{Kind, Op, Process};
+use duress_targets::{Client, ClientError, Completion, Node, Target};
+use duress_workloads::{Context, Generator, Invocation, Next};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{Id, JoinSet};
+
+/// After a connection is refused, the thread rests: a dead node answers in microseconds, and
+/// its threads would otherwise take most of the operations (Jepsen's spin on a dead node).
+const REST_AFTER_REFUSAL: Duration = Duration::from_millis(50);
+/// A generator that answers `Pending` although nothing is in flight is asked again after this.
+const PENDING_POLL: Duration = Duration::from_millis(10);
+
+/// Client threads, and all they need.
+pub struct Engine<'a> {
+    target: Arc<dyn Target>,
+    nodes: &'a [Node],
+    recorder: &'a Recorder,
+    clock: Clock,
+    op_timeout: Duration,
+    listener: &'a dyn Listener,
+    threads: Vec<Thread>,
+    /// What happened so far.
+    pub counts: Counts,
+}
+
+/// One logical client. It talks to the same node for the whole run.
+struct Thread {
+    process: u64,
+    client: Option<Box<dyn Client>>,
+    busy: Option<Flight>,
+    /// Nanoseconds: nothing before.
+    rests_until: u64,
+    done: bool,
+}
+
+struct Flight {
+    invoked: u64,
+    f: String,
+    value: serde_json::Value,
+}
+
+/// What a client task hands back.
+type Landed = (usize, Option<Box<dyn Client>>, Completion);
+
+/// One call of [`Engine::drive`].
+pub struct Drive<'g> {
+    /// Asked for operations.
+    pub generator: &'g mut dyn Generator,
+    /// Nanoseconds on the run's clock: no invocation from then on.
+    pub until: u64,
+}
+
+impl<'a> Engine<'a> {
+    /// `concurrency` threads, spread over the nodes round robin.
+    pub fn new(
+        target: Arc<dyn Target>,
+        nodes: &'a [Node],
+        recorder: &'a Recorder,
+        clock: Clock,
+        options: (usize, Duration),
+        listener: &'a dyn Listener,
+    ) -> Self {
+        let (concurrency, op_timeout) = options;
+        let threads = (0..concurrency)
+            .map(|n| Thread { process: n as u64, client: None, busy: None, rests_until: 0, done: false })
+            .collect();
+        Self { target, nodes, recorder, clock, op_timeout, listener, threads, counts: Counts::default() }
+    }
+
+    /// Runs the generator to its end, to the time limit, or until the user stops it. Ends
+    /// when nothing is in flight any more, at most one operation timeout after the last invocation.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    pub async fn drive(&mut self, drive: Drive<'_>, stop: &mut Stop) -> Result<(), Failure> {
+        let Drive { generator, until } = drive;
+        let mut flights: JoinSet<Landed> = JoinSet::new();
+        let mut owners: HashMap<Id, usize> = HashMap::new();
+        let mut first = 0;
+        self.threads.iter_mut().for_each(|thread| thread.done = false);
+        loop {
+            while let Some(landed) = flights.try_join_next_with_id() {
+                self.land(landed, &mut owners, generator);
+            }
+            self.recorder.check()?;
+            let open = self.clock.now() < until && stop.wished() == StopKind::No;
+            let mut wake = if open { until } else { u64::MAX };
+            if open {
+                first = (first + 1) % self.threads.len().max(1);
+                wake = wake.min(self.ask(generator, first, &mut flights, &mut owners));
+            }
+            if flights.is_empty() && (!open || self.threads.iter().all(|thread| thread.done)) {
+                return Ok(());
+            }
+            if wake == u64::MAX && flights.is_empty() {
+                wake = self.clock.now() + nanos(PENDING_POLL);
+            }
+            tokio::select! {
+                biased;
+                Some(landed) = flights.join_next_with_id() => self.land(landed, &mut owners, generator),
+                () = tokio::time::sleep_until(self.clock.at(wake.min(until.max(self.clock.now() + 1))).into()),
+                    if wake != u64::MAX => {}
+                () = stop.wait(StopKind::Soon), if open => {}
+            }
+        }
+    }
+
+    /// Asks for every free thread once, starting with `first`; when to ask again.
+    fn ask(
+        &mut self,
+        generator: &mut dyn Generator,
+        first: usize,
+        flights: &mut JoinSet<Landed>,
+        owners: &mut HashMap<Id, usize>,
+    ) -> u64 {
+        let n = self.threads.len();
+        let mut wake = u64::MAX;
+        for thread in (0..n).map(|k| (first + k) % n) {
+            let now = self.clock.now();
+            let slot = &self.threads[thread];
+            if slot.busy.is_some() || slot.done {
+                continue;
+            }
+            if slot.rests_until > now {
+                wake = wake.min(slot.rests_until);
+                continue;
+            }
+            match generator.next(&self.context(thread, now)) {
+                Next::Op(invocation) => self.invoke(thread, invocation, generator, flights, owners),
+                Next::Wait(time) => wake = wake.min(time.max(now + 1)),
+                Next::Pending => {}
+                Next::Done => self.threads[thread].done = true,
+            }
+        }
+        wake
+    }
+
+    fn invoke(
+        &mut self,
+        thread: usize,
+        invocation: Invocation,
+        generator: &mut dyn Generator,
+        flights: &mut JoinSet<Landed>,
+        owners: &mut HashMap<Id, usize>,
+    ) {
+        let node = self.nodes[thread % self.nodes.len()].clone();
+        let slot = &mut self.threads[thread];
+        let client = slot.client.take();
+        let op = self.recorder.record(
+            Process::Client(slot.process),
+            Kind::Invoke,
+            OpBody {
+                f: invocation.f.clone(),
+                value: invocation.value.clone(),
+                error: None,
+                node: Some(node.name.clone()),
+            },
+        );
+        slot.busy = Some(Flight { invoked: op.time, f: op.f.clone(), value: op.value.clone() });
+        let cx = self.context(thread, op.time);
+        generator.update(&cx, &op);
+        let (target, timeout) = (Arc::clone(&self.target), self.op_timeout);
+        let handle = flights.spawn(async move {
+            let (client, completion) = perform(target, &node, client, &invocation, timeout).await;
+            (thread, client, completion)
+        });
+        owners.insert(handle.id(), thread);
+    }
+
+    /// Records a completion. A client that panicked may have sent its operation: `info`.
+    fn land(
+        &mut self,
+        landed: Result<(Id, Landed), tokio::task::JoinError>,
+        owners: &mut HashMap<Id, usize>,
+        generator: &mut dyn Generator,
+    ) {
+        let (thread, client, completion) = match landed {
+            Ok((id, landed)) => {
+                owners.remove(&id);
+                landed
+            }
+            Err(error) => {
+                let Some(thread) = owners.remove(&error.id()) else { return };
+                (thread, None, Completion::Info(ClientError::new("panic", error.to_string())))
+            }
+        };
+        let Some(flight) = self.threads[thread].busy.take() else { return };
+        let (kind, value, error) = match completion {
+            Completion::Ok(value) => (Kind::Ok, value, None),
+            Completion::Fail(error) => (Kind::Fail, flight.value, Some(error)),
+            Completion::Info(error) => (Kind::Info, flight.value, Some(error)),
+        };
+        let process = self.threads[thread].process;
+        let op = self.recorder.record(
+            Process::Client(process),
+            kind,
+            OpBody {
+                f: flight.f,
+                value,
+                error: error.as_ref().map(ToString::to_string),
+                node: Some(self.nodes[thread % self.nodes.len()].name.clone()),
+            },
+        );
+        self.retire(thread, client, &op, error.as_ref());
+        self.counts.count(kind);
+        let cx = self.context(thread, op.time);
+        generator.update(&cx, &op);
+        let latency = Duration::from_nanos(op.time - flight.invoked);
+        self.listener.event(&Event::Completed { op: &op, latency });
+    }
+
+    /// After `info` the process never acts again: its thread goes on as a new one, on a new connection.
+    fn retire(
+        &mut self,
+        thread: usize,
+        client: Option<Box<dyn Client>>,
+        op: &Op,
+        error: Option<&ClientError>,
+    ) {
+        let n = self.threads.len() as u64;
+        let slot = &mut self.threads[thread];
+        if op.kind == Kind::Info {
+            slot.process += n;
+        } else {
+            slot.client = client;
+        }
+        if error.is_some_and(|error| error.class == ClientError::REFUSED) {
+            slot.rests_until = op.time + nanos(REST_AFTER_REFUSAL);
+        }
+    }
+
+    fn context(&self, thread: usize, time: u64) -> Context {
+        let n_busy = self.threads.iter().filter(|thread| thread.busy.is_some()).count();
+        Context { time, thread, n_threads: self.threads.len(), n_busy }
+    }
+}
+
+/// Connects if need be, and performs one operation within the time limit.
+async fn perform(
+    target: Arc<dyn Target>,
+    node: &Node,
+    client: Option<Box<dyn Client>>,
+    invocation: &Invocation,
+    timeout: Duration,
+) -> (Option<Box<dyn Client>>, Completion) {
+    let mut client = match client {
+        Some(client) => client,
+        // Nothing of the operation has been sent while there is no connection: a certain `fail`.
+        None => match tokio::time::timeout(timeout, target.connect(node)).await {
+            Ok(Ok(client)) => client,
+            Ok(Err(error)) => return (None, Completion::Fail(error)),
+            Err(_) => {
+                let error = ClientError::new("connect-timeout", format!("no connection to {}", node.name));
+                return (None, Completion::Fail(error));
+            }
+        },
+    };
+    match tokio::time::timeout(timeout, client.invoke(invocation)).await {
+        Ok(completion) => (Some(client), completion),
+        Err(_) => {
+            let error = ClientError::new("timeout", format!("no answer within {timeout:?}"));
+            (None, Completion::Info(error))
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,155 @@
+//! A host: the namespaces in which a node's processes live. Nothing of it has a name on the
+//! file system; it exists as long as its files are open or a process is in it.
+
+use super::Data;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::fstat;
+use nix::unistd::sethostname;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+/// A network namespace.
+pub(crate) struct Netns(OwnedFd);
+
+/// What tells one namespace from all others at one time: device and inode of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NamespaceId(pub(super) u64, pub(super) u64);
+
+/// A node's host.
+pub(super) struct Host {
+    pub(super) net: Netns,
+    mount: OwnedFd,
+    uts: OwnedFd,
+    ipc: OwnedFd,
+}
+
+/// What a host is to look like inside.
+pub(super) struct Plan {
+    /// Its host name.
+    pub(super) name: String,
+    /// The node's data directory. It exists.
+    pub(super) data_dir: PathBuf,
+    /// What lies under the data directory.
+    pub(super) data: Data,
+    /// A file to see instead of `/etc/hosts`.
+    pub(super) hosts_file: PathBuf,
+}
+
+impl Netns {
+    /// Makes a new one, with its loopback still down.
+    pub(crate) fn create() -> io::Result<Self> {
+        on_own_thread(|| {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            Ok(Self(open_own("net")?))
+        })
+    }
+
+    /// Runs `f` on a thread inside it. Sockets opened there stay in it for ever.
+    pub(crate) fn run<T: Send>(&self, f: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        on_own_thread(|| {
+            self.enter()?;
+            f()
+        })
+    }
+
+    /// Moves the calling thread into it.
+    pub(super) fn enter(&self) -> nix::Result<()> {
+        setns(&self.0, CloneFlags::CLONE_NEWNET)
+    }
+
+    pub(super) fn id(&self) -> io::Result<NamespaceId> {
+        let stat = fstat(&self.0)?;
+        Ok(NamespaceId(stat.st_dev, stat.st_ino))
+    }
+}
+
+impl AsFd for Netns {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Host {
+    /// Makes one. A thread can unshare all of this for itself and use ordinary code, where a
+    /// forked child of a program with many threads could only make system calls.
+    pub(super) fn create(plan: &Plan) -> io::Result<Self> {
+        on_own_thread(|| {
+            unshare(
+                CloneFlags::CLONE_NEWNET
+                    | CloneFlags::CLONE_NEWNS
+                    | CloneFlags::CLONE_NEWUTS
+                    | CloneFlags::CLONE_NEWIPC,
+            )?;
+            // Before any other mount: otherwise that one would appear outside as well.
+            mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+                .map_err(|e| step("make mounts private", e))?;
+            if plan.data == Data::Memory {
+                mount_memory(&plan.data_dir).map_err(|e| step("mount a tmpfs for the data", e))?;
+            }
+            bind(&plan.hosts_file, Path::new("/etc/hosts")).map_err(|e| step("mount over /etc/hosts", e))?;
+            sethostname(&plan.name).map_err(|e| step("set the host name", e))?;
+            Ok(Self {
+                net: Netns(open_own("net")?),
+                mount: open_own("mnt")?,
+                uts: open_own("uts")?,
+                ipc: open_own("ipc")?,
+            })
+        })
+    }
+
+    /// Moves the calling process, of one thread, into it. The working directory becomes `/`.
+    /// System calls only: safe between fork and exec.
+    pub(super) fn enter(&self) -> nix::Result<()> {
+        self.net.enter()?;
+        setns(&self.uts, CloneFlags::CLONE_NEWUTS)?;
+        setns(&self.ipc, CloneFlags::CLONE_NEWIPC)?;
+        setns(&self.mount, CloneFlags::CLONE_NEWNS)
+    }
+}
+
+fn mount_memory(at: &Path) -> nix::Result<()> {
+    mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=0700"))
+}
+
+/// Does nothing on a system without the file: then nothing resolves names by it either.
+fn bind(source: &Path, at: &Path) -> nix::Result<()> {
+    if !at.exists() {
+        return Ok(());
+    }
+    mount(Some(source), at, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+}
+
+fn open_own(kind: &str) -> io::Result<OwnedFd> {
+    let path = format!("/proc/thread-self/ns/{kind}");
+    File::open(&path).map(OwnedFd::from).map_err(|e| step(&format!("open {path}"), e))
+}
+
+fn step(what: &str, error: impl Into<io::Error>) -> io::Error {
+    let error = error.into();
+    io::Error::new(error.kind(), format!("cannot {what}: {error}"))
+}
+
+/// A namespace is a thread's: what is changed here ends with this thread.
+fn on_own_thread<T: Send>(f: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("host".into()).spawn_scoped(scope, f)?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+/// Writes a hosts file that names these addresses.
+pub(super) fn write_hosts_file<'a>(
+    at: &Path,
+    hosts: impl Iterator<Item = (&'a str, std::net::IpAddr)>,
+) -> io::Result<()> {
+    let mut text = String::from("127.0.0.1 localhost\n");
+    for (name, address) in hosts {
+        text += &format!("{address} {name}\n");
+    }
+    fs::write(at, text)
+}

@@ -1,0 +1,420 @@
+//! Real servers on this machine: one host per node in namespaces of its own, all of them joined
+//! by a switch in this process.
+//!
+//! Nothing it makes has a name outside the cluster, and the kernel removes all of it when this
+//! process ends, however it ends (`spawner`, `host`). It needs a [`Privilege`].
+
+pub mod heal;
+mod host;
+mod interface;
+mod network;
+mod privilege;
+mod prober;
+mod processes;
+mod realtime;
+mod spawner;
+mod switch;
+mod trial;
+pub(super) mod try_out;
+
+pub use privilege::{Privilege, acquire};
+pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
+pub(super) use trial::in_child;
+
+use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
+use duress_targets::Node;
+use host::{Host, NamespaceId, Netns, Plan};
+use network::Wiring;
+use prober::Prober;
+use processes::Activity;
+use spawner::{Spawner, Start};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use switch::Switch;
+
+/// Most nodes of one cluster.
+pub const MAX_NODES: usize = 64;
+
+/// How long a server that was told to end may take, before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Longest wait for a killed server's exit status.
+const REAP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often one looks for it.
+const REAP_POLL: Duration = Duration::from_millis(1);
+
+/// A cluster on this machine. Its hosts, networks and processes end when it is dropped.
+pub struct Local {
+    nodes: Vec<LocalNode>,
+    control: Netns,
+    prober: Prober,
+    switch: Switch,
+    spawner: Spawner,
+    warnings: Vec<String>,
+}
+
+/// What a local cluster is to be.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where each node gets its directory, `n1` and so on. Absolute, and this cluster's alone.
+    pub work_dir: PathBuf,
+    /// How each node's server is started: one per node, in their order.
+    pub servers: Vec<ServerCommand>,
+    /// Name of the file in the node's directory that takes the server's output.
+    pub log_name: String,
+    /// Where the nodes' data is.
+    pub data: Data,
+    /// How the hosts are connected to the switch.
+    pub ports: Ports,
+}
+
+/// A server's command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerCommand {
+    /// The program's file.
+    pub program: PathBuf,
+    /// Its arguments, without itself.
+    pub args: Vec<String>,
+    /// Environment variables; it gets nothing else but `PATH`.
+    pub env: Vec<(String, String)>,
+}
+
+/// Where the nodes' data is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Data {
+    /// In memory, visible on the node's host only: fsync costs nothing, and nothing remains. It
+    /// survives the server's end, not the cluster's.
+    #[default]
+    Memory,
+    /// In the node's directory.
+    Disk,
+}
+
+/// How hosts are connected to the switch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ports {
+    /// By TAP devices where this process may open the TUN device, by packet sockets elsewhere.
+    #[default]
+    Auto,
+    /// By TAP devices.
+    Tap,
+    /// By veth pairs and packet sockets.
+    Packet,
+}
+
+struct LocalNode {
+    node: Node,
+    dir: PathBuf,
+    log: PathBuf,
+    command: ServerCommand,
+    host: Arc<Host>,
+    namespace: NamespaceId,
+    server: Mutex<Server>,
+}
+
+/// The process that was started for a node.
+#[derive(Default)]
+struct Server {
+    child: Option<Child>,
+    /// It ended, nobody had asked it to, and nobody has been told yet.
+    ended: Vec<ExitStatus>,
+}
+
+impl Local {
+    /// Builds the hosts and their network. No server runs yet.
+    pub fn create(_: Privilege, config: Config) -> Result<Self, EnvError> {
+        let count = config.servers.len();
+        if count == 0 || count > MAX_NODES || !config.work_dir.is_absolute() {
+            return Err(EnvError::Unable {
+                what: format!("make a cluster of {count} nodes in {}", config.work_dir.display()),
+                why: format!("it takes 1 to {MAX_NODES} nodes and an absolute path"),
+                fix: "change the number of nodes or the directory".into(),
+            });
+        }
+        let nodes = Self::addresses(count);
+        let mut warnings = Vec::new();
+        let spawner = Spawner::new().map_err(|e| unable("make a PID namespace", &e))?;
+        let control = Netns::create().map_err(|e| unable("make a network namespace", &e))?;
+        let (wiring, control_port) = Wiring::begin(&control, count, config.ports)
+            .map_err(|e| unable("connect a network namespace to the switch", &e))?;
+        warnings.extend(wiring.warning.clone());
+
+        let mut built = Vec::with_capacity(count);
+        let mut ports = Vec::with_capacity(count + 1);
+        for (index, command) in config.servers.into_iter().enumerate() {
+            let dir = node_dir(&config.work_dir, &nodes[index]);
+            let host = make_host(&nodes, index, &dir, config.data)?;
+            ports.push(
+                wiring
+                    .connect(&host.net, index)
+                    .map_err(|e| unable(&format!("connect {} to the switch", nodes[index].name), &e))?,
+            );
+            let namespace = host.net.id().map_err(|e| unable("identify a network namespace", &e))?;
+            let host = Arc::new(host);
+            if let Err(error) = spawner.mount_proc(&host)
+                && index == 0
+            {
+                warnings.push(format!("/proc of the nodes shows this machine's processes: {error}"));
+            }
+            built.push(LocalNode {
+                node: nodes[index].clone(),
+                log: dir.join(&config.log_name),
+                dir,
+                command,
+                host,
+                namespace,
+                server: Mutex::default(),
+            });
+        }
+        ports.push(control_port);
+
+        let (switch, fates) = Switch::start(ports).map_err(|e| unable("start the switch", &e))?;
+        if let Err(error) = switch.realtime() {
+            warnings.push(format!(
+                "the switch runs without real-time priority ({error}): a busy machine adds latency"
+            ));
+        }
+        let prober = Prober::new(built.iter().map(|n| (&n.host.net, n.node.addr)), fates)
+            .map_err(|e| unable("open a socket on a host", &e))?;
+        Ok(Self { nodes: built, control, prober, switch, spawner, warnings })
+    }
+
+    /// The nodes of a cluster of this size, as they will be.
+    pub fn addresses(count: usize) -> Vec<Node> {
+        (0..count)
+            .map(|i| Node { name: format!("n{}", i + 1), addr: network::node_address(i).into() })
+            .collect()
+    }
+
+    /// Where a node's data will be, as seen on its host.
+    pub fn data_dir(work_dir: &Path, node: &Node) -> PathBuf {
+        node_dir(work_dir, node).join("data")
+    }
+
+    /// What is not as one would want it, in sentences for the user.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings.clone();
+        match self.switch.overruns() {
+            0 => {}
+            frames => warnings.push(format!(
+                "{frames} frames were lost because a queue was full: loss that no fault asked for"
+            )),
+        }
+        warnings
+    }
+
+    /// The file with the output of a node's server.
+    pub fn log(&self, node: usize) -> &Path {
+        &self.nodes[node].log
+    }
+
+    /// Frames that passed a link so far, probes not counted.
+    pub fn passed(&self, link: Link) -> u64 {
+        self.switch.passed(link)
+    }
+}
+
+impl Environment for Local {
+    fn enter(&self) -> Result<(), EnvError> {
+        self.control.enter().map_err(|e| unable("enter the clients' network namespace", &e.into()))
+    }
+
+    /// Does nothing when the server runs already.
+    fn start(&self, node: usize) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        let mut server = node.server();
+        server.reap();
+        if server.child.is_some() {
+            return Ok(());
+        }
+        // Helpers of the last server would hold its ports and its data.
+        processes::kill_all(node.namespace).map_err(|why| node.error("start its server", why))?;
+        let start = Start {
+            host: Arc::clone(&node.host),
+            command: node.command.clone(),
+            work_dir: node.dir.clone(),
+            log: node.log.clone(),
+        };
+        let child = self.spawner.start(start).map_err(|error| {
+            node.error("start its server", format!("{}: {error}", node.command.program.display()))
+        })?;
+        server.child = Some(child);
+        Ok(())
+    }
+
+    fn stop(&self, node: usize, how: Stop) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        let mut server = node.server();
+        server.reap();
+        if let (Stop::Terminate, Some(child)) = (how, &server.child) {
+            processes::terminate(node.namespace, child.id(), GRACE)
+                .map_err(|why| node.error("end its server", why))?;
+        }
+        processes::kill_all(node.namespace).map_err(|why| node.error("end its processes", why))?;
+        server.wait(how).map_err(|why| node.error("end its server", why))
+    }
+
+    /// An error when no process runs: that would be no fault. After an error none is paused.
+    fn pause(&self, node: usize) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        let _server = node.server();
+        processes::pause_all(node.namespace).map_err(|why| node.error("pause it", why))
+    }
+
+    fn resume(&self, node: usize) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        let _server = node.server();
+        processes::resume_all(node.namespace).map_err(|why| node.error("resume it", why))
+    }
+
+    fn state(&self, node: usize) -> ProcessState {
+        let processes = processes::in_namespace(self.nodes[node].namespace);
+        // Numbers grow, so the first is the server unless they started again from below.
+        let pid = processes.first().map(|process| process.pid);
+        match (processes::activity(&processes), pid) {
+            (Activity::Running, Some(pid)) => ProcessState::Running { pid },
+            (Activity::Stopped, Some(pid)) => ProcessState::Paused { pid },
+            (Activity::None, _) | (_, None) => ProcessState::Gone,
+        }
+    }
+
+    fn set_cuts(&self, cuts: &BTreeSet<Link>) -> Result<(), EnvError> {
+        self.switch.set_cuts(cuts.clone()).map_err(|e| unable("cut links", &io::Error::other(e)))
+    }
+
+    fn probe(&self, link: Link) -> Result<bool, EnvError> {
+        let (from, to) = (&self.nodes[link.0], &self.nodes[link.1]);
+        self.prober.probe(link).map_err(|why| from.error(&format!("send a probe to {}", to.node.name), why))
+    }
+
+    fn dropped(&self, link: Link) -> u64 {
+        self.switch.dropped(link)
+    }
+
+    /// A node that is being started or stopped at the moment is looked at by the next call.
+    fn exits(&self) -> Vec<Exit> {
+        let mut exits = Vec::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            if let Ok(mut server) = node.server.try_lock() {
+                server.reap();
+                let ended = std::mem::take(&mut server.ended);
+                exits.extend(ended.into_iter().map(|s| Exit { node: index, status: s.to_string() }));
+            }
+        }
+        exits
+    }
+
+    fn undo_data(&self, node: usize) -> serde_json::Value {
+        let node = &self.nodes[node];
+        let processes: Vec<_> = processes::in_namespace(node.namespace)
+            .iter()
+            .map(|process| {
+                serde_json::json!({
+                    "pid": process.pid,
+                    "start_time": processes::start_time(process.pid),
+                    "exe": fs::read_link(format!("/proc/{}/exe", process.pid)).ok(),
+                })
+            })
+            .collect();
+        serde_json::json!({ "node": node.node.name, "processes": processes })
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.spawner.kill_all();
+        let deadline = Instant::now() + REAP_TIMEOUT;
+        for node in &mut self.nodes {
+            let server = node.server.get_mut().unwrap_or_else(PoisonError::into_inner);
+            if let Some(child) = &mut server.child {
+                // Nothing can be done about one that the kernel cannot end.
+                let _ = wait_until(child, deadline);
+            }
+        }
+    }
+}
+
+impl LocalNode {
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn error(&self, what: &str, why: String) -> EnvError {
+        EnvError::Node { node: self.node.name.clone(), what: what.into(), why, log: self.log.clone() }
+    }
+}
+
+impl Server {
+    /// Notes it if the server has ended by itself.
+    fn reap(&mut self) {
+        if let Some(child) = &mut self.child
+            && let Ok(Some(status)) = child.try_wait()
+        {
+            self.ended.push(status);
+            self.child = None;
+        }
+    }
+
+    /// Waits for a server that has been stopped, all of whose processes are gone.
+    fn wait(&mut self, how: Stop) -> Result<(), String> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let Some(status) = wait_until(&mut child, Instant::now() + REAP_TIMEOUT) else {
+            let pid = child.id();
+            self.child = Some(child);
+            return Err(format!("process {pid} is not in the node's network namespace and does not end"));
+        };
+        // It crashed or ended in the moment before the signal.
+        if how == Stop::Kill && status.signal() != Some(libc::SIGKILL) {
+            self.ended.push(status);
+        }
+        Ok(())
+    }
+}
+
+fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(REAP_POLL),
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
+
+fn node_dir(work_dir: &Path, node: &Node) -> PathBuf {
+    work_dir.join(&node.name)
+}
+
+fn make_host(nodes: &[Node], index: usize, dir: &Path, data: Data) -> Result<Host, EnvError> {
+    let plan = Plan {
+        name: nodes[index].name.clone(),
+        data_dir: dir.join("data"),
+        data,
+        hosts_file: dir.join("hosts"),
+    };
+    fs::create_dir_all(&plan.data_dir)
+        .and_then(|()| {
+            host::write_hosts_file(&plan.hosts_file, nodes.iter().map(|n| (n.name.as_str(), n.addr)))
+        })
+        .map_err(|e| EnvError::Unable {
+            what: format!("prepare the directory {}", dir.display()),
+            why: e.to_string(),
+            fix: "choose a directory on a file system with room, that you may write to".into(),
+        })?;
+    Host::create(&plan).map_err(|e| unable(&format!("make the host of {}", plan.name), &e))
+}
+
+fn unable(what: &str, why: &io::Error) -> EnvError {
+    EnvError::Unable {
+        what: what.into(),
+        why: why.to_string(),
+        fix: "`duress doctor` tests what this machine allows and says how to change it".into(),
+    }
+}

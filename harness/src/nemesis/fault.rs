@@ -1,0 +1,208 @@
+//! What a fault is: a kind, its victims, and when. The format of a schedule file.
+//!
+//! Everything is concrete when a schedule is made, but for `leader`: who leads is only known
+//! when the fault strikes.
+
+use super::grudge::{self, Grudge};
+use crate::env::Stop;
+use serde::{Deserialize, Serialize};
+
+/// One line of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedFault {
+    /// Milliseconds after the start of the run.
+    pub at_ms: u64,
+    /// Milliseconds until it is healed.
+    pub for_ms: u64,
+    /// What.
+    pub fault: Fault,
+}
+
+impl PlannedFault {
+    /// Milliseconds after the start of the run.
+    pub fn end_ms(&self) -> u64 {
+        self.at_ms.saturating_add(self.for_ms)
+    }
+}
+
+/// Something that breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Fault {
+    /// SIGKILL to every process of the node; started again on the same data when healed.
+    Kill {
+        /// Who.
+        nodes: Victims,
+    },
+    /// SIGTERM, then as `kill`.
+    Terminate {
+        /// Who.
+        nodes: Victims,
+    },
+    /// SIGSTOP to every process of the node; SIGCONT when healed.
+    Pause {
+        /// Who.
+        nodes: Victims,
+    },
+    /// Cuts links.
+    Partition {
+        /// Which.
+        shape: Shape,
+    },
+}
+
+/// Nodes by name, or the leader of the moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Victims {
+    /// Whoever leads when the fault strikes.
+    Leader,
+    /// By name.
+    Named(Vec<String>),
+}
+
+/// The shape of a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// Groups that do not hear each other.
+    Groups(Vec<Vec<String>>),
+    /// One node against the rest.
+    Isolate(Victims),
+    /// One node hears nobody.
+    Deaf(Victims),
+    /// Nobody hears one node.
+    Mute(Victims),
+    /// Two halves; the node in the middle of the list hears both.
+    Bridge(Vec<String>),
+    /// Each hears a majority, nobody the same one; the list is the ring.
+    MajoritiesRing(Vec<String>),
+}
+
+impl Fault {
+    /// The word for it in journals and tables.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Kill { .. } => "kill",
+            Self::Terminate { .. } => "terminate",
+            Self::Pause { .. } => "pause",
+            Self::Partition { .. } => "partition",
+        }
+    }
+
+    /// The nodes that it names; `None` for the leader.
+    pub fn named(&self) -> Option<Vec<&String>> {
+        match self {
+            Self::Kill { nodes } | Self::Terminate { nodes } | Self::Pause { nodes } => nodes.named(),
+            Self::Partition { shape } => match shape {
+                Shape::Groups(groups) => Some(groups.iter().flatten().collect()),
+                Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) => nodes.named(),
+                Shape::Bridge(order) | Shape::MajoritiesRing(order) => Some(order.iter().collect()),
+            },
+        }
+    }
+}
+
+impl Victims {
+    /// One node.
+    pub fn one(name: &str) -> Self {
+        Self::Named(vec![name.to_owned()])
+    }
+
+    fn named(&self) -> Option<Vec<&String>> {
+        match self {
+            Self::Leader => None,
+            Self::Named(names) => Some(names.iter().collect()),
+        }
+    }
+}
+
+/// A fault whose victims are known, by position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// In words: `isolate the leader n3`.
+    pub description: String,
+    /// What to do.
+    pub action: Action,
+    /// Nodes that lose contact or stop, by position.
+    pub disrupted: Vec<usize>,
+}
+
+/// What to do, by position of the nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// End these.
+    Stop(Vec<usize>, Stop),
+    /// Stop these where they stand.
+    Pause(Vec<usize>),
+    /// Cut these links.
+    Cut(Grudge),
+}
+
+impl Fault {
+    /// Fills in the leader, and turns names into positions. `name` finds the position of a
+    /// name; names were checked when the schedule was made.
+    pub fn resolve(&self, names: &[String], leader: usize) -> Resolved {
+        let at = |name: &String| names.iter().position(|n| n == name).unwrap_or(0);
+        let who = |victims: &Victims| match victims {
+            Victims::Leader => (vec![leader], format!("the leader {}", names[leader])),
+            Victims::Named(list) => (list.iter().map(at).collect(), list.join(" ")),
+        };
+        let n = names.len();
+        match self {
+            Self::Kill { nodes } => {
+                let (nodes, words) = who(nodes);
+                resolved(format!("kill {words}"), Action::Stop(nodes.clone(), Stop::Kill), nodes)
+            }
+            Self::Terminate { nodes } => {
+                let (nodes, words) = who(nodes);
+                resolved(format!("terminate {words}"), Action::Stop(nodes.clone(), Stop::Terminate), nodes)
+            }
+            Self::Pause { nodes } => {
+                let (nodes, words) = who(nodes);
+                resolved(format!("pause {words}"), Action::Pause(nodes.clone()), nodes)
+            }
+            Self::Partition { shape } => {
+                let one = |victims, verb: &str, cut: &dyn Fn(usize) -> Grudge| {
+                    let (nodes, words) = who(victims);
+                    let links = nodes.iter().flat_map(|&node| cut(node)).collect();
+                    resolved(format!("{verb} {words}"), Action::Cut(links), nodes)
+                };
+                match shape {
+                    Shape::Isolate(victims) => one(victims, "isolate", &|node| grudge::isolate(node, n)),
+                    Shape::Deaf(victims) => one(victims, "deafen", &|node| grudge::one_way(node, n, true)),
+                    Shape::Mute(victims) => one(victims, "mute", &|node| grudge::one_way(node, n, false)),
+                    Shape::Groups(groups) => {
+                        let indexed: Vec<Vec<usize>> =
+                            groups.iter().map(|group| group.iter().map(at).collect()).collect();
+                        let largest = indexed.iter().map(Vec::len).max().unwrap_or(0);
+                        let majority = indexed.iter().position(|group| group.len() == largest);
+                        let minority = indexed.iter().enumerate().filter(|(i, _)| Some(*i) != majority);
+                        let disrupted = minority.flat_map(|(_, group)| group.clone()).collect();
+                        let words: Vec<String> = groups.iter().map(|group| group.join(" ")).collect();
+                        resolved(
+                            format!("partition {}", words.join(" | ")),
+                            Action::Cut(grudge::groups(&indexed)),
+                            disrupted,
+                        )
+                    }
+                    Shape::Bridge(order) => {
+                        let nodes: Vec<usize> = order.iter().map(at).collect();
+                        let words = format!("bridge over {} ({})", order[order.len() / 2], order.join(" "));
+                        resolved(words, Action::Cut(grudge::bridge(&nodes)), Vec::new())
+                    }
+                    Shape::MajoritiesRing(order) => {
+                        let nodes: Vec<usize> = order.iter().map(at).collect();
+                        let words = format!("majorities ring {}", order.join(" "));
+                        resolved(words, Action::Cut(grudge::majorities_ring(&nodes)), Vec::new())
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn resolved(description: String, action: Action, disrupted: Vec<usize>) -> Resolved {
+    Resolved { description, action, disrupted }
+}

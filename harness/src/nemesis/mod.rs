@@ -1,0 +1,189 @@
+//! Breaks things on schedule, proves that they broke, and mends them.
+//!
+//! Every fault lives through the same four steps: journal (fsynced), apply, probe, undo. One
+//! task per fault, so that faults overlap; what they share (which links are cut, who keeps a
+//! node down) is kept here, and an undo takes back only what no other fault still holds.
+
+mod action;
+mod budget;
+pub mod fault;
+pub mod grudge;
+mod journal;
+pub mod schedule;
+
+use crate::engine::{Clock, OpBody, Recorder};
+use crate::env::Environment;
+use crate::event::{Event, Listener};
+use crate::failure::Failure;
+use action::{Applied, Held};
+use duress_checkers::{Kind, Process};
+use duress_reports::artifact::{JournalEntry, JournalEvent};
+use duress_targets::{Node, Target};
+use fault::{PlannedFault, Resolved};
+pub use journal::Journal;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How long a fault on the leader waits for somebody to lead.
+const LEADER_WAIT: Duration = Duration::from_secs(3);
+/// How often it asks.
+const LEADER_POLL: Duration = Duration::from_millis(100);
+/// How long one node may take to say whether it leads.
+const STATUS_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// The one that breaks things.
+pub struct Nemesis {
+    /// Breaks and looks.
+    pub env: Arc<dyn Environment>,
+    /// Knows who leads.
+    pub target: Arc<dyn Target>,
+    /// The nodes.
+    pub nodes: Arc<[Node]>,
+    /// Written before anything is touched.
+    pub journal: Arc<Journal>,
+    /// Faults are part of the history, too.
+    pub recorder: Arc<Recorder>,
+    /// Told of everything.
+    pub listener: Arc<dyn Listener>,
+    /// The run's clock.
+    pub clock: Clock,
+    /// What is in force.
+    pub held: Arc<Mutex<Held>>,
+}
+
+impl Nemesis {
+    /// Runs the schedule to its end, or until `over` turns true; then everything is healed.
+    ///
+    /// # Errors
+    /// When the journal cannot be written: a fault that cannot be journaled is not applied.
+    pub async fn run(
+        self: Arc<Self>,
+        schedule: Vec<PlannedFault>,
+        over: watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
+        let mut faults = JoinSet::new();
+        for (id, planned) in (1..).zip(schedule) {
+            faults.spawn(Arc::clone(&self).live(id, planned, over.clone()));
+        }
+        let mut outcome = Ok(());
+        while let Some(ended) = faults.join_next().await {
+            let ended = ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+            outcome = outcome.and(ended);
+        }
+        outcome
+    }
+
+    /// One fault, from its time to its end.
+    async fn live(
+        self: Arc<Self>,
+        id: u32,
+        planned: PlannedFault,
+        mut over: watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
+        if self.sleep_until(planned.at_ms, &mut over).await {
+            return Ok(());
+        }
+        let names: Vec<String> = self.nodes.iter().map(|node| node.name.clone()).collect();
+        let leader = if planned.fault.named().is_none() { self.find_leader().await } else { None };
+        let (leader, guess) = match leader {
+            Some(leader) => (leader, false),
+            None => (id as usize % names.len(), planned.fault.named().is_none()),
+        };
+        let mut resolved = planned.fault.resolve(&names, leader);
+        if guess {
+            resolved.description = resolved.description.replace("the leader", "(nobody leads)");
+        }
+        let kind = planned.fault.kind();
+        let Some(applied) = self.strike(id, kind, resolved).await? else { return Ok(()) };
+        self.sleep_until(planned.end_ms(), &mut over).await;
+        self.heal(id, kind, applied).await
+    }
+
+    /// Journals, applies and probes; `None` when there was nothing to break.
+    async fn strike(
+        self: &Arc<Self>,
+        id: u32,
+        kind: &'static str,
+        resolved: Resolved,
+    ) -> Result<Option<Applied>, Failure> {
+        let this = Arc::clone(self);
+        self.blocking(move || {
+            let applying = JournalEvent::Applying {
+                kind: kind.to_owned(),
+                description: resolved.description.clone(),
+                nodes: resolved.disrupted.iter().map(|&node| this.nodes[node].name.clone()).collect(),
+                undo: action::undo_data(&*this.env, &resolved.action),
+            };
+            this.log(id, applying)?;
+            this.tell(&format!("start-{kind}"), &resolved.description);
+            let outcome = action::apply(&*this.env, &this.nodes, &this.held, id, resolved.action);
+            this.log(id, outcome.event)?;
+            Ok(outcome.applied)
+        })
+        .await
+    }
+
+    async fn heal(self: &Arc<Self>, id: u32, kind: &'static str, applied: Applied) -> Result<(), Failure> {
+        let this = Arc::clone(self);
+        self.blocking(move || {
+            this.log(id, JournalEvent::Healing)?;
+            let event = action::undo(&*this.env, &this.nodes, &this.held, id, &applied);
+            this.tell(&format!("stop-{kind}"), "");
+            this.log(id, event)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sleeps until a time of the run's clock; true when the run is over first.
+    async fn sleep_until(&self, ms: u64, over: &mut watch::Receiver<bool>) -> bool {
+        let at = self.clock.at(ms.saturating_mul(1_000_000));
+        tokio::select! {
+            () = tokio::time::sleep_until(at.into()) => false,
+            _ = over.wait_for(|over| *over) => true,
+        }
+    }
+
+    /// Who leads, by the highest term, among those who say that they do.
+    async fn find_leader(&self) -> Option<usize> {
+        let patience = tokio::time::Instant::now() + LEADER_WAIT;
+        loop {
+            let mut asked = JoinSet::new();
+            for (at, node) in self.nodes.iter().cloned().enumerate() {
+                let target = Arc::clone(&self.target);
+                asked.spawn(async move {
+                    let status = tokio::time::timeout(STATUS_TIMEOUT, target.status(&node)).await;
+                    status.ok().and_then(Result::ok).filter(|s| s.is_leader).map(|s| (s.term, at))
+                });
+            }
+            let leader = asked.join_all().await.into_iter().flatten().max();
+            if let Some((_, at)) = leader {
+                return Some(at);
+            }
+            if tokio::time::Instant::now() >= patience {
+                return None;
+            }
+            tokio::time::sleep(LEADER_POLL).await;
+        }
+    }
+
+    fn log(&self, fault: u32, event: JournalEvent) -> Result<JournalEntry, Failure> {
+        let entry = self.journal.write(fault, event)?;
+        self.listener.event(&Event::Fault { id: fault, time: entry.time, event: &entry.event });
+        Ok(entry)
+    }
+
+    fn tell(&self, f: &str, description: &str) {
+        let body = OpBody { f: f.to_owned(), value: description.into(), error: None, node: None };
+        self.recorder.record(Process::Nemesis, Kind::Info, body);
+    }
+
+    /// Environments block; the engine's thread must not.
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+}

@@ -1,0 +1,272 @@
+//! Which faults, when: planned from the seed before the run, or read from a file.
+//!
+//! Every kind that was asked for has a lane of its own, in which faults and quiet alternate;
+//! lanes overlap, so that faults combine. The clients draw nothing from the nemesis' random
+//! stream, so equal seeds and options plan equal faults.
+
+use super::budget::Budget;
+use super::fault::{Fault, PlannedFault, Shape, Victims};
+use crate::failure::Failure;
+use duress_workloads::Rng;
+use std::path::Path;
+
+/// A kind of fault as given to `--faults`: the single source for `duress list faults`.
+pub struct FaultEntry {
+    /// As given to `--faults`.
+    pub name: &'static str,
+    /// One line.
+    pub doc: &'static str,
+    /// Fewest nodes that it makes sense for.
+    pub min_nodes: usize,
+    make: fn(&mut Draw<'_>) -> Fault,
+}
+
+/// All kinds.
+pub const FAULTS: [FaultEntry; 11] = [
+    FaultEntry {
+        name: "kill",
+        doc: "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
+        min_nodes: 1,
+        make: |draw| Fault::Kill { nodes: draw.victims() },
+    },
+    FaultEntry {
+        name: "terminate",
+        doc: "SIGTERM instead, with a grace period",
+        min_nodes: 1,
+        make: |draw| Fault::Terminate { nodes: draw.victims() },
+    },
+    FaultEntry {
+        name: "pause",
+        doc: "SIGSTOP to every process of one or more nodes, or of the leader; SIGCONT later",
+        min_nodes: 1,
+        make: |draw| Fault::Pause { nodes: draw.victims() },
+    },
+    FaultEntry {
+        name: "partition",
+        doc: "cuts links between nodes, in any of the shapes below",
+        min_nodes: 2,
+        make: |draw| {
+            let fit: Vec<&FaultEntry> = FAULTS
+                .iter()
+                .filter(|entry| entry.name.starts_with("partition-") && entry.min_nodes <= draw.names.len())
+                .collect();
+            let at = draw.rng.index(fit.len());
+            (fit[at].make)(draw)
+        },
+    },
+    FaultEntry {
+        name: "partition-one",
+        doc: "one random node against the rest",
+        min_nodes: 2,
+        make: |draw| partition(Shape::Isolate(draw.one())),
+    },
+    FaultEntry {
+        name: "partition-leader",
+        doc: "the leader against the rest",
+        min_nodes: 2,
+        make: |_| partition(Shape::Isolate(Victims::Leader)),
+    },
+    FaultEntry {
+        name: "partition-halves",
+        doc: "a bare majority against the rest",
+        min_nodes: 2,
+        make: |draw| {
+            let minority = draw.names.len().saturating_sub(1) / 2;
+            partition(draw.split(minority.max(1)))
+        },
+    },
+    FaultEntry {
+        name: "partition-minority",
+        doc: "a random minority against the rest",
+        min_nodes: 3,
+        make: |draw| {
+            let size = 1 + draw.rng.index(draw.names.len().saturating_sub(1) / 2);
+            partition(draw.split(size))
+        },
+    },
+    FaultEntry {
+        name: "partition-ring",
+        doc: "majorities ring: everyone hears a majority, nobody the same one",
+        min_nodes: 4,
+        make: |draw| partition(Shape::MajoritiesRing(draw.shuffled())),
+    },
+    FaultEntry {
+        name: "partition-bridge",
+        doc: "two halves that one node still connects",
+        min_nodes: 3,
+        make: |draw| partition(Shape::Bridge(draw.shuffled())),
+    },
+    FaultEntry {
+        name: "partition-one-way",
+        doc: "one node hears nobody, or nobody hears it",
+        min_nodes: 2,
+        make: |draw| {
+            let victim = draw.one_or_leader();
+            partition(if draw.rng.below(2) == 0 { Shape::Deaf(victim) } else { Shape::Mute(victim) })
+        },
+    },
+];
+
+/// Faults asked for by default.
+pub const DEFAULT_FAULTS: [&str; 3] = ["kill", "pause", "partition"];
+/// The shortest fault that is worth planning, in milliseconds.
+const MIN_FAULT_MS: u64 = 500;
+/// Most faults in one schedule.
+const MAX_FAULTS: usize = 10_000;
+
+/// What a plan is made from.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// Names of [`FAULTS`].
+    pub kinds: &'a [String],
+    /// The nodes' names.
+    pub nodes: &'a [String],
+    /// Mean length of a fault, and of the quiet between two of a kind; milliseconds.
+    pub interval_ms: u64,
+    /// Length of the run; milliseconds.
+    pub time_ms: u64,
+    /// Let faults take the majority too.
+    pub allow_majority_loss: bool,
+}
+
+/// Plans the faults of a run. They are ordered by start, and all end within the run.
+///
+/// # Errors
+/// Unknown kinds, and kinds that these nodes cannot have.
+pub fn plan(request: &Request<'_>, rng: &Rng) -> Result<Vec<PlannedFault>, Failure> {
+    let mut planned = Vec::new();
+    for name in request.kinds {
+        let entry = find(name)?;
+        check_possible(entry, request)?;
+        planned.extend(lane(entry, request, &rng.split(name)));
+    }
+    planned.sort_by_key(|fault| (fault.at_ms, fault.for_ms));
+    Ok(Budget::new(request.nodes, request.allow_majority_loss).fit(planned, request.time_ms, MIN_FAULT_MS))
+}
+
+/// Reads a schedule: a JSON array of [`PlannedFault`].
+///
+/// # Errors
+/// A file that is none, and names that are no nodes of this cluster.
+pub fn read(path: &Path, nodes: &[String]) -> Result<Vec<PlannedFault>, Failure> {
+    let what = || format!("--schedule {}", path.display());
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(what(), error.to_string(), "check the path"))?;
+    let mut faults: Vec<PlannedFault> = serde_json::from_str(&text).map_err(|error| {
+        Failure::usage(
+            what(),
+            error.to_string(),
+            "a schedule is a JSON array like the `schedule.json` of a run directory",
+        )
+    })?;
+    for fault in &faults {
+        for name in fault.fault.named().unwrap_or_default() {
+            if !nodes.contains(name) {
+                return Err(Failure::usage(
+                    what(),
+                    format!("there is no node `{name}`"),
+                    format!("the nodes are {}", nodes.join(" ")),
+                ));
+            }
+        }
+    }
+    faults.sort_by_key(|fault| (fault.at_ms, fault.for_ms));
+    Ok(faults)
+}
+
+/// The entry of a name.
+///
+/// # Errors
+/// When there is none.
+pub fn find(name: &str) -> Result<&'static FaultEntry, Failure> {
+    FAULTS.iter().find(|entry| entry.name == name).ok_or_else(|| {
+        let known: Vec<&str> = FAULTS.iter().map(|entry| entry.name).collect();
+        Failure::usage(
+            format!("--faults {name}"),
+            "there is no such fault",
+            format!("choose from {} (or `none`)", known.join(", ")),
+        )
+    })
+}
+
+fn check_possible(entry: &FaultEntry, request: &Request<'_>) -> Result<(), Failure> {
+    let n = request.nodes.len();
+    let what = format!("--faults {} with --nodes {n}", entry.name);
+    if n < entry.min_nodes {
+        return Err(Failure::usage(
+            what,
+            format!("that fault needs at least {} nodes", entry.min_nodes),
+            format!("use --nodes {} or more, or other faults", entry.min_nodes),
+        ));
+    }
+    if n < 3 && !request.allow_majority_loss {
+        return Err(Failure::usage(
+            what,
+            "any fault there takes the majority",
+            "use --nodes 3 or more, or --allow-majority-loss",
+        ));
+    }
+    Ok(())
+}
+
+/// Quiet, fault, quiet, fault, …: lengths uniform between half the interval and one and a half.
+fn lane(entry: &FaultEntry, request: &Request<'_>, rng: &Rng) -> Vec<PlannedFault> {
+    let mut times = rng.split("times");
+    let mut draw = Draw { rng: rng.split("victims"), names: request.nodes };
+    let interval = request.interval_ms.max(2);
+    let length = |times: &mut Rng| times.between(interval / 2, interval + interval / 2).max(1);
+    let mut faults = Vec::new();
+    // The first one comes early, so that a short run sees every kind.
+    let mut at_ms = times.between(interval / 5, interval.max(2));
+    while at_ms + MIN_FAULT_MS <= request.time_ms && faults.len() < MAX_FAULTS {
+        let for_ms = length(&mut times).max(MIN_FAULT_MS).min(request.time_ms - at_ms);
+        faults.push(PlannedFault { at_ms, for_ms, fault: (entry.make)(&mut draw) });
+        at_ms += for_ms + length(&mut times);
+    }
+    faults
+}
+
+/// Draws victims.
+struct Draw<'a> {
+    rng: Rng,
+    names: &'a [String],
+}
+
+impl Draw<'_> {
+    fn one(&mut self) -> Victims {
+        let at = self.rng.index(self.names.len());
+        Victims::one(&self.names[at])
+    }
+
+    fn one_or_leader(&mut self) -> Victims {
+        if self.rng.below(2) == 0 { Victims::Leader } else { self.one() }
+    }
+
+    /// The leader, or up to a minority of nodes; the budget may take some of them out again.
+    fn victims(&mut self) -> Victims {
+        if self.rng.below(3) == 0 {
+            return Victims::Leader;
+        }
+        let most = (self.names.len().saturating_sub(1) / 2).max(1);
+        let n = 1 + self.rng.index(most);
+        Victims::Named(self.shuffled().into_iter().take(n).collect())
+    }
+
+    fn shuffled(&mut self) -> Vec<String> {
+        let mut names = self.names.to_vec();
+        self.rng.shuffle(&mut names);
+        names
+    }
+
+    fn split(&mut self, first: usize) -> Shape {
+        let mut names = self.shuffled();
+        let mut rest = names.split_off(first.min(names.len()));
+        names.sort();
+        rest.sort();
+        Shape::Groups(vec![names, rest])
+    }
+}
+
+fn partition(shape: Shape) -> Fault {
+    Fault::Partition { shape }
+}

@@ -1,0 +1,347 @@
+//! What a run will do, fully resolved, before anything is touched.
+//!
+//! A plan that can be made can be run, as far as names and numbers go; what only the machine
+//! knows (namespaces, binaries) comes later, and fails with a typed error of its own.
+
+use crate::failure::Failure;
+use crate::nemesis::fault::PlannedFault;
+use crate::nemesis::schedule;
+use duress_targets::{Settings, Target, TargetEntry};
+use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Nodes are numbered in one byte of their MAC address, and nine is more than any quorum needs.
+pub const MAX_NODES: usize = 9;
+/// More clients than this do not fit one engine thread.
+pub const MAX_CONCURRENCY: usize = 1_000;
+/// The longest run; histories beyond it are for soak tests.
+pub const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
+
+/// What was asked, as typed.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The target's name.
+    pub target: String,
+    /// The workload's name; the target's first when absent.
+    pub workload: Option<String>,
+    /// How many nodes.
+    pub nodes: usize,
+    /// Length of the main part.
+    pub time: Duration,
+    /// Names of faults; `none` alone for none.
+    pub faults: Vec<String>,
+    /// Mean length of faults and of the quiet between them.
+    pub interval: Duration,
+    /// A schedule to follow instead.
+    pub schedule: Option<PathBuf>,
+    /// Let faults take the majority.
+    pub allow_majority_loss: bool,
+    /// The seed; drawn when absent.
+    pub seed: Option<u64>,
+    /// Client threads; twice the nodes when absent.
+    pub concurrency: Option<usize>,
+    /// Operations per second; 0 for no limit.
+    pub rate: u64,
+    /// Operations on a key before it is retired.
+    pub ops_per_key: u64,
+    /// Keys in use at the same time.
+    pub keys: usize,
+    /// How long a client waits for an answer.
+    pub op_timeout: Duration,
+    /// `--set name=value`.
+    pub settings: BTreeMap<String, String>,
+    /// Version of the server.
+    pub version: Option<String>,
+    /// The server's binary.
+    pub bin: Option<PathBuf>,
+    /// Fewest ok operations of a run that counts.
+    pub min_ok: u64,
+    /// Time limit of the checkers.
+    pub check_time: Duration,
+    /// Memory limit of the checkers, in bytes.
+    pub check_memory: usize,
+    /// Keep the nodes' data on disk, in the run directory.
+    pub data_on_disk: bool,
+    /// Where run directories go.
+    pub out: PathBuf,
+    /// This very directory instead.
+    pub dir: Option<PathBuf>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            target: "etcd".to_owned(),
+            workload: None,
+            nodes: 5,
+            time: Duration::from_secs(30),
+            faults: schedule::DEFAULT_FAULTS.map(str::to_owned).to_vec(),
+            interval: Duration::from_secs(5),
+            schedule: None,
+            allow_majority_loss: false,
+            seed: None,
+            concurrency: None,
+            rate: 400,
+            ops_per_key: 200,
+            keys: 4,
+            op_timeout: Duration::from_secs(2),
+            settings: BTreeMap::new(),
+            version: None,
+            bin: None,
+            min_ok: 10,
+            check_time: Duration::from_secs(60),
+            check_memory: 2 << 30,
+            data_on_disk: false,
+            out: PathBuf::from("runs"),
+            dir: None,
+        }
+    }
+}
+
+/// A request that makes sense.
+pub struct Plan {
+    /// As asked.
+    pub options: RunOptions,
+    /// The target's entry.
+    pub entry: &'static TargetEntry,
+    /// The target, configured.
+    pub target: Arc<dyn Target>,
+    /// The workload's entry.
+    pub workload: &'static WorkloadEntry,
+    /// For its generators.
+    pub workload_options: WorkloadOptions,
+    /// Drawn if it was not given.
+    pub seed: u64,
+    /// `n1`, `n2`, …
+    pub node_names: Vec<String>,
+    /// The faults, by time.
+    pub schedule: Vec<PlannedFault>,
+}
+
+impl Plan {
+    /// Resolves and checks a request.
+    ///
+    /// # Errors
+    /// Unknown names, numbers out of range, combinations that cannot be.
+    pub fn new(options: RunOptions) -> Result<Self, Failure> {
+        check_numbers(&options)?;
+        let entry = find_target(&options.target)?;
+        let workload = find_workload(entry, options.workload.as_deref())?;
+        let seed = options.seed.unwrap_or_else(draw_seed);
+        let mut settings = options.settings.clone();
+        if entry.recipe.is_none() {
+            // What lives inside Duress has to be told what real servers see for themselves.
+            settings.insert("nodes".to_owned(), options.nodes.to_string());
+            settings.insert("seed".to_owned(), seed.to_string());
+        }
+        let target = (entry.make)(&Settings(settings))?;
+        let node_names: Vec<String> = (1..=options.nodes).map(|n| format!("n{n}")).collect();
+        let kinds: Vec<String> = options.faults.iter().filter(|kind| *kind != "none").cloned().collect();
+        let schedule = match &options.schedule {
+            Some(path) => schedule::read(path, &node_names)?,
+            None => schedule::plan(
+                &schedule::Request {
+                    kinds: &kinds,
+                    nodes: &node_names,
+                    interval_ms: millis(options.interval),
+                    time_ms: millis(options.time),
+                    allow_majority_loss: options.allow_majority_loss,
+                },
+                &Rng::new(seed).split("nemesis"),
+            )?,
+        };
+        if schedule.is_empty() && !kinds.is_empty() {
+            return Err(Failure::usage(
+                format!("--faults {}", kinds.join(",")),
+                format!(
+                    "no fault fits into --time {} with --interval {}",
+                    humantime::format_duration(options.time),
+                    humantime::format_duration(options.interval)
+                ),
+                "use a longer --time or a shorter --interval",
+            ));
+        }
+        let concurrency = options.concurrency.unwrap_or(2 * options.nodes);
+        let workload_options = WorkloadOptions {
+            concurrency,
+            rate: options.rate,
+            ops_per_key: options.ops_per_key,
+            keys: options.keys,
+        };
+        Ok(Self { options, entry, target, workload, workload_options, seed, node_names, schedule })
+    }
+
+    /// `etcd-register-kill-pause-partition`.
+    pub fn name(&self) -> String {
+        let faults = match (&self.options.schedule, self.options.faults.is_empty()) {
+            (Some(_), _) => "schedule".to_owned(),
+            (None, true) => "none".to_owned(),
+            (None, false) => self.options.faults.join("-"),
+        };
+        format!("{}-{}-{faults}", self.entry.name, self.workload.name)
+    }
+
+    /// Were faults asked for?
+    pub fn faults_asked(&self) -> bool {
+        !self.schedule.is_empty()
+    }
+
+    /// Every option as resolved, for the report.
+    pub fn table(&self) -> BTreeMap<String, String> {
+        let o = &self.options;
+        let duration = |d: Duration| humantime::format_duration(d).to_string();
+        let mut table: BTreeMap<String, String> = [
+            ("nodes", o.nodes.to_string()),
+            ("time", duration(o.time)),
+            ("faults", o.faults.join(",")),
+            ("interval", duration(o.interval)),
+            ("concurrency", self.workload_options.concurrency.to_string()),
+            ("rate", if o.rate == 0 { "unlimited".to_owned() } else { format!("{}/s", o.rate) }),
+            ("ops-per-key", o.ops_per_key.to_string()),
+            ("keys", o.keys.to_string()),
+            ("op-timeout", duration(o.op_timeout)),
+            ("min-ok", o.min_ok.to_string()),
+            ("allow-majority-loss", o.allow_majority_loss.to_string()),
+            ("data", if o.data_on_disk { "disk" } else { "memory" }.to_owned()),
+            ("check-time", duration(o.check_time)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        for option in self.entry.options {
+            let value = o.settings.get(option.name).map_or(option.default, String::as_str);
+            table.insert(format!("set {}", option.name), value.to_owned());
+        }
+        table
+    }
+
+    /// The command that repeats this run, with the version that was tested.
+    pub fn repeat(&self, version: Option<&str>) -> String {
+        let (o, d) = (&self.options, RunOptions::default());
+        let duration = |d: Duration| humantime::format_duration(d).to_string().replace(' ', "");
+        let mut words = vec![format!("duress run {} --seed {}", self.entry.name, self.seed)];
+        let mut add = |differs: bool, flag: &str, value: String| {
+            if differs {
+                words.push(format!("--{flag} {}", quote(&value)));
+            }
+        };
+        add(o.workload.is_some(), "workload", self.workload.name.to_owned());
+        add(o.nodes != d.nodes, "nodes", o.nodes.to_string());
+        add(true, "time", duration(o.time));
+        match &o.schedule {
+            Some(path) => add(true, "schedule", path.display().to_string()),
+            None => {
+                add(true, "faults", o.faults.join(","));
+                add(o.interval != d.interval, "interval", duration(o.interval));
+            }
+        }
+        add(o.concurrency.is_some(), "concurrency", self.workload_options.concurrency.to_string());
+        add(o.rate != d.rate, "rate", o.rate.to_string());
+        add(o.ops_per_key != d.ops_per_key, "ops-per-key", o.ops_per_key.to_string());
+        add(o.keys != d.keys, "keys", o.keys.to_string());
+        add(o.op_timeout != d.op_timeout, "op-timeout", duration(o.op_timeout));
+        for (name, value) in &o.settings {
+            add(true, "set", format!("{name}={value}"));
+        }
+        match (&o.bin, version) {
+            (Some(bin), _) => add(true, "bin", bin.display().to_string()),
+            (None, Some(version)) => add(true, "version", version.to_owned()),
+            (None, None) => {}
+        }
+        add(o.min_ok != d.min_ok, "min-ok", o.min_ok.to_string());
+        add(o.data_on_disk, "data", "disk".to_owned());
+        if o.allow_majority_loss {
+            words.push("--allow-majority-loss".to_owned());
+        }
+        words.join(" ")
+    }
+}
+
+fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
+    let range = |name: &str, value: String, ok: bool, takes: String| {
+        if ok { Ok(()) } else { Err(Failure::usage(format!("--{name} {value}"), "out of range", takes)) }
+    };
+    range("nodes", o.nodes.to_string(), (1..=MAX_NODES).contains(&o.nodes), format!("use 1 to {MAX_NODES}"))?;
+    let time = humantime::format_duration(o.time).to_string();
+    range(
+        "time",
+        time,
+        !o.time.is_zero() && o.time <= MAX_TIME,
+        "use more than 0s and at most 24h".to_owned(),
+    )?;
+    let concurrency = o.concurrency.unwrap_or(1);
+    range(
+        "concurrency",
+        concurrency.to_string(),
+        (1..=MAX_CONCURRENCY).contains(&concurrency),
+        format!("use 1 to {MAX_CONCURRENCY}"),
+    )?;
+    range("keys", o.keys.to_string(), o.keys > 0, "use 1 or more".to_owned())?;
+    range("ops-per-key", o.ops_per_key.to_string(), o.ops_per_key > 0, "use 1 or more".to_owned())?;
+    let op_timeout = humantime::format_duration(o.op_timeout).to_string();
+    range("op-timeout", op_timeout, !o.op_timeout.is_zero(), "use more than 0s".to_owned())?;
+    let interval = humantime::format_duration(o.interval).to_string();
+    range("interval", interval, !o.interval.is_zero(), "use more than 0s".to_owned())?;
+    if o.faults.len() > 1 && o.faults.iter().any(|kind| kind == "none") {
+        return Err(Failure::usage(
+            format!("--faults {}", o.faults.join(",")),
+            "`none` cannot be combined with faults",
+            "leave it out, or use it alone",
+        ));
+    }
+    Ok(())
+}
+
+/// The entry of a target.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn find_target(name: &str) -> Result<&'static TargetEntry, Failure> {
+    duress_targets::registry::find(name).ok_or_else(|| {
+        let known: Vec<&str> = duress_targets::registry::TARGETS.iter().map(|entry| entry.name).collect();
+        Failure::usage(
+            format!("target {name}"),
+            "there is no such target",
+            format!("choose from {}", known.join(", ")),
+        )
+    })
+}
+
+fn find_workload(entry: &TargetEntry, name: Option<&str>) -> Result<&'static WorkloadEntry, Failure> {
+    let name = name.unwrap_or_else(|| entry.workloads.first().copied().unwrap_or("register"));
+    let workload = duress_workloads::registry::find(name);
+    match workload {
+        Some(workload) if entry.workloads.contains(&name) => Ok(workload),
+        found => Err(Failure::usage(
+            format!("--workload {name}"),
+            if found.is_some() {
+                format!("{} cannot run it", entry.name)
+            } else {
+                "there is no such workload".to_owned()
+            },
+            format!("{} runs {}", entry.name, entry.workloads.join(", ")),
+        )),
+    }
+}
+
+/// A seed that is easy to type, from the wall clock: it only has to differ from run to run.
+fn draw_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Rng::new(u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(0)).bits() >> 32
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For a POSIX shell.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,252 @@
+//! One run, from the plan to the report.
+//!
+//! Everything that must happen while the process has one thread (obtaining the server,
+//! entering a user namespace) happens first; then the environment, whose control port this
+//! thread enters; then one async runtime on this thread for scheduler and clients.
+
+mod phases;
+
+use crate::checking;
+use crate::engine::{Stop, StopKind, Stopper};
+use crate::env::local::{self, Local, Privilege};
+use crate::env::sim::Sim;
+use crate::env::{EnvError, Environment};
+use crate::event::{Event, Listener};
+use crate::failure::Failure;
+use crate::machine;
+use crate::plan::Plan;
+use crate::store::{self, Claim};
+use duress_reports::artifact::{Binary, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
+use duress_reports::conclusion::{Conclusion, Gates, conclude};
+use duress_targets::obtain::{self, Obtained};
+use duress_targets::{Node, Server};
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What came of a run.
+pub struct Outcome {
+    /// Where it is kept.
+    pub claim: Claim,
+    /// As read back from there.
+    pub run: Run,
+    /// The verdict, with its evidence.
+    pub conclusion: Conclusion,
+}
+
+/// Runs a plan. A run that fails on its way still has a directory and a report; the error is
+/// for what keeps it from even beginning, or from being written down.
+///
+/// # Errors
+/// See [`Failure`].
+pub fn run(plan: &Plan, listener: &Arc<dyn Listener>) -> Result<Outcome, Failure> {
+    let obtained = obtain(plan, &**listener)?;
+    let privilege = match plan.target.server() {
+        Server::Processes(_) => Some(local::acquire()?),
+        Server::InProcess(_) => None,
+    };
+    let claim = store::claim(&plan.options.out, &plan.name(), plan.options.dir.as_deref())?;
+    let nodes = addresses(plan);
+    let mut info = describe(plan, &claim, &nodes, obtained.as_ref(), privilege);
+    claim.dir.write_info(&info)?;
+    write_schedule(plan, &claim)?;
+    let attempt = environment(plan, &claim, &nodes, obtained.as_ref().zip(privilege), &mut info)
+        .and_then(|env| conduct(plan, &claim, &nodes, env, listener, &mut info));
+    if let Err(failure) = &attempt {
+        info.status = RunStatus::Failed;
+        info.failure = Some(failure.to_run_failure());
+    }
+    claim.dir.write_info(&info)?;
+    conclude_run(plan, claim, attempt.ok(), &**listener)
+}
+
+/// Checks what is on disk, and writes verdict and reports.
+fn conclude_run(
+    plan: &Plan,
+    claim: Claim,
+    stop: Option<StopKind>,
+    listener: &dyn Listener,
+) -> Result<Outcome, Failure> {
+    listener.event(&Event::Phase("checking the history"));
+    let run = claim.dir.load()?;
+    let verdicts = if stop == Some(StopKind::Now) || run.history.is_empty() {
+        Vec::new()
+    } else {
+        let budget = checking::budget(plan.options.check_memory);
+        let checker = (plan.workload.make)().checker();
+        vec![checking::check(&*checker, &run.history, &budget, plan.options.check_time)]
+    };
+    let conclusion = conclude(&run, verdicts);
+    duress_reports::write(&claim.dir, &run, &conclusion)?;
+    Ok(Outcome { claim, run, conclusion })
+}
+
+/// Goes through the phases, and takes the environment down again.
+fn conduct(
+    plan: &Plan,
+    claim: &Claim,
+    nodes: &Arc<[Node]>,
+    env: Arc<dyn Environment>,
+    listener: &Arc<dyn Listener>,
+    info: &mut RunInfo,
+) -> Result<StopKind, Failure> {
+    env.enter()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| {
+        Failure::Environment(EnvError::Unable {
+            what: "start the async runtime".to_owned(),
+            why: source.to_string(),
+            fix: "raise the limit of open files (ulimit -n)".to_owned(),
+        })
+    })?;
+    let (stopper, stop) = Stop::channel();
+    let outcome = runtime.block_on(async {
+        let signals = tokio::spawn(listen(stopper, Arc::clone(listener)));
+        let mut phases = phases::Phases {
+            plan,
+            dir: &claim.dir,
+            nodes: Arc::clone(nodes),
+            env: Arc::clone(&env),
+            listener: Arc::clone(listener),
+            stop: stop.clone(),
+            info,
+        };
+        let outcome = phases.go().await;
+        signals.abort();
+        outcome
+    });
+    // Blocking calls of the nemesis hold the environment; the runtime waits for them here.
+    drop(runtime);
+    info.warnings.extend(env.warnings());
+    drop(env);
+    outcome.map(|()| stop.wished())
+}
+
+/// Ctrl-C, and what service managers send. Once: stop, heal, check. Twice: heal and end.
+async fn listen(stopper: Stopper, listener: Arc<dyn Listener>) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        let told = match stopper.press() {
+            StopKind::Soon | StopKind::No => {
+                "interrupted: healing, then checking what there is (once more: only heal)"
+            }
+            StopKind::Now => "interrupted again: healing, checking nothing",
+        };
+        listener.event(&Event::Note(told));
+    }
+}
+
+fn obtain(plan: &Plan, listener: &dyn Listener) -> Result<Option<Obtained>, Failure> {
+    let Some(recipe) = plan.entry.recipe else { return Ok(None) };
+    let request = obtain::Request {
+        bin: plan.options.bin.clone(),
+        version: plan.options.version.clone(),
+        ..obtain::Request::new(obtain::default_cache()?)
+    };
+    let obtained = obtain::obtain(recipe, &request, &mut |told: &str| listener.event(&Event::Note(told)))?;
+    Ok(Some(obtained))
+}
+
+/// For `--schedule`, and for whoever wants to change it.
+fn write_schedule(plan: &Plan, claim: &Claim) -> Result<(), Failure> {
+    let path = claim.dir.path().join("schedule.json");
+    let text = serde_json::to_vec_pretty(&plan.schedule).unwrap_or_default();
+    std::fs::write(&path, text).map_err(|source| Failure::File { path, what: "written", source })
+}
+
+fn gates(plan: &Plan) -> Gates {
+    Gates { min_ok: plan.options.min_ok, faults_asked: plan.faults_asked() }
+}
+
+fn addresses(plan: &Plan) -> Arc<[Node]> {
+    Local::addresses(plan.node_names.len()).into()
+}
+
+fn environment(
+    plan: &Plan,
+    claim: &Claim,
+    nodes: &[Node],
+    processes: Option<(&Obtained, Privilege)>,
+    info: &mut RunInfo,
+) -> Result<Arc<dyn Environment>, Failure> {
+    let (launch, (obtained, privilege)) = match (plan.target.server(), processes) {
+        (Server::InProcess(cluster), _) => return Ok(Arc::new(Sim::new(cluster))),
+        (Server::Processes(launch), Some(processes)) => (launch, processes),
+        (Server::Processes(_), None) => unreachable!("a target whose servers are processes has a recipe"),
+    };
+    let path = claim.dir.path();
+    let work_dir = std::path::absolute(path)
+        .map_err(|source| Failure::File { path: path.to_owned(), what: "found", source })?
+        .join("nodes");
+    let log_name = format!("{}.log", plan.entry.name);
+    for node in &mut info.nodes {
+        node.log = Some(format!("nodes/{}/{log_name}", node.name));
+    }
+    let server = |node: &Node| local::ServerCommand {
+        program: obtained.path.clone(),
+        args: launch.args(nodes, node, &Local::data_dir(&work_dir, node)),
+        env: launch.env(),
+    };
+    let config = local::Config {
+        servers: nodes.iter().map(server).collect(),
+        work_dir: work_dir.clone(),
+        log_name,
+        data: if plan.options.data_on_disk { local::Data::Disk } else { local::Data::Memory },
+        ports: local::Ports::Auto,
+    };
+    Ok(Arc::new(Local::create(privilege, config)?))
+}
+
+fn describe(
+    plan: &Plan,
+    claim: &Claim,
+    nodes: &[Node],
+    obtained: Option<&Obtained>,
+    privilege: Option<Privilege>,
+) -> RunInfo {
+    let privilege = match privilege {
+        Some(Privilege::Root) => "root",
+        Some(Privilege::UserNamespace) => "user namespace",
+        None => "none needed",
+    };
+    let binary = obtained.map(|obtained| Binary {
+        path: obtained.path.display().to_string(),
+        version: obtained.version.clone(),
+        sha256: obtained.sha256.clone(),
+        source: obtained.source.to_string(),
+    });
+    let node = |node: &Node| NodeInfo {
+        name: node.name.clone(),
+        addr: node.addr.to_string(),
+        log: None,
+        version: None,
+    };
+    RunInfo {
+        format: FORMAT,
+        id: claim.id.clone(),
+        name: plan.name(),
+        status: RunStatus::Running,
+        started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        duress: env!("CARGO_PKG_VERSION").to_owned(),
+        repeat: plan.repeat(binary.as_ref().map(|binary| binary.version.as_str())),
+        target: plan.entry.name.to_owned(),
+        workload: plan.workload.name.to_owned(),
+        seed: plan.seed,
+        nodes: nodes.iter().map(node).collect(),
+        options: plan.table(),
+        binary,
+        machine: machine::describe(privilege),
+        phases: Vec::new(),
+        warnings: Vec::new(),
+        doubts: Vec::new(),
+        setup_ms: 0,
+        gates: gates(plan),
+        failure: None,
+    }
+}

@@ -1,0 +1,244 @@
+//! The phases of a run: set-up, main, heal, final reads.
+
+use crate::engine::{Clock, Drive, Engine, Recorder, Stop, StopKind};
+use crate::env::{Environment, ProcessState};
+use crate::event::{Event, Listener};
+use crate::failure::Failure;
+use crate::nemesis::{Journal, Nemesis};
+use crate::plan::Plan;
+use duress_reports::artifact::{Phase, RunDir, RunFailure, RunInfo, RunStatus};
+use duress_targets::Node;
+use duress_workloads::{Generators, Rng};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How long a cluster may take to become healthy, at the start and after the last fault.
+const HEALTHY_WITHIN: Duration = Duration::from_secs(60);
+/// How often a node is asked.
+const HEALTH_POLL: Duration = Duration::from_millis(20);
+/// How long one answer may take.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the final reads may take.
+const FINAL_WITHIN: Duration = Duration::from_secs(60);
+/// How often servers are looked after.
+const EXIT_POLL: Duration = Duration::from_millis(100);
+
+/// What the phases work on.
+pub(super) struct Phases<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) dir: &'a RunDir,
+    pub(super) nodes: Arc<[Node]>,
+    pub(super) env: Arc<dyn Environment>,
+    pub(super) listener: Arc<dyn Listener>,
+    pub(super) stop: Stop,
+    pub(super) info: &'a mut RunInfo,
+}
+
+impl Phases<'_> {
+    /// Goes through all of them, as far as the user lets us.
+    pub(super) async fn go(&mut self) -> Result<(), Failure> {
+        let set_up = Instant::now();
+        self.set_up().await?;
+        let took = set_up.elapsed();
+        self.info.setup_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.say(&format!("{} nodes healthy after {:.1} s", self.nodes.len(), took.as_secs_f64()));
+
+        let clock = Clock::start();
+        let recorder = Arc::new(Recorder::create(&self.dir.history_file(), clock)?);
+        let outcome = self.under_test(clock, &recorder).await;
+        let closed = recorder.close();
+        self.info.status = match self.stop.wished() {
+            StopKind::No => RunStatus::Finished,
+            StopKind::Soon | StopKind::Now => RunStatus::Interrupted,
+        };
+        outcome.and(closed)
+    }
+
+    async fn set_up(&mut self) -> Result<(), Failure> {
+        self.say(&format!("starting {} nodes", self.nodes.len()));
+        for node in 0..self.nodes.len() {
+            self.env.start(node)?;
+        }
+        self.await_healthy().await?;
+        for (at, node) in self.nodes.iter().enumerate() {
+            let status = tokio::time::timeout(HEALTH_TIMEOUT, self.plan.target.status(node)).await;
+            self.info.nodes[at].version = status.ok().and_then(Result::ok).map(|status| status.version);
+        }
+        self.dir.write_info(self.info)?;
+        Ok(())
+    }
+
+    /// Main, heal, final reads: all that is on the run's clock.
+    async fn under_test(&mut self, clock: Clock, recorder: &Arc<Recorder>) -> Result<(), Failure> {
+        let nodes = Arc::clone(&self.nodes);
+        let listener = Arc::clone(&self.listener);
+        let options = (self.plan.workload_options.concurrency, self.plan.options.op_timeout);
+        let target = Arc::clone(&self.plan.target);
+        let mut engine = Engine::new(target, &nodes, recorder, clock, options, &*listener);
+        let rng = Rng::new(self.plan.seed).split("workload");
+        let workload = (self.plan.workload.make)();
+        let Generators { mut main, mut last } = workload.generators(&self.plan.workload_options, &rng);
+
+        let exits = Arc::new(Mutex::new(Vec::new()));
+        let guard = tokio::spawn(watch_exits(self.env.clone(), self.nodes.clone(), clock, exits.clone()));
+        let outcome = async {
+            self.main(&mut engine, &mut *main, clock, recorder).await?;
+            self.heal(clock).await?;
+            if self.stop.wished() == StopKind::No {
+                self.final_reads(&mut engine, &mut *last, clock).await?;
+            }
+            Ok(())
+        }
+        .await;
+        guard.abort();
+        self.info.doubts.extend(exits.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
+        outcome
+    }
+
+    async fn main(
+        &mut self,
+        engine: &mut Engine<'_>,
+        generator: &mut dyn duress_workloads::Generator,
+        clock: Clock,
+        recorder: &Arc<Recorder>,
+    ) -> Result<(), Failure> {
+        self.begin("main", clock)?;
+        self.say(&format!(
+            "running for {}: {} clients, {} faults planned",
+            humantime::format_duration(self.plan.options.time),
+            self.plan.workload_options.concurrency,
+            self.plan.schedule.len()
+        ));
+        let nemesis = Arc::new(Nemesis {
+            env: Arc::clone(&self.env),
+            target: Arc::clone(&self.plan.target),
+            nodes: Arc::clone(&self.nodes),
+            journal: Arc::new(Journal::create(&self.dir.faults_file(), clock)?),
+            recorder: Arc::clone(recorder),
+            listener: Arc::clone(&self.listener),
+            clock,
+            held: Arc::default(),
+        });
+        let (over, watching) = watch::channel(false);
+        let faults = tokio::spawn(nemesis.run(self.plan.schedule.clone(), watching));
+        let until = u64::try_from(self.plan.options.time.as_nanos()).unwrap_or(u64::MAX);
+        let driven = engine.drive(Drive { generator, until }, &mut self.stop).await;
+        let _ = over.send(true);
+        let healed = faults.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        self.end(clock);
+        driven.and(healed)
+    }
+
+    /// Makes sure that nothing is broken any more, whatever the faults' own undo did.
+    async fn heal(&mut self, clock: Clock) -> Result<(), Failure> {
+        self.begin("heal", clock)?;
+        self.env.set_cuts(&BTreeSet::new())?;
+        for node in 0..self.nodes.len() {
+            self.env.resume(node)?;
+            if self.env.state(node) == ProcessState::Gone {
+                self.env.start(node)?;
+            }
+        }
+        if self.stop.wished() < StopKind::Now
+            && let Err(failure) = self.await_healthy().await
+        {
+            self.info.doubts.push(format!("after the last fault was healed: {failure}"));
+        }
+        self.end(clock);
+        Ok(())
+    }
+
+    async fn final_reads(
+        &mut self,
+        engine: &mut Engine<'_>,
+        generator: &mut dyn duress_workloads::Generator,
+        clock: Clock,
+    ) -> Result<(), Failure> {
+        self.begin("final", clock)?;
+        self.say("final reads");
+        let until = clock.now() + u64::try_from(FINAL_WITHIN.as_nanos()).unwrap_or(u64::MAX);
+        let driven = engine.drive(Drive { generator, until }, &mut self.stop).await;
+        if clock.now() >= until {
+            self.info.doubts.push(format!("the final reads took longer than {FINAL_WITHIN:?}"));
+        }
+        self.end(clock);
+        driven
+    }
+
+    /// Waits until every node answers something that needs a quorum.
+    async fn await_healthy(&mut self) -> Result<(), Failure> {
+        let patience = Instant::now() + HEALTHY_WITHIN;
+        for node in Arc::clone(&self.nodes).iter() {
+            loop {
+                let asked = tokio::time::timeout(HEALTH_TIMEOUT, self.plan.target.healthy(node)).await;
+                let why = match asked {
+                    Ok(Ok(())) => break,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => format!("no answer within {HEALTH_TIMEOUT:?}"),
+                };
+                let exits = self.env.exits();
+                if let Some(exit) = exits.first() {
+                    let name = &self.nodes[exit.node].name;
+                    return Err(self.unhealthy(exit.node, format!("{name} ended by itself: {}", exit.status)));
+                }
+                if Instant::now() >= patience {
+                    let at = self.nodes.iter().position(|other| other == node).unwrap_or(0);
+                    let why = format!("{} is not healthy after {HEALTHY_WITHIN:?}: {why}", node.name);
+                    return Err(self.unhealthy(at, why));
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(HEALTH_POLL) => {}
+                    () = self.stop.wait(StopKind::Now) => return Err(self.unhealthy(0, "interrupted".to_owned())),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unhealthy(&self, node: usize, why: String) -> Failure {
+        let log = self.info.nodes[node].log.as_ref().map(|log| self.dir.path().join(log));
+        Failure::Run(RunFailure {
+            what: "the cluster did not become healthy".to_owned(),
+            why,
+            fix: log.map_or_else(
+                || "try again".to_owned(),
+                |log| format!("look at the end of {}", log.display()),
+            ),
+        })
+    }
+
+    fn begin(&mut self, name: &str, clock: Clock) -> Result<(), Failure> {
+        self.info.phases.push(Phase { name: name.to_owned(), start: clock.now(), end: None });
+        Ok(self.dir.write_info(self.info)?)
+    }
+
+    fn end(&mut self, clock: Clock) {
+        if let Some(phase) = self.info.phases.last_mut() {
+            phase.end = Some(clock.now());
+        }
+    }
+
+    fn say(&self, what: &str) {
+        self.listener.event(&Event::Phase(what));
+    }
+}
+
+/// Notes servers that end although nobody asked them to.
+async fn watch_exits(
+    env: Arc<dyn Environment>,
+    nodes: Arc<[Node]>,
+    clock: Clock,
+    doubts: Arc<Mutex<Vec<String>>>,
+) {
+    loop {
+        for exit in env.exits() {
+            let seconds = Duration::from_nanos(clock.now()).as_secs_f64();
+            let told =
+                format!("{} ended by itself at {seconds:.1} s: {}", nodes[exit.node].name, exit.status);
+            doubts.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+        }
+        tokio::time::sleep(EXIT_POLL).await;
+    }
+}

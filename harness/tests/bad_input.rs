@@ -1,0 +1,159 @@
+//! What a user can get wrong: one sentence of what, why and what to do, the documented exit
+//! code, and nothing left behind.
+
+mod common;
+
+use common::Bench;
+use std::fs;
+
+#[track_caller]
+fn refused(args: &[&str], expected: &str) {
+    let bench = Bench::new();
+    let run = bench.duress(args).expect(254);
+    assert!(run.stderr.contains(expected), "{args:?}: {}", run.stderr);
+    assert!(run.stdout.is_empty(), "{args:?}: {}", run.stdout);
+    assert_eq!(fs::read_dir(bench.dir.path()).expect("a directory").count(), 0, "{args:?} left something");
+}
+
+#[test]
+fn unknown_names() {
+    refused(&["run", "oracle"], "target oracle: there is no such target; choose from etcd");
+    refused(
+        &["run", "etcd", "--workload", "bank"],
+        "--workload bank: there is no such workload; etcd runs register",
+    );
+    refused(
+        &["run", "etcd", "--faults", "kill,meteor"],
+        "--faults meteor: there is no such fault; choose from kill",
+    );
+    refused(&["run", "etcd", "--set", "speed=9"], "etcd has no setting `speed`");
+    refused(&["run", "etcd", "--set", "reads=psychic"], "reads=psychic cannot be");
+    refused(&["demo", "--bug", "heisenbug"], "bug=heisenbug cannot be");
+    refused(&["fetch", "oracle"], "there is no such target");
+    refused(&["frobnicate"], "unrecognized subcommand");
+}
+
+#[test]
+fn impossible_numbers_and_combinations() {
+    refused(&["run", "etcd", "--nodes", "0"], "--nodes 0: out of range; use 1 to 9");
+    refused(&["run", "etcd", "--nodes", "12"], "--nodes 12: out of range");
+    refused(&["run", "etcd", "--nodes", "1"], "--nodes 1");
+    refused(&["run", "etcd", "--nodes", "1", "--faults", "partition"], "that fault needs at least 2 nodes");
+    refused(&["run", "etcd", "--faults", "none,kill"], "`none` cannot be combined");
+    refused(&["run", "etcd", "--time", "0s"], "out of range");
+    refused(&["run", "etcd", "--time", "300ms", "--faults", "kill"], "no fault fits into");
+    refused(&["run", "etcd", "--time", "soon"], "invalid value");
+    refused(&["run", "etcd", "--concurrency", "0"], "out of range");
+    refused(&["run", "etcd", "--schedule", "/nowhere.json"], "check the path");
+}
+
+#[test]
+fn histories_that_are_none() {
+    let bench = Bench::new();
+    let check = |name: &str, text: &str, expected: &str| {
+        fs::write(bench.path(name), text).expect("written");
+        let run = bench.duress(&["check", name]).expect(254);
+        assert!(run.stderr.contains(expected), "{name}: {}", run.stderr);
+    };
+    let invoke = r#"{"process":0,"type":"invoke","f":"read","value":null}"#;
+    check("empty.jsonl", "", "there is nothing to check");
+    check("garbage.jsonl", "this is\nno history\n", "line 1 is not an operation");
+    check("middle.jsonl", &format!("{invoke}\n{{\"process\":\n{invoke}\n"), "line 2 is not an operation");
+    check("overlap.jsonl", &format!("{invoke}\n{invoke}\n"), "while its operation 0 is still open");
+    check("orphan.jsonl", &invoke.replace("invoke", "ok"), "that process 0 never invoked");
+    let run = bench.duress(&["check", "nothing.jsonl"]).expect(254);
+    assert!(run.stderr.contains("No such file"), "{}", run.stderr);
+    fs::create_dir(bench.path("dir")).expect("made");
+    let run = bench.duress(&["check", "dir"]).expect(254);
+    assert!(run.stderr.contains("not a run directory"), "{}", run.stderr);
+}
+
+#[test]
+fn a_truncated_history_is_checked_as_far_as_it_goes() {
+    let bench = Bench::new();
+    let text = concat!(
+        r#"{"process":0,"type":"invoke","f":"write","value":1}"#,
+        "\n",
+        r#"{"process":0,"type":"ok","f":"write","value":1}"#,
+        "\n",
+        r#"{"process":1,"type":"inv"#
+    );
+    fs::write(bench.path("cut.jsonl"), text).expect("written");
+    let run = bench.duress(&["check", "cut.jsonl"]).expect(0);
+    assert!(run.stderr.contains("breaks off"), "{}", run.stderr);
+}
+
+#[test]
+fn histories_of_others_are_judged() {
+    let bench = Bench::new();
+    let stale = concat!(
+        r#"{"index":0,"time":10,"process":0,"type":"invoke","f":"write","value":1}"#,
+        "\n",
+        r#"{"index":1,"time":20,"process":0,"type":"ok","f":"write","value":1}"#,
+        "\n",
+        r#"{"index":2,"time":30,"process":1,"type":":invoke","f":":read","value":null}"#,
+        "\n",
+        r#"{"index":3,"time":40,"process":1,"type":":ok","f":":read","value":null}"#,
+        "\n",
+    );
+    fs::write(bench.path("stale.jsonl"), stale).expect("written");
+    let run = bench.duress(&["check", "stale.jsonl"]).expect(1);
+    assert!(run.stdout.contains("stale read"), "{}", run.stdout);
+    let json = bench.duress(&["check", "--json", "stale.jsonl"]).expect(1);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json.stdout).expect("json")["valid"], "violation");
+}
+
+#[test]
+fn an_occupied_directory_is_left_alone() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("mine")).expect("made");
+    fs::write(bench.path("mine/thesis.txt"), "years of work").expect("written");
+    let run = bench.duress(&["demo", "--dir", "mine"]).expect(254);
+    assert!(run.stderr.contains("is not empty"), "{}", run.stderr);
+    assert_eq!(fs::read_dir(bench.path("mine")).expect("a directory").count(), 1);
+}
+
+#[test]
+fn a_missing_binary_says_where_it_was_looked_for() {
+    let bench = Bench::new();
+    let run = bench.duress(&["run", "etcd", "--bin", "/nowhere/etcd"]).expect(3);
+    assert!(run.stderr.contains("/nowhere/etcd"), "{}", run.stderr);
+    assert!(!bench.path("runs").exists());
+}
+
+#[test]
+fn no_place_to_write_is_said_so() {
+    let bench = Bench::new();
+    fs::write(bench.path("file"), "").expect("written");
+    let run = bench.duress(&["demo", "--out", "file"]).expect(3);
+    assert!(run.stderr.contains("file") && run.stderr.contains("--out"), "{}", run.stderr);
+}
+
+#[test]
+fn a_full_disk_ends_the_run_with_a_reason() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("small")).expect("made");
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k", "none"])
+        .arg(bench.path("small"))
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        eprintln!("a_full_disk: skipped, mounting a small file system needs root");
+        return;
+    }
+    let run = bench.duress(&["demo", "--bug", "none", "--dir", "small/run"]);
+    let unmounted = std::process::Command::new("umount").arg(bench.path("small")).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+    assert_eq!(run.code, Some(3), "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("No space left"), "{}", run.stderr);
+}
+
+#[test]
+fn a_run_without_operations_is_inconclusive() {
+    let bench = Bench::new();
+    let args = [
+        "run", "sim", "--set", "bug=none", "--faults", "none", "--time", "1s", "--rate", "1", "--dir", "run",
+    ];
+    let run = bench.duress(&args).expect(3);
+    assert!(run.stdout.to_lowercase().contains("inconclusive"), "{}", run.stdout);
+}

@@ -1,0 +1,667 @@
+//! The local environment against the real kernel: hosts, switch, faults, and that nothing
+//! remains. Servers are shells and sleeps.
+//!
+//! Its own `main` instead of the usual one: an ordinary user's namespaces have to be made before
+//! the process has a second thread. As root everything is done twice, the second time as an
+//! ordinary user, by a copy of this program.
+
+use duress::env::doctor;
+use duress::env::local::{Config, Data, Local, Ports, Privilege, ServerCommand, acquire};
+use duress::env::{EnvError, Environment, ProcessState, Stop};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longest wait for something that should happen at once, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one listens for what must not arrive.
+const SILENCE: Duration = Duration::from_millis(150);
+
+/// A server with a daemon in a session of its own, and one that has lost its parent as well.
+const FAMILY: &str = "setsid sleep 1000 & (setsid nohup sleep 1000 >/dev/null 2>&1 &); exec sleep 1000";
+
+/// Its processes.
+const FAMILY_SIZE: usize = 3;
+
+const TESTS: [(&str, fn(&Setting)); 15] = [
+    ("all_pairs_are_connected", all_pairs_are_connected),
+    ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
+    ("a_host_looks_as_it_should", a_host_looks_as_it_should),
+    ("a_cut_is_directed_counted_and_proven", a_cut_is_directed_counted_and_proven),
+    ("nothing_crosses_after_a_cut_returns", nothing_crosses_after_a_cut_returns),
+    ("kill_pause_and_resume_reach_every_process", kill_pause_and_resume_reach_every_process),
+    ("a_pause_meets_a_fork_at_any_moment", a_pause_meets_a_fork_at_any_moment),
+    ("a_server_that_listens_ends_in_its_own_way", a_server_that_listens_ends_in_its_own_way),
+    ("ends_that_nobody_asked_for_are_told_once", ends_that_nobody_asked_for_are_told_once),
+    ("a_program_that_cannot_start_is_an_error", a_program_that_cannot_start_is_an_error),
+    ("data_survives_the_server", data_survives_the_server),
+    ("two_clusters_do_not_meet", two_clusters_do_not_meet),
+    ("a_dropped_cluster_leaves_nothing", a_dropped_cluster_leaves_nothing),
+    ("a_killed_owner_leaves_nothing", a_killed_owner_leaves_nothing),
+    ("impossible_clusters_are_refused", impossible_clusters_are_refused),
+];
+
+/// Under what circumstances a test runs.
+struct Setting {
+    privilege: Privilege,
+    ports: Ports,
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.iter().any(|arg| arg == "--list") {
+        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    let doctor = doctor::probe();
+    let privilege = match acquire() {
+        Ok(privilege) => privilege,
+        Err(EnvError::Unable { what, why, fix }) => {
+            println!("skipped, the machine cannot {what}: {why}; {fix}");
+            assert!(!ability(&doctor, "network namespaces"), "the doctor promised it");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["hold", ports, dir] => return hold(privilege, ports, Path::new(dir)),
+        ["ordinary", filter] => run_all(privilege, &doctor, filter),
+        _ => {
+            let filter = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
+            run_all(privilege, &doctor, filter);
+            if nix::unistd::geteuid().is_root() {
+                return run_as_ordinary_user(filter);
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn run_all(privilege: Privilege, doctor: &[doctor::Capability], filter: &str) {
+    the_doctor_says_what_is(doctor);
+    for (ports, needs) in [(Ports::Tap, "TUN device"), (Ports::Packet, "packet sockets")] {
+        if !ability(doctor, needs) {
+            println!("skipped with {ports:?} ports as {privilege:?}: no {needs}");
+            continue;
+        }
+        for (name, test) in TESTS.iter().filter(|(name, _)| name.contains(filter)) {
+            let began = Instant::now();
+            println!("{name} ({privilege:?}, {ports:?}) ...");
+            test(&Setting { privilege, ports });
+            println!("{name} ({privilege:?}, {ports:?}) ok, {:.1?}", began.elapsed());
+        }
+    }
+}
+
+/// A panic in `main` ends this program with an error, and so the copy.
+fn run_as_ordinary_user(filter: &str) -> ExitCode {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = dir.path().join("local_env");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let ran = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"])
+        .arg(&copy)
+        .args(["ordinary", filter])
+        .current_dir("/")
+        .status();
+    match ran {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("skipped as an ordinary user: setpriv: {error}");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn ability(doctor: &[doctor::Capability], name: &str) -> bool {
+    doctor.iter().find(|c| c.name == name).unwrap_or_else(|| panic!("the doctor forgot {name}")).available
+}
+
+fn the_doctor_says_what_is(doctor: &[doctor::Capability]) {
+    assert!(ability(doctor, "network namespaces") && ability(doctor, "PID namespaces"));
+    for capability in doctor {
+        assert_eq!(capability.available, capability.fix.is_empty(), "{capability:?}");
+        assert!(!capability.needed_for.is_empty() && !capability.detail.is_empty(), "{capability:?}");
+    }
+}
+
+// ---- help ----
+
+/// A cluster in a directory of its own, whose nodes all run this shell script.
+struct Cluster {
+    local: Local,
+    dir: tempfile::TempDir,
+}
+
+impl std::ops::Deref for Cluster {
+    type Target = Local;
+    fn deref(&self) -> &Local {
+        &self.local
+    }
+}
+
+fn shell(script: &str) -> ServerCommand {
+    ServerCommand {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script.into()],
+        env: vec![("GREETING".into(), "hello".into())],
+    }
+}
+
+fn config(ports: Ports, dir: &Path, nodes: usize, script: &str, data: Data) -> Config {
+    Config {
+        work_dir: dir.to_owned(),
+        servers: vec![shell(script); nodes],
+        log_name: "server.log".into(),
+        data,
+        ports,
+    }
+}
+
+impl Setting {
+    fn cluster(&self, nodes: usize, script: &str) -> Cluster {
+        self.cluster_on(nodes, script, Data::Memory)
+    }
+
+    fn cluster_on(&self, nodes: usize, script: &str, data: Data) -> Cluster {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(self.ports, dir.path(), nodes, script, data);
+        let local = Local::create(self.privilege, config).unwrap();
+        (0..nodes).for_each(|node| local.start(node).unwrap());
+        Cluster { local, dir }
+    }
+}
+
+fn address(node: usize) -> IpAddr {
+    Local::addresses(node + 1)[node].addr
+}
+
+/// Runs on a thread in the network namespace of a process.
+fn in_network_of<T: Send>(pid: u32, f: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                setns(File::open(format!("/proc/{pid}/ns/net")).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
+                f()
+            })
+            .join()
+            .unwrap()
+    })
+}
+
+fn pid(local: &Local, node: usize) -> u32 {
+    match local.state(node) {
+        ProcessState::Running { pid } | ProcessState::Paused { pid } => pid,
+        ProcessState::Gone => panic!("node {node} does not run"),
+    }
+}
+
+fn udp_on(local: &Local, node: usize, port: u16) -> UdpSocket {
+    let socket = in_network_of(pid(local, node), || UdpSocket::bind((address(node), port)).unwrap());
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+fn namespace(pid: u32) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|file| file.ino())
+}
+
+fn processes_in(namespace_id: u64) -> Vec<u32> {
+    let numbers =
+        fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
+    numbers.filter(|&pid| namespace(pid) == Some(namespace_id)).collect()
+}
+
+/// Has the [`FAMILY`] become what it will be, after some shells that are passing through?
+fn is_complete(namespace_id: u64) -> bool {
+    let family = processes_in(namespace_id);
+    let sleeps =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n");
+    family.len() == FAMILY_SIZE && family.iter().all(sleeps)
+}
+
+fn process_state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn cuts(links: &[(usize, usize)]) -> BTreeSet<(usize, usize)> {
+    links.iter().copied().collect()
+}
+
+fn links(nodes: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..nodes).flat_map(move |from| (0..nodes).map(move |to| (from, to))).filter(|(from, to)| from != to)
+}
+
+// ---- the network ----
+
+fn all_pairs_are_connected(setting: &Setting) {
+    let cluster = setting.cluster(5, "exec sleep 1000");
+    let sockets: Vec<UdpSocket> = (0..5).map(|node| udp_on(&cluster, node, 7000)).collect();
+    for (from, to) in links(5) {
+        let text = format!("{from} to {to}");
+        sockets[from].send_to(text.as_bytes(), (address(to), 7000)).unwrap();
+        let mut buffer = [0; 64];
+        let (length, sender) = sockets[to].recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], sender.ip()), (text.as_bytes(), address(from)));
+        assert_eq!((cluster.passed((from, to)), cluster.dropped((from, to))), (1, 0));
+    }
+    // The clients' side, which is a host of its own.
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            cluster.enter().unwrap();
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            for (node, at) in sockets.iter().enumerate() {
+                socket.send_to(b"client", (address(node), 7000)).unwrap();
+                assert_eq!(at.recv_from(&mut [0; 64]).unwrap().0, 6);
+            }
+        });
+    });
+}
+
+fn tcp_carries_bulk_unchanged(setting: &Setting) {
+    const LENGTH: usize = 8 << 20;
+    let cluster = setting.cluster(2, "exec sleep 1000");
+    let listener = in_network_of(pid(&cluster, 1), || TcpListener::bind((address(1), 7000)).unwrap());
+    let sent: Vec<u8> = (0..LENGTH).map(|i| (i * 31 + i / 251) as u8).collect();
+    let received = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut stream =
+                in_network_of(pid(&cluster, 0), || TcpStream::connect((address(1), 7000)).unwrap());
+            stream.write_all(&sent).unwrap();
+        });
+        let mut received = Vec::new();
+        listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
+        received
+    });
+    assert!(sent == received, "{} bytes of {LENGTH} arrived, or others", received.len());
+}
+
+fn a_host_looks_as_it_should(setting: &Setting) {
+    let script = "hostname; pwd; echo $GREETING; env | wc -l; cat /etc/hosts; ls /proc | grep -c '^[0-9]'; \
+                  cut -d' ' -f6 /proc/$$/stat; echo $$; echo done; exec sleep 1000";
+    let cluster = setting.cluster(3, script);
+    let log = || fs::read_to_string(cluster.log(1)).unwrap();
+    eventually("the server talks", || log().contains("done"));
+    let log = log();
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines[0], "n2");
+    assert_eq!(lines[1], cluster.dir.path().join("n2").to_str().unwrap());
+    assert_eq!(lines[2], "hello");
+    // PATH, GREETING; the shell adds PWD and its like.
+    assert!(lines[3].trim().parse::<u32>().unwrap() <= 5, "{log}");
+    assert!(lines[4..].contains(&"10.77.0.3 n3"), "{log}");
+    let tail = &lines[lines.len() - 4..];
+    if !cluster.warnings().iter().any(|warning| warning.contains("/proc")) {
+        // Itself, its helpers, init, and at most the other nodes': not this machine's.
+        assert!(tail[0].parse::<u32>().unwrap() < 16, "{log}");
+        assert_eq!(tail[1], tail[2], "it leads a session of its own: {log}");
+    }
+    assert_ne!(nix::unistd::gethostname().unwrap(), "n2");
+    let user = fs::metadata(format!("/proc/{}", pid(&cluster, 1))).unwrap().uid();
+    assert_eq!(user, nix::unistd::geteuid().as_raw(), "servers run as who started Duress");
+    if setting.privilege == Privilege::UserNamespace {
+        let status = fs::read_to_string(format!("/proc/{}/status", pid(&cluster, 1))).unwrap();
+        assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    }
+}
+
+fn a_cut_is_directed_counted_and_proven(setting: &Setting) {
+    let cluster = setting.cluster(3, "exec sleep 1000");
+    let sockets: Vec<UdpSocket> = (0..3).map(|node| udp_on(&cluster, node, 7000)).collect();
+    let send = |from: usize, to: usize| sockets[from].send_to(b"x", (address(to), 7000)).unwrap();
+    let hears = |at: usize, wait: Duration| {
+        sockets[at].set_read_timeout(Some(wait)).unwrap();
+        sockets[at].recv(&mut [0; 8]).is_ok()
+    };
+    for link in links(3) {
+        assert!(cluster.probe(link).unwrap(), "{link:?} before");
+    }
+    cluster.set_cuts(&cuts(&[(0, 1), (2, 0)])).unwrap();
+    for link in links(3) {
+        assert_eq!(cluster.probe(link).unwrap(), ![(0, 1), (2, 0)].contains(&link), "{link:?}");
+        assert_eq!(cluster.dropped(link) + cluster.passed(link), 0, "probes are not counted: {link:?}");
+    }
+    (0..3).for_each(|_| _ = send(0, 1));
+    send(1, 0);
+    assert!(hears(0, PATIENCE), "the other direction is open");
+    assert!(!hears(1, SILENCE), "the cut one is not");
+    assert_eq!((cluster.dropped((0, 1)), cluster.dropped((1, 0))), (3, 0));
+
+    // The set is replaced, not added to.
+    cluster.set_cuts(&cuts(&[(1, 0)])).unwrap();
+    send(0, 1);
+    assert!(hears(1, PATIENCE));
+    send(1, 0);
+    assert!(!hears(0, SILENCE));
+    // Proof does not depend on the node's processes.
+    cluster.stop(1, Stop::Kill).unwrap();
+    assert!(!cluster.probe((1, 0)).unwrap() && cluster.probe((0, 1)).unwrap());
+    cluster.set_cuts(&BTreeSet::new()).unwrap();
+    assert!(links(3).all(|link| cluster.probe(link).unwrap()));
+    assert_eq!((cluster.dropped((0, 1)), cluster.dropped((1, 0))), (3, 1));
+}
+
+/// A datagram that was sent after `set_cuts` had returned and before the next call must not
+/// arrive; nor may one be lost to anything but cuts when nothing is cut.
+fn nothing_crosses_after_a_cut_returns(setting: &Setting) {
+    const CYCLES: usize = 40;
+    let cluster = setting.cluster(3, "exec sleep 1000");
+    let (sender, receiver) = (udp_on(&cluster, 0, 7000), udp_on(&cluster, 1, 7000));
+    receiver.set_read_timeout(Some(SILENCE)).unwrap();
+    let (next, end) = (AtomicU64::new(1), AtomicBool::new(false));
+    let (forbidden, arrived) = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !end.load(Ordering::SeqCst) {
+                // Numbered before it is sent: a higher number than one read is sent later.
+                let number = next.fetch_add(1, Ordering::SeqCst);
+                let _ = sender.send_to(&number.to_be_bytes(), (address(1), 7000));
+                thread::sleep(Duration::from_micros(20));
+            }
+        });
+        let reader = scope.spawn(|| {
+            let mut arrived = BTreeSet::new();
+            let mut buffer = [0; 8];
+            while !end.load(Ordering::SeqCst) || receiver.recv(&mut buffer).is_ok() {
+                if let Ok(8) = receiver.recv(&mut buffer) {
+                    arrived.insert(u64::from_be_bytes(buffer));
+                }
+            }
+            arrived
+        });
+        // The next number when it is called; returns some sends later.
+        let after_some_sends = || {
+            let first = next.load(Ordering::SeqCst);
+            eventually("the sender sends", || next.load(Ordering::SeqCst) > first + 10);
+            first
+        };
+        let mut forbidden = Vec::new();
+        for _ in 0..CYCLES {
+            cluster.set_cuts(&cuts(&[(0, 1)])).unwrap();
+            let first = after_some_sends();
+            // The last number may have been taken and not yet sent.
+            forbidden.push(first..next.load(Ordering::SeqCst) - 1);
+            cluster.set_cuts(&BTreeSet::new()).unwrap();
+            after_some_sends();
+        }
+        end.store(true, Ordering::SeqCst);
+        (forbidden, reader.join().unwrap())
+    });
+    let sent: u64 = forbidden.iter().map(|range| range.end - range.start).sum();
+    for range in &forbidden {
+        let leaked: Vec<_> = arrived.range(range.clone()).collect();
+        assert!(leaked.is_empty(), "{leaked:?} of {range:?} crossed a cut");
+    }
+    for pair in forbidden.windows(2) {
+        assert!(arrived.range(pair[0].end..pair[1].start).next().is_some(), "nothing after a heal");
+    }
+    assert!(cluster.dropped((0, 1)) >= sent);
+}
+
+// ---- processes ----
+
+fn kill_pause_and_resume_reach_every_process(setting: &Setting) {
+    let cluster = setting.cluster(2, FAMILY);
+    let home = namespace(pid(&cluster, 0)).unwrap();
+    let neighbours = namespace(pid(&cluster, 1)).unwrap();
+    eventually("the families are complete", || [home, neighbours].iter().all(|&id| is_complete(id)));
+    assert_eq!(cluster.undo_data(0)["processes"].as_array().unwrap().len(), FAMILY_SIZE);
+
+    cluster.pause(0).unwrap();
+    let family = processes_in(home);
+    assert!(family.iter().all(|&pid| process_state(pid) == Some('T')), "paused means stopped, all of them");
+    assert!(matches!(cluster.state(0), ProcessState::Paused { .. }));
+    assert!(matches!(cluster.state(1), ProcessState::Running { .. }));
+    cluster.resume(0).unwrap();
+    cluster.resume(0).unwrap();
+    eventually("all go on", || family.iter().all(|&pid| process_state(pid) == Some('S')));
+    assert!(matches!(cluster.state(0), ProcessState::Running { .. }));
+
+    // Also when it stands still.
+    cluster.pause(0).unwrap();
+    cluster.stop(0, Stop::Kill).unwrap();
+    assert_eq!(processes_in(home), Vec::<u32>::new());
+    assert!(family.iter().all(|&pid| process_state(pid).is_none_or(|state| state == 'Z')));
+    assert_eq!(cluster.state(0), ProcessState::Gone);
+    cluster.stop(0, Stop::Kill).unwrap();
+    assert!(cluster.pause(0).is_err(), "a pause of nothing is no fault");
+    cluster.resume(0).unwrap();
+    assert_eq!(processes_in(neighbours).len(), FAMILY_SIZE, "the other node is not touched");
+
+    cluster.start(0).unwrap();
+    let again = pid(&cluster, 0);
+    cluster.start(0).unwrap();
+    assert_eq!(pid(&cluster, 0), again, "a running server is not started twice");
+    assert_eq!(namespace(again), Some(home), "it is the same host");
+    assert_eq!(cluster.exits(), [], "all of these ends were asked for");
+}
+
+/// The parent in a vfork cannot stop while its child is stopped; a shell does that all the time.
+fn a_pause_meets_a_fork_at_any_moment(setting: &Setting) {
+    let cluster = setting.cluster(1, "while :; do /bin/true; echo x > data/beat; done");
+    for _ in 0..100 {
+        cluster.pause(0).unwrap();
+        assert!(matches!(cluster.state(0), ProcessState::Paused { .. }));
+        cluster.resume(0).unwrap();
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn a_server_that_listens_ends_in_its_own_way(setting: &Setting) {
+    let polite = "trap 'echo goodbye; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+    let cluster = setting.cluster(1, polite);
+    let log = || fs::read_to_string(cluster.log(0)).unwrap();
+    eventually("it is ready", || log().contains("ready"));
+    cluster.pause(0).unwrap();
+    cluster.stop(0, Stop::Terminate).unwrap();
+    assert!(log().contains("goodbye"), "it was heard, even though it had been paused");
+    assert_eq!(cluster.state(0), ProcessState::Gone);
+
+    let cluster = setting.cluster(1, "trap '' TERM; echo ready; while :; do sleep 0.01; done");
+    eventually("it is ready", || fs::read_to_string(cluster.log(0)).unwrap().contains("ready"));
+    cluster.stop(0, Stop::Terminate).unwrap();
+    assert_eq!(cluster.state(0), ProcessState::Gone);
+    assert_eq!(cluster.exits(), []);
+}
+
+fn ends_that_nobody_asked_for_are_told_once(setting: &Setting) {
+    let cluster = setting.cluster(2, "[ $(hostname) = n1 ] && exit 3; kill -ABRT $$");
+    let mut told = Vec::new();
+    eventually("both end", || {
+        told.extend(cluster.exits().into_iter().map(|exit| (exit.node, exit.status)));
+        told.len() == 2
+    });
+    told.sort();
+    assert_eq!(told[0], (0, "exit status: 3".into()));
+    assert!(told[1].0 == 1 && told[1].1.starts_with("signal: 6 (SIGABRT)"), "{told:?}");
+    assert_eq!(cluster.exits(), []);
+    // An end just before the stop is still its own.
+    cluster.start(0).unwrap();
+    eventually("it ends", || cluster.state(0) == ProcessState::Gone);
+    cluster.stop(0, Stop::Kill).unwrap();
+    assert_eq!(cluster.exits().len(), 1);
+}
+
+fn a_program_that_cannot_start_is_an_error(setting: &Setting) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(setting.ports, dir.path(), 1, "", Data::Memory);
+    config.servers[0].program = "/no/such/program".into();
+    let local = Local::create(setting.privilege, config).unwrap();
+    let error = local.start(0).unwrap_err().to_string();
+    assert!(
+        error.contains("n1") && error.contains("/no/such/program") && error.contains("No such file"),
+        "{error}"
+    );
+    assert_eq!(local.state(0), ProcessState::Gone);
+}
+
+fn data_survives_the_server(setting: &Setting) {
+    for data in [Data::Memory, Data::Disk] {
+        let cluster =
+            setting.cluster_on(1, "echo once >> data/file; cat data/file; echo .; exec sleep 1000", data);
+        let log = || fs::read_to_string(cluster.log(0)).unwrap();
+        eventually("the first start", || log() == "once\n.\n");
+        cluster.stop(0, Stop::Kill).unwrap();
+        cluster.start(0).unwrap();
+        eventually("the second start", || log() == "once\n.\nonce\nonce\n.\n");
+        let data_dir = Local::data_dir(cluster.dir.path(), &Local::addresses(1)[0]);
+        assert_eq!(data_dir.join("file").exists(), data == Data::Disk, "{data:?}");
+    }
+}
+
+// ---- what it leaves alone, and behind ----
+
+fn two_clusters_do_not_meet(setting: &Setting) {
+    let (one, two) = (setting.cluster(2, "exec sleep 1000"), setting.cluster(2, "exec sleep 1000"));
+    // The same address, port and all: they cannot see each other.
+    let (at_one, at_two) = (udp_on(&one, 0, 7000), udp_on(&two, 0, 7000));
+    udp_on(&one, 1, 7001).send_to(b"one", (address(0), 7000)).unwrap();
+    assert_eq!(at_one.recv(&mut [0; 8]).unwrap(), 3);
+    at_two.set_read_timeout(Some(SILENCE)).unwrap();
+    assert!(at_two.recv(&mut [0; 8]).is_err());
+    one.set_cuts(&cuts(&[(0, 1), (1, 0)])).unwrap();
+    one.stop(1, Stop::Kill).unwrap();
+    one.pause(0).unwrap();
+    assert!(two.probe((0, 1)).unwrap());
+    assert!((0..2).all(|node| matches!(two.state(node), ProcessState::Running { .. })));
+    drop(one);
+    assert!(two.probe((1, 0)).unwrap());
+    assert!((0..2).all(|node| matches!(two.state(node), ProcessState::Running { .. })));
+}
+
+/// What of this machine a cluster could have changed.
+fn traces() -> (usize, usize, String, Vec<String>) {
+    let count = |dir: &str| fs::read_dir(dir).unwrap().count();
+    let mut interfaces: Vec<String> = fs::read_dir("/sys/class/net")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    interfaces.sort();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    (count("/proc/self/fd"), count("/proc/self/task"), mounts, interfaces)
+}
+
+fn a_dropped_cluster_leaves_nothing(setting: &Setting) {
+    let before = traces();
+    for _ in 0..3 {
+        let cluster = setting.cluster(3, FAMILY);
+        let homes: Vec<u64> = (0..3).map(|node| namespace(pid(&cluster, node)).unwrap()).collect();
+        assert_eq!((&traces().2, &traces().3), (&before.2, &before.3), "seen from outside while it runs");
+        cluster.pause(2).unwrap();
+        drop(cluster);
+        assert!(homes.iter().all(|&home| processes_in(home).is_empty()));
+        assert_eq!(own_children(), Vec::<u32>::new(), "all have been waited for");
+    }
+    assert_eq!(traces(), before);
+}
+
+fn own_children() -> Vec<u32> {
+    let own = std::process::id().to_string();
+    let parent = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(1).map(str::to_owned)
+    };
+    let numbers =
+        fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
+    numbers.filter(|&pid| parent(pid).as_deref() == Some(&own)).collect()
+}
+
+/// Makes a cluster, says which processes it has, and waits to be killed.
+fn hold(privilege: Privilege, ports: &str, dir: &Path) -> ExitCode {
+    let ports = if ports == "tap" { Ports::Tap } else { Ports::Packet };
+    let local = Local::create(privilege, config(ports, dir, 3, FAMILY, Data::Memory)).unwrap();
+    let homes: Vec<u64> = (0..3)
+        .map(|node| {
+            local.start(node).unwrap();
+            namespace(pid(&local, node)).unwrap()
+        })
+        .collect();
+    eventually("the families are complete", || homes.iter().all(|&home| is_complete(home)));
+    local.pause(2).unwrap();
+    local.set_cuts(&cuts(&[(0, 1)])).unwrap();
+    let processes: Vec<String> = homes
+        .iter()
+        .flat_map(|&home| processes_in(home))
+        .chain(own_children())
+        .map(|p| p.to_string())
+        .collect();
+    println!("{}", processes.join(" "));
+    thread::sleep(Duration::from_secs(600));
+    ExitCode::FAILURE
+}
+
+fn a_killed_owner_leaves_nothing(setting: &Setting) {
+    let dir = tempfile::tempdir().unwrap();
+    let before = traces();
+    let mut owner = Command::new(std::env::current_exe().unwrap())
+        .arg("hold")
+        .arg(if setting.ports == Ports::Tap { "tap" } else { "packet" })
+        .arg(dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(owner.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    // Servers are counted twice, as processes of a host and as children; init once.
+    let processes: BTreeSet<u32> = said.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    assert_eq!(processes.len(), 3 * FAMILY_SIZE + 1, "{said}");
+    let namespaces: BTreeSet<PathBuf> = processes.iter().flat_map(|&pid| private_namespaces(pid)).collect();
+    assert!(namespaces.len() >= 3 * 4 + 1, "{namespaces:?}");
+
+    kill(Pid::from_raw(owner.id().cast_signed()), Signal::SIGKILL).unwrap();
+    assert_eq!(owner.wait().unwrap().signal(), Some(9));
+    // Zombies are what their new parent, this machine's init, has not reaped yet.
+    eventually("all processes are gone", || {
+        processes.iter().all(|&pid| process_state(pid).is_none_or(|state| state == 'Z'))
+    });
+    eventually("all namespaces are gone", || {
+        let numbers =
+            fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
+        !numbers.flat_map(private_namespaces).any(|namespace| namespaces.contains(&namespace))
+    });
+    assert_eq!(traces(), before);
+}
+
+/// Those in which this process is not.
+fn private_namespaces(pid: u32) -> Vec<PathBuf> {
+    let of = |pid: &str, kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
+    ["net", "mnt", "uts", "ipc", "pid"]
+        .iter()
+        .filter_map(|kind| {
+            of(&pid.to_string(), kind).filter(|namespace| of("self", kind).as_ref() != Some(namespace))
+        })
+        .collect()
+}
+
+fn impossible_clusters_are_refused(setting: &Setting) {
+    let dir = tempfile::tempdir().unwrap();
+    let refusal =
+        |config: Config| Local::create(setting.privilege, config).err().expect("refused").to_string();
+    let good = config(setting.ports, dir.path(), 1, "", Data::Memory);
+    refusal(Config { servers: Vec::new(), ..good.clone() });
+    refusal(Config { work_dir: "relative".into(), ..good.clone() });
+    fs::write(dir.path().join("n1"), "a file where the node's directory should be").unwrap();
+    assert!(refusal(good).contains("n1"));
+}

@@ -1,0 +1,124 @@
+//! Fault schedules: a function of the seed, within the run, within the budget.
+
+use duress::nemesis::fault::{Fault, PlannedFault, Shape, Victims};
+use duress::nemesis::schedule::{self, FAULTS, Request};
+use duress_workloads::Rng;
+use std::collections::BTreeSet;
+
+fn names(n: usize) -> Vec<String> {
+    (1..=n).map(|n| format!("n{n}")).collect()
+}
+
+fn plan(kinds: &[&str], n: usize, seed: u64, allow_majority_loss: bool) -> Vec<PlannedFault> {
+    let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+    let nodes = names(n);
+    let request =
+        Request { kinds: &kinds, nodes: &nodes, interval_ms: 5_000, time_ms: 60_000, allow_majority_loss };
+    schedule::plan(&request, &Rng::new(seed)).expect("a plan")
+}
+
+#[test]
+fn the_same_seed_plans_the_same_faults_and_another_seed_others() {
+    let kinds = ["kill", "pause", "partition"];
+    assert_eq!(plan(&kinds, 5, 7, false), plan(&kinds, 5, 7, false));
+    assert_ne!(plan(&kinds, 5, 7, false), plan(&kinds, 5, 8, false));
+}
+
+#[test]
+fn every_kind_that_was_asked_for_is_planned_and_ends_within_the_run() {
+    for seed in 0..200 {
+        let faults = plan(&["kill", "pause", "partition"], 5, seed, false);
+        for kind in ["kill", "pause", "partition"] {
+            assert!(faults.iter().any(|fault| fault.fault.kind() == kind), "seed {seed}: no {kind}");
+        }
+        for fault in &faults {
+            assert!(fault.end_ms() <= 60_000 && fault.for_ms >= 500, "seed {seed}: {fault:?}");
+        }
+        assert!(faults.is_sorted_by_key(|fault| fault.at_ms), "seed {seed}");
+    }
+}
+
+/// Nodes that are certainly taken at a time, and how many more might be.
+fn taken(faults: &[PlannedFault], names: &[String], ms: u64) -> usize {
+    let mut nodes = BTreeSet::new();
+    let mut unknown = 0;
+    for fault in faults.iter().filter(|fault| fault.at_ms <= ms && ms < fault.end_ms()) {
+        match (fault.fault.named(), &fault.fault) {
+            (None, _) => unknown += 1,
+            (_, Fault::Partition { shape: Shape::Bridge(_) | Shape::MajoritiesRing(_) }) => unknown += 1,
+            _ => nodes.extend(fault.fault.resolve(names, 0).disrupted),
+        }
+    }
+    nodes.len() + unknown
+}
+
+#[test]
+fn a_majority_stays_alive_at_all_times() {
+    let everything: Vec<&str> = FAULTS.iter().map(|entry| entry.name).collect();
+    for n in [3, 4, 5, 7, 9] {
+        let fit: Vec<&str> = everything
+            .iter()
+            .copied()
+            .filter(|name| FAULTS.iter().any(|entry| entry.name == *name && entry.min_nodes <= n))
+            .collect();
+        for seed in 0..50 {
+            let faults = plan(&fit, n, seed, false);
+            for fault in &faults {
+                let at = taken(&faults, &names(n), fault.at_ms);
+                assert!(at <= (n - 1) / 2, "{n} nodes, seed {seed}: {at} taken at {}", fault.at_ms);
+            }
+        }
+    }
+}
+
+#[test]
+fn faults_on_processes_do_not_meet_on_one_node() {
+    for seed in 0..200 {
+        let faults = plan(&["kill", "terminate", "pause"], 5, seed, false);
+        for (i, a) in faults.iter().enumerate() {
+            for b in &faults[i + 1..] {
+                let overlap = a.at_ms < b.end_ms() && b.at_ms < a.end_ms();
+                let (Some(ours), Some(theirs)) = (a.fault.named(), b.fault.named()) else { continue };
+                assert!(!overlap || !ours.iter().any(|n| theirs.contains(n)), "seed {seed}: {a:?} {b:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_schedule_survives_its_file() {
+    let faults = plan(&FAULTS.map(|entry| entry.name), 5, 3, true);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), serde_json::to_vec_pretty(&faults).expect("json")).expect("written");
+    assert_eq!(schedule::read(file.path(), &names(5)).expect("a schedule"), faults);
+    let error = schedule::read(file.path(), &names(2)).expect_err("names of other nodes");
+    assert!(error.to_string().contains("there is no node `n"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_a_way_out() {
+    let check = |kinds: &[&str], n: usize, expected: &str| {
+        let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+        let nodes = names(n);
+        let request = Request {
+            kinds: &kinds,
+            nodes: &nodes,
+            interval_ms: 1_000,
+            time_ms: 9_000,
+            allow_majority_loss: false,
+        };
+        let error = schedule::plan(&request, &Rng::new(1)).expect_err("refused").to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    check(&["meteor"], 5, "there is no such fault; choose from kill, ");
+    check(&["partition"], 1, "needs at least 2 nodes; use --nodes 2");
+    check(&["kill"], 1, "takes the majority; use --nodes 3 or more, or --allow-majority-loss");
+    check(&["partition-ring"], 3, "needs at least 4 nodes");
+}
+
+#[test]
+fn the_leader_is_filled_in_when_the_fault_strikes() {
+    let fault = Fault::Kill { nodes: Victims::Leader };
+    let resolved = fault.resolve(&names(3), 1);
+    assert_eq!((resolved.description.as_str(), resolved.disrupted), ("kill the leader n2", vec![1]));
+}

@@ -1,0 +1,236 @@
+//! The run directory on disk: its paths, and how its files are read and written whole.
+
+use super::{ArtifactError, FORMAT, FaultWindow, JournalEntry, RunInfo, RunStatus, windows};
+use crate::conclusion::Conclusion;
+use duress_checkers::history::{History, HistoryError, read_jsonl};
+use serde::{Serialize, de::DeserializeOwned};
+use std::fs::{self, File};
+use std::io::{BufReader, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// A directory that holds a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+/// What a run left behind, read back.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// `run.json`.
+    pub info: RunInfo,
+    /// `history.jsonl`.
+    pub history: History,
+    /// The last line of the history broke off and was left out, as after a kill.
+    pub truncated: bool,
+    /// `faults.jsonl`, folded.
+    pub faults: Vec<FaultWindow>,
+}
+
+impl RunDir {
+    /// Makes a new directory, with those above it.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Occupied`] when it holds anything, [`ArtifactError::Io`].
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self, ArtifactError> {
+        let path = path.into();
+        fs::create_dir_all(&path).map_err(ArtifactError::io("create", &path))?;
+        let mut entries = fs::read_dir(&path).map_err(ArtifactError::io("read", &path))?;
+        if entries.next().is_some() {
+            return Err(ArtifactError::Occupied { path });
+        }
+        Ok(Self { path })
+    }
+
+    /// A directory that a run wrote.
+    ///
+    /// # Errors
+    /// [`ArtifactError::NoSuchDirectory`], [`ArtifactError::NotARun`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, ArtifactError> {
+        let path = path.into();
+        if !path.exists() {
+            return Err(ArtifactError::NoSuchDirectory { path });
+        }
+        let dir = Self { path };
+        if !dir.info_file().is_file() {
+            return Err(ArtifactError::NotARun { path: dir.path });
+        }
+        Ok(dir)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `run.json`.
+    pub fn info_file(&self) -> PathBuf {
+        self.path.join("run.json")
+    }
+
+    /// `history.jsonl`.
+    pub fn history_file(&self) -> PathBuf {
+        self.path.join("history.jsonl")
+    }
+
+    /// `faults.jsonl`.
+    pub fn faults_file(&self) -> PathBuf {
+        self.path.join("faults.jsonl")
+    }
+
+    /// `verdict.json`.
+    pub fn verdict_file(&self) -> PathBuf {
+        self.path.join("verdict.json")
+    }
+
+    /// `report.html`.
+    pub fn report_file(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// `junit.xml`.
+    pub fn junit_file(&self) -> PathBuf {
+        self.path.join("junit.xml")
+    }
+
+    /// `plots/`.
+    pub fn plots_dir(&self) -> PathBuf {
+        self.path.join("plots")
+    }
+
+    /// `nodes/<node>/`, for the logs of a server.
+    pub fn node_dir(&self, node: &str) -> PathBuf {
+        self.path.join("nodes").join(node)
+    }
+
+    /// Writes `run.json` so that a reader sees the old one or the new one, never a half.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`].
+    pub fn write_info(&self, info: &RunInfo) -> Result<(), ArtifactError> {
+        write_json(&self.info_file(), info)
+    }
+
+    /// Writes `verdict.json`, likewise.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`].
+    pub fn write_conclusion(&self, conclusion: &Conclusion) -> Result<(), ArtifactError> {
+        write_json(&self.verdict_file(), conclusion)
+    }
+
+    /// `run.json` alone, for lists of runs.
+    ///
+    /// # Errors
+    /// See [`ArtifactError`].
+    pub fn load_info(&self) -> Result<RunInfo, ArtifactError> {
+        read_json(&self.info_file())
+    }
+
+    /// `verdict.json`; `None` for a run that has not come to one.
+    ///
+    /// # Errors
+    /// See [`ArtifactError`].
+    pub fn load_conclusion(&self) -> Result<Option<Conclusion>, ArtifactError> {
+        let file = self.verdict_file();
+        if file.exists() { read_json(&file).map(Some) } else { Ok(None) }
+    }
+
+    /// Reads the run back, however far it got.
+    ///
+    /// # Errors
+    /// See [`ArtifactError`]. A last line that broke off, as a kill leaves it, is not one.
+    pub fn load(&self) -> Result<Run, ArtifactError> {
+        let info = self.load_info()?;
+        let (history, truncated) = self.load_history(&info)?;
+        let journal = self.load_journal()?;
+        Ok(Run { info, history, truncated, faults: windows(&journal) })
+    }
+
+    fn load_history(&self, info: &RunInfo) -> Result<(History, bool), ArtifactError> {
+        let path = self.history_file();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            // A run that fails in its set-up has no history yet.
+            Err(e) if e.kind() == ErrorKind::NotFound && info.status != RunStatus::Finished => {
+                return Ok((History::default(), false));
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => return Err(ArtifactError::Missing { path }),
+            Err(e) => return Err(ArtifactError::io("read", path)(e)),
+        };
+        match read_jsonl(BufReader::new(file)) {
+            Ok(loaded) => Ok((loaded.history, loaded.truncated)),
+            Err(HistoryError::Line { line, why }) => Err(ArtifactError::Broken { path, line, why }),
+            Err(source) => Err(ArtifactError::History { path, source }),
+        }
+    }
+
+    fn load_journal(&self) -> Result<Vec<JournalEntry>, ArtifactError> {
+        let path = self.faults_file();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(ArtifactError::io("read", path)(e)),
+        };
+        let mut journal = Vec::new();
+        for (at, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match serde_json::from_slice(line.trim_ascii()) {
+                Ok(entry) => journal.push(entry),
+                // Only the last line can lack its newline: the run was killed while writing it.
+                Err(_) if !line.ends_with(b"\n") => {}
+                Err(e) => return Err(ArtifactError::Broken { path, line: at + 1, why: e.to_string() }),
+            }
+        }
+        Ok(journal)
+    }
+}
+
+/// Reads a file that carries a `format`; a newer one is refused before anything else is read.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ArtifactError> {
+    let bytes = fs::read(path).map_err(ArtifactError::io("read", path))?;
+    let broken = |e: &serde_json::Error| ArtifactError::Broken {
+        path: path.to_owned(),
+        line: e.line().max(1),
+        why: e.to_string(),
+    };
+    let head: Head = serde_json::from_slice(&bytes).map_err(|e| broken(&e))?;
+    if head.format > u64::from(FORMAT) {
+        return Err(ArtifactError::Newer { path: path.to_owned(), format: head.format, known: FORMAT });
+    }
+    serde_json::from_slice(&bytes).map_err(|e| broken(&e))
+}
+
+#[derive(serde::Deserialize)]
+struct Head {
+    format: u64,
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ArtifactError> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|e| ArtifactError::io("write", path)(std::io::Error::other(e)))?;
+    bytes.push(b'\n');
+    write_whole(path, &bytes)
+}
+
+/// Writes beside, flushes to disk, renames: whoever reads sees all of it or the file before.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
+    let io = |e| ArtifactError::io("write", path)(e);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.part"));
+    let written = File::create(&beside).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    if let Err(e) = written.and_then(|()| fs::rename(&beside, path)) {
+        // A full disk must not leave the half behind; the error that matters is the first.
+        let _ = fs::remove_file(&beside);
+        return Err(io(e));
+    }
+    match path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        Some(parent) => File::open(parent).and_then(|dir| dir.sync_all()).map_err(io),
+        None => Ok(()),
+    }
+}

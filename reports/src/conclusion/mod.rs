@@ -1,0 +1,116 @@
+//! What came of a run: the one answer, and all the facts that the printers show.
+//!
+//! `verdict.json` is this, word for word: every number on the page is in it. It is computed
+//! from the run and the checkers' verdicts alone, so that `duress report` can do it again.
+
+mod evidence;
+mod outcome;
+mod placed;
+mod trust;
+
+pub use crate::measure::{COMPARE_FAILED, ErrorRow, FaultEffect, FaultState, LatencyRow, Quantiles, Reached};
+pub use evidence::{Evidence, FaultTally, Tally};
+pub use outcome::{Gates, Outcome};
+pub use placed::Placed;
+pub(crate) use placed::{in_order, name};
+pub use trust::{Mark, Trust};
+
+use crate::artifact::{FORMAT, Run, RunStatus};
+use crate::measure::{Calls, Quiet, effects, errors, latency};
+use duress_checkers::Verdict;
+use serde::{Deserialize, Serialize};
+
+/// `verdict.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conclusion {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The answer.
+    pub outcome: Outcome,
+    /// Of the process: 0 valid, 1 violation, 2 unknown, 3 failed or inconclusive.
+    pub exit_code: u8,
+    /// The run did not come to its own end; the answer is about what there is.
+    pub interrupted: bool,
+    /// One line.
+    pub headline: String,
+    /// A few sentences.
+    pub lede: String,
+    /// What keeps it from being a pass, the first one deciding; empty for a pass.
+    pub reasons: Vec<String>,
+    /// Can the run be trusted?
+    pub trust: Vec<Trust>,
+    /// What was exercised.
+    pub evidence: Evidence,
+    /// The findings of all checkers, and which fault each of them fell into.
+    pub findings: Vec<Placed>,
+    /// What the checkers said.
+    pub verdicts: Vec<Verdict>,
+    /// What each fault did.
+    pub faults: Vec<FaultEffect>,
+    /// Gaps in the answers that are longer count as an outage; nanoseconds.
+    pub outage_ns: u64,
+    /// Acknowledged calls per second while nothing was broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_rate: Option<f64>,
+    /// Errors by class and fault.
+    pub errors: Vec<ErrorRow>,
+    /// Latency by function.
+    pub latency: Vec<LatencyRow>,
+    /// Files of the run, relative to its directory.
+    pub files: Vec<String>,
+}
+
+/// Draws the conclusion. Pure; safe for runs that failed, were killed or never began.
+pub fn conclude(run: &Run, verdicts: Vec<Verdict>) -> Conclusion {
+    let calls = Calls::new(&run.history);
+    let quiet = Quiet::new(&calls, &run.faults, &run.info);
+    let interrupted = matches!(run.info.status, RunStatus::Interrupted | RunStatus::Running);
+    // A run that broke down may have done so between a fault and its probe, too.
+    let faults = effects(&calls, &quiet, &run.faults, run.info.status != RunStatus::Finished);
+    let evidence = evidence::evidence(run, &calls, &faults);
+    let findings = placed::place(&verdicts, &run.faults, evidence.duration_ns);
+    let decided = outcome::decide(&outcome::Facts {
+        run,
+        verdicts: &verdicts,
+        faults: &faults,
+        evidence: &evidence,
+        findings: &findings,
+        gates: &run.info.gates,
+    });
+    Conclusion {
+        format: FORMAT,
+        outcome: decided.outcome,
+        exit_code: decided.outcome.exit_code(),
+        interrupted,
+        headline: decided.headline,
+        lede: decided.lede,
+        trust: trust::trust(run, &faults, &evidence, &decided.reasons),
+        reasons: decided.reasons,
+        evidence,
+        findings,
+        verdicts,
+        faults,
+        outage_ns: quiet.outage,
+        // Two decimals are more than it is good for, and keep the files free of noise.
+        quiet_rate: quiet.rate.map(|r| (r * 100.0).round() / 100.0),
+        errors: errors(&calls, &run.faults),
+        latency: latency(&calls),
+        files: files(run),
+    }
+}
+
+fn files(run: &Run) -> Vec<String> {
+    let journal = (!run.faults.is_empty()).then_some("faults.jsonl");
+    let fixed = [
+        "run.json",
+        "history.jsonl",
+        "verdict.json",
+        "report.html",
+        "junit.xml",
+        "plots/rate.svg",
+        "plots/latency-raw.svg",
+        "plots/latency-quantiles.svg",
+    ];
+    let logs = run.info.nodes.iter().filter_map(|n| n.log.as_deref());
+    fixed.into_iter().chain(journal).chain(logs).map(str::to_owned).collect()
+}

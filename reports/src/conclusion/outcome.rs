@@ -1,0 +1,275 @@
+//! The one answer, and the words for it.
+//!
+//! A violation is never masked: not by a run that failed, not by a fault that did nothing,
+//! not by another checker that gave up. And nothing but a run that did what it was asked to
+//! do is a pass.
+
+use super::{Evidence, FaultEffect, FaultState, Placed};
+use crate::artifact::{Run, RunStatus};
+use crate::conclusion::placed::name;
+use crate::words::{self, count, counted};
+use duress_checkers::{Valid, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// The answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// No violation, in a run that can be trusted.
+    Valid,
+    /// What the clients saw is not allowed.
+    Violation,
+    /// A checker gave up, and no other found a violation.
+    Unknown,
+    /// The run did not do what it was asked to do: it proves nothing.
+    Inconclusive,
+    /// The run broke down.
+    Failed,
+}
+
+impl Outcome {
+    /// Of the process.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Valid => 0,
+            Self::Violation => 1,
+            Self::Unknown => 2,
+            Self::Inconclusive | Self::Failed => 3,
+        }
+    }
+
+    /// One word, as in `verdict.json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Violation => "violation",
+            Self::Unknown => "unknown",
+            Self::Inconclusive => "inconclusive",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a run has to have done before it may pass; decided when it starts, and kept in `run.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gates {
+    /// Fewer `ok` calls prove nothing.
+    pub min_ok: u64,
+    /// Faults were asked for: at least one has to bite.
+    pub faults_asked: bool,
+}
+
+impl Default for Gates {
+    /// Ten calls, no faults.
+    fn default() -> Self {
+        Self { min_ok: 10, faults_asked: false }
+    }
+}
+
+/// What decides.
+pub(super) struct Facts<'a> {
+    pub(super) run: &'a Run,
+    pub(super) verdicts: &'a [Verdict],
+    pub(super) faults: &'a [FaultEffect],
+    pub(super) evidence: &'a Evidence,
+    pub(super) findings: &'a [Placed],
+    pub(super) gates: &'a Gates,
+}
+
+/// The decision.
+pub(super) struct Decided {
+    pub(super) outcome: Outcome,
+    pub(super) headline: String,
+    pub(super) lede: String,
+    pub(super) reasons: Vec<String>,
+}
+
+pub(super) fn decide(facts: &Facts<'_>) -> Decided {
+    let failure = facts.failure();
+    let doubts = facts.doubts();
+    let unknown = facts.unknown();
+    let outcome = if facts.verdicts.iter().any(|v| v.valid == Valid::Violation) {
+        Outcome::Violation
+    } else if failure.is_some() {
+        Outcome::Failed
+    } else if !doubts.is_empty() {
+        Outcome::Inconclusive
+    } else if !unknown.is_empty() {
+        Outcome::Unknown
+    } else {
+        Outcome::Valid
+    };
+    // Of a run that broke down it need not be said that it did too little.
+    let doubts = if failure.is_some() { facts.run.info.doubts.clone() } else { doubts };
+    let reasons: Vec<String> = failure.into_iter().chain(doubts).chain(unknown).collect();
+    let headline = facts.headline(outcome, &reasons) + &facts.cut();
+    Decided { outcome, headline, lede: facts.lede(outcome), reasons }
+}
+
+impl Facts<'_> {
+    fn failure(&self) -> Option<String> {
+        let failed = self.run.info.status == RunStatus::Failed;
+        failed.then(|| match &self.run.info.failure {
+            Some(failure) => format!("{}: {}", failure.what, failure.why),
+            None => "the run broke down without saying why".to_owned(),
+        })
+    }
+
+    /// Everything that keeps the run from proving anything.
+    fn doubts(&self) -> Vec<String> {
+        let Evidence { total, ok_reads, ok_writes, .. } = self.evidence;
+        let mut doubts = Vec::new();
+        if self.verdicts.is_empty() {
+            doubts.push("nothing was checked".to_owned());
+        }
+        if total.ok < self.gates.min_ok {
+            let ok = counted(total.ok, "operation", "operations");
+            doubts.push(format!("only {ok} succeeded, and {} are needed", self.gates.min_ok));
+        }
+        if *ok_reads == 0 {
+            doubts.push("no read succeeded: nothing shows what the system holds".to_owned());
+        }
+        if *ok_writes == 0 {
+            doubts.push("no write succeeded: there was nothing to lose".to_owned());
+        }
+        for fault in self.faults.iter().filter(|f| f.state == FaultState::DidNotBite) {
+            let seen = fault.window.evidence.last().map_or("it was not probed", String::as_str);
+            doubts.push(format!("{} did not take effect: {seen}", name(&fault.window)));
+        }
+        if self.gates.faults_asked && !self.faults.iter().any(|f| f.state == FaultState::Bit) {
+            doubts.push("faults were asked for, but none took effect".to_owned());
+        }
+        if self.run.truncated && self.run.info.status == RunStatus::Finished {
+            doubts.push("the run finished, but its history breaks off in the middle of a line".to_owned());
+        }
+        doubts.extend(self.run.info.doubts.iter().cloned());
+        doubts
+    }
+
+    fn unknown(&self) -> Vec<String> {
+        let gave_up = self.verdicts.iter().filter(|v| v.valid == Valid::Unknown);
+        gave_up
+            .map(|v| {
+                let why = v.reason.as_deref().unwrap_or("it does not say why");
+                format!("the checker `{}` gave up: {why}", v.checker)
+            })
+            .collect()
+    }
+
+    fn headline(&self, outcome: Outcome, reasons: &[String]) -> String {
+        let first = |word: &str| match reasons {
+            [] => word.to_owned(),
+            [one] => format!("{word}: {one}"),
+            [one, rest @ ..] => {
+                format!("{word}: {one} (and {})", counted(rest.len() as u64, "more reason", "more reasons"))
+            }
+        };
+        match outcome {
+            Outcome::Valid => "No violation found".to_owned(),
+            Outcome::Unknown => first("Unknown"),
+            Outcome::Inconclusive => first("Inconclusive"),
+            Outcome::Failed => match &self.run.info.failure {
+                Some(failure) => format!("The run failed: {}", failure.what),
+                None => "The run failed".to_owned(),
+            },
+            Outcome::Violation => self.violation(),
+        }
+    }
+
+    fn violation(&self) -> String {
+        let checkers = self.verdicts.iter().filter(|v| v.valid == Valid::Violation);
+        let broken: Vec<String> = checkers.map(|v| format!("not {}", v.checker)).collect();
+        let broken = words::list(&broken).replacen('n', "N", 1);
+        match self.findings {
+            [] => broken,
+            [one] => format!("{broken}: {}", one.title),
+            [one, rest @ ..] => format!("{broken}: {} (and {} more)", one.title, count(rest.len() as u64)),
+        }
+    }
+
+    /// When the run did not come to its end.
+    fn cut(&self) -> String {
+        let when = || words::span(self.evidence.duration_ns);
+        match self.run.info.status {
+            RunStatus::Interrupted => format!(" (interrupted at {})", when()),
+            RunStatus::Running => format!(" (cut off at {})", when()),
+            RunStatus::Finished | RunStatus::Failed => String::new(),
+        }
+    }
+
+    fn lede(&self, outcome: Outcome) -> String {
+        match outcome {
+            Outcome::Violation => self.lede_of_violation(),
+            Outcome::Failed => {
+                let failure = self.run.info.failure.as_ref();
+                let why = failure
+                    .map_or(String::new(), |f| format!("{}. What to do: {}. ", stop(&f.why), stop(&f.fix)));
+                format!("{why}{}", self.exercised())
+            }
+            Outcome::Inconclusive => format!(
+                "No violation was found, but this run proves nothing: it did not do what it was asked to do. {}",
+                self.exercised()
+            ),
+            Outcome::Unknown => format!(
+                "No violation was found in what was checked, but not everything was checked. {}",
+                self.exercised()
+            ),
+            Outcome::Valid => {
+                let checkers: Vec<String> =
+                    self.verdicts.iter().map(|v| format!("`{}`", v.checker)).collect();
+                format!(
+                    "{} Nothing in it contradicts {}. That is evidence, not proof.",
+                    self.exercised(),
+                    words::list(&checkers)
+                )
+            }
+        }
+    }
+
+    fn lede_of_violation(&self) -> String {
+        let first = super::placed::in_order(self.verdicts).next().zip(self.findings.first());
+        let Some(((_, finding), placed)) = first else { return self.exercised() };
+        let mut lede = format!("{}.", stop(&finding.sentence));
+        match placed.fault {
+            Some(_) => lede.push_str(&format!(
+                " It came back {}: a coincidence in time; whether it is the cause is for you to judge.",
+                placed.relation
+            )),
+            None => {
+                lede.push_str(&format!(" It came back at {} ({}).", words::at(placed.time), placed.relation))
+            }
+        }
+        if self.run.info.status == RunStatus::Failed {
+            lede.push_str(" The run broke down as well; that does not excuse it.");
+        }
+        lede
+    }
+
+    /// What was done, in one or two sentences.
+    fn exercised(&self) -> String {
+        let e = self.evidence;
+        if e.total.calls() == 0 {
+            return "No operation was invoked.".to_owned();
+        }
+        let keys = e.keys.map_or(String::new(), |k| format!(" on {}", counted(k, "key", "keys")));
+        let mut text = format!(
+            "{} of {}{keys} succeeded in {}",
+            count(e.total.ok),
+            counted(e.total.calls(), "operation", "operations"),
+            words::span(e.duration_ns)
+        );
+        if e.under_fault_ns > 0 {
+            text.push_str(&format!(
+                ", {} of them while a fault was in effect ({})",
+                count(e.ok_under_fault),
+                words::span(e.under_fault_ns)
+            ));
+        }
+        text + "."
+    }
+}
+
+/// Without its full stop, for a sentence of our own around it.
+fn stop(text: &str) -> &str {
+    text.trim_end().trim_end_matches('.')
+}

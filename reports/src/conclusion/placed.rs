@@ -1,0 +1,81 @@
+//! Findings, and which fault each of them fell into.
+
+use crate::artifact::FaultWindow;
+use crate::words::{self, SECOND};
+use duress_checkers::{Finding, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// How long after a fault something still counts as just after it.
+const JUST_AFTER: u64 = 2 * SECOND;
+/// How far back a fault is worth naming.
+const NEAR: u64 = 10 * SECOND;
+
+/// A finding in the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Counted from 1 over all checkers, as the report numbers them.
+    pub number: u64,
+    /// Who found it.
+    pub checker: String,
+    /// What kind it is.
+    pub anomaly: String,
+    /// One line.
+    pub title: String,
+    /// When the impossible result came back; nanoseconds.
+    pub time: u64,
+    /// The fault it fell into or just after, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<u32>,
+    /// In words: `during F4 pause n4`. A coincidence in time, no more.
+    pub relation: String,
+}
+
+/// In the order of the verdicts.
+pub(super) fn place(verdicts: &[Verdict], faults: &[FaultWindow], end: u64) -> Vec<Placed> {
+    (1..)
+        .zip(in_order(verdicts))
+        .map(|(number, (verdict, finding))| {
+            let (fault, relation) = relation(finding.time, faults, end);
+            Placed {
+                number,
+                checker: verdict.checker.clone(),
+                anomaly: finding.anomaly.clone(),
+                title: finding.title.clone(),
+                time: finding.time,
+                fault,
+                relation,
+            }
+        })
+        .collect()
+}
+
+/// All findings, as they are numbered.
+pub(crate) fn in_order(verdicts: &[Verdict]) -> impl Iterator<Item = (&Verdict, &Finding)> {
+    verdicts.iter().flat_map(|v| v.findings.iter().map(move |f| (v, f)))
+}
+
+fn relation(time: u64, faults: &[FaultWindow], end: u64) -> (Option<u32>, String) {
+    let active = |w: &&FaultWindow| w.in_effect.is_some_and(|t| t <= time && time <= w.heal.unwrap_or(end));
+    let during: Vec<&FaultWindow> = faults.iter().filter(active).collect();
+    if let Some(last) = during.last() {
+        let names: Vec<String> = during.iter().map(|w| name(w)).collect();
+        return (Some(last.id), format!("during {}", words::list(&names)));
+    }
+    let ended = faults.iter().filter(|w| w.bit()).filter_map(|w| Some((w.heal.filter(|t| *t < time)?, w)));
+    match ended.max_by_key(|(heal, w)| (*heal, w.id)) {
+        Some((heal, w)) if time - heal <= JUST_AFTER => (Some(w.id), format!("just after {}", name(w))),
+        Some((heal, w)) if time - heal <= NEAR => {
+            (None, format!("{} after {}", words::span(time - heal), name(w)))
+        }
+        _ => (None, "no fault within 10 s before".to_owned()),
+    }
+}
+
+/// `F4 pause n4`. Descriptions usually begin with the kind; if not, it is put in front.
+pub(crate) fn name(window: &FaultWindow) -> String {
+    if window.description.starts_with(&window.kind) {
+        format!("F{} {}", window.id, window.description)
+    } else {
+        format!("F{} {} {}", window.id, window.kind, window.description)
+    }
+}

@@ -1,0 +1,122 @@
+//! `report.html`: one file, no script, nothing from anywhere else. It is complete with styles
+//! off, too.
+//!
+//! Everything foreign goes through the template engine, which escapes it, after control
+//! characters have been spelled out for the whole model at once. A page that still were to
+//! carry a script would find it forbidden by its own content security policy.
+
+mod finding;
+mod run;
+mod tables;
+mod timeline;
+mod verdict;
+
+use crate::artifact::{Run, RunInfo};
+use crate::conclusion::{Conclusion, Outcome};
+use crate::figure::Sparks;
+use crate::measure::Calls;
+use crate::plots::Plots;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
+
+const STYLE: &str = include_str!("report.css");
+
+/// What every section reads. `info` and `conclusion` are fit to be shown.
+struct Page<'a> {
+    info: &'a RunInfo,
+    conclusion: &'a Conclusion,
+    calls: &'a Calls,
+    plots: &'a Plots,
+    sparks: Sparks,
+}
+
+/// The page. Depends on nothing but its arguments.
+pub(crate) fn page(run: &Run, conclusion: &Conclusion, calls: &Calls, plots: &Plots) -> String {
+    let info = crate::words::presentable(&run.info);
+    let conclusion = crate::words::presentable(conclusion);
+    let sparks = Sparks::new(calls, conclusion.quiet_rate);
+    Page { info: &info, conclusion: &conclusion, calls, plots, sparks }.render().into_string()
+}
+
+impl Page<'_> {
+    fn render(&self) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content=(policy());
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="referrer" content="no-referrer";
+                    title { (self.title()) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    (self.top())
+                    main {
+                        (verdict::section(self))
+                        (finding::sections(self))
+                        (timeline::section(self))
+                        (tables::faults(self))
+                        (tables::errors(self))
+                        (tables::latency(self))
+                        (tables::checkers(self))
+                        (run::section(self))
+                    }
+                    footer {
+                        p {
+                            "Written by duress " (self.info.duress) ". Times are seconds since the start of the run. "
+                            "This file needs no network and no script; every number in it is in "
+                            a href="verdict.json" { "verdict.json" } "."
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// For tabs, mails and chats.
+    fn title(&self) -> String {
+        let word = match self.conclusion.outcome {
+            Outcome::Valid => "PASS",
+            Outcome::Violation => "FAIL",
+            Outcome::Unknown => "UNKNOWN",
+            Outcome::Inconclusive => "INCONCLUSIVE",
+            Outcome::Failed => "ERROR",
+        };
+        let what = self.conclusion.findings.first().map_or(&self.conclusion.headline, |f| &f.title);
+        format!("{word} {} {}: {what}", self.info.name, self.info.id)
+    }
+
+    fn top(&self) -> Markup {
+        let c = self.conclusion;
+        html! {
+            div.top {
+                header {
+                    span.crumb { "duress / " (self.info.name) " / " b { (self.info.id) } }
+                    nav aria-label="sections" {
+                        a href="#verdict" { "Verdict" }
+                        @if !c.findings.is_empty() { a href="#f1" { "Findings" } }
+                        a href="#timeline" { "Timeline" }
+                        @if !c.faults.is_empty() { a href="#faults" { "Faults" } }
+                        @if !c.errors.is_empty() { a href="#errors" { "Errors" } }
+                        @if !c.latency.is_empty() { a href="#latency" { "Latency" } }
+                        a href="#checkers" { "Checkers" }
+                        a href="#run" { "Run" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The one style sheet, by its hash; no script, no frame, no form, no request.
+fn policy() -> String {
+    let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+}

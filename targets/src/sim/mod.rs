@@ -1,0 +1,113 @@
+//! A cluster inside this process, with a bug if you like: for `duress demo` and for trying
+//! Duress out without installing anything.
+//!
+//! Its clients, faults and history are as real as with any target; only the servers and the
+//! network between them are imitated, by one state machine under one lock. That lock is why
+//! the cluster without a bug is linearizable: every operation takes effect in one place.
+
+mod client;
+mod cluster;
+mod command;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use cluster::Cluster;
+pub use state::{Bug, NodeState};
+
+use crate::{
+    Client, ClientError, Node, NodeStatus, OptionDoc, Server, Settings, Target, TargetEntry, TargetError,
+};
+use async_trait::async_trait;
+use client::SimClient;
+use std::sync::Arc;
+
+/// For the registry.
+pub const ENTRY: TargetEntry = TargetEntry {
+    name: NAME,
+    doc: "a small register cluster inside Duress, with a planted bug",
+    workloads: &["register"],
+    options: OPTIONS,
+    recipe: None,
+    make: |settings| Ok(Arc::new(Sim::new(settings)?)),
+};
+
+const NAME: &str = "sim";
+const OPTIONS: &[OptionDoc] = &[
+    OptionDoc { name: "bug", default: "stale-read", doc: "stale-read, lost-write or none" },
+    OptionDoc { name: "nodes", default: "5", doc: "how many nodes, 1 to 9" },
+    OptionDoc { name: "seed", default: "0", doc: "decides latencies and elections" },
+];
+const MAX_NODES: usize = 9;
+
+/// The cluster as a target.
+pub struct Sim {
+    cluster: Cluster,
+}
+
+impl Sim {
+    /// A cluster whose nodes have yet to be started.
+    ///
+    /// # Errors
+    /// When there is no such setting, or its value cannot be.
+    pub fn new(settings: &Settings) -> Result<Self, TargetError> {
+        if let Some(name) = settings.0.keys().find(|name| OPTIONS.iter().all(|option| option.name != **name))
+        {
+            let known: Vec<_> = OPTIONS.iter().map(|option| option.name).collect();
+            return Err(TargetError::UnknownSetting {
+                target: NAME,
+                name: name.clone(),
+                known: known.join(", "),
+            });
+        }
+        let bug = setting(settings, &OPTIONS[0], "stale-read, lost-write or none", Bug::parse)?;
+        let nodes = setting(settings, &OPTIONS[1], "a whole number from 1 to 9", |text| {
+            text.parse().ok().filter(|nodes| (1..=MAX_NODES).contains(nodes))
+        })?;
+        let seed = setting(settings, &OPTIONS[2], "a whole number", |text| text.parse().ok())?;
+        Ok(Self { cluster: Cluster::new(nodes, bug, seed) })
+    }
+
+    /// Nodes are called `n1`, `n2`, …, in the order of their positions.
+    fn position(&self, node: &Node) -> Result<usize, ClientError> {
+        let number: Option<usize> = node.name.strip_prefix('n').and_then(|number| number.parse().ok());
+        number
+            .filter(|number| (1..=self.cluster.n_nodes()).contains(number))
+            .map(|number| number - 1)
+            .ok_or_else(|| ClientError::new("no-such-node", format!("{} is not in the cluster", node.name)))
+    }
+}
+
+fn setting<T>(
+    settings: &Settings,
+    option: &OptionDoc,
+    takes: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, TargetError> {
+    let value = settings.0.get(option.name).map_or(option.default, String::as_str);
+    parse(value).ok_or_else(|| TargetError::BadValue {
+        name: option.name,
+        value: value.to_owned(),
+        why: format!("it takes {takes}"),
+    })
+}
+
+#[async_trait]
+impl Target for Sim {
+    fn server(&self) -> Server<'_> {
+        Server::InProcess(&self.cluster)
+    }
+
+    async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError> {
+        let position = self.position(node)?;
+        Ok(Box::new(SimClient::connect(&self.cluster, position).await?))
+    }
+
+    async fn healthy(&self, node: &Node) -> Result<(), ClientError> {
+        self.cluster.healthy(self.position(node)?)
+    }
+
+    async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError> {
+        self.cluster.status(self.position(node)?)
+    }
+}

@@ -1,0 +1,67 @@
+//! Two generators in strict alternation.
+
+use super::{Context, Generator, Next};
+use duress_checkers::Op;
+
+/// See [`flip_flop`].
+#[derive(Clone, Debug)]
+pub struct FlipFlop<A, B> {
+    a: A,
+    b: B,
+    b_is_next: bool,
+    ended: bool,
+}
+
+/// One from `a`, one from `b`, one from `a`, … Ends, for all threads, when the one whose turn
+/// it is has nothing left for the thread that asks. So what is for some threads only has to be
+/// said outside: `flip_flop(a, b).on_threads(…)`.
+pub fn flip_flop<A: Generator, B: Generator>(a: A, b: B) -> FlipFlop<A, B> {
+    FlipFlop { a, b, b_is_next: false, ended: false }
+}
+
+impl<A: Generator, B: Generator> Generator for FlipFlop<A, B> {
+    fn next(&mut self, cx: &Context) -> Next {
+        if self.ended {
+            return Next::Done;
+        }
+        let answer = if self.b_is_next { self.b.next(cx) } else { self.a.next(cx) };
+        self.b_is_next ^= matches!(answer, Next::Op(_));
+        // Final for all: a thread sent off alone might be the one that a barrier inside awaits.
+        self.ended = answer == Next::Done;
+        answer
+    }
+
+    fn update(&mut self, cx: &Context, op: &Op) {
+        self.a.update(cx, op);
+        self.b.update(cx, op);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::simulate::{Simulation, op};
+    use super::super::{GeneratorExt as _, list, repeat};
+    use super::*;
+
+    #[test]
+    fn alternates_until_one_ends() {
+        let mut two = flip_flop(repeat(op("start")), list(["stop", "stop"].map(op)));
+        assert_eq!(
+            Simulation::perfect(1).run(&mut two).to_string(),
+            "0@0 start, 0@10 stop, 0@20 start, 0@30 stop, 0@40 start"
+        );
+    }
+
+    #[test]
+    fn the_end_is_for_all_threads() {
+        let own = super::super::each_thread(|_| list([op("b")]));
+        let mut two = flip_flop(repeat(op("a")), own);
+        assert_eq!(Simulation::perfect(2).run(&mut two).to_string(), "0@0 a, 1@0 b, 0@10 a");
+    }
+
+    #[test]
+    fn a_pause_of_one_does_not_let_the_other_pass() {
+        let mut two = flip_flop(repeat(op("a")).delay(50), repeat(op("b"))).limit(4);
+        assert_eq!(Simulation::perfect(1).run(&mut two).to_string(), "0@0 a, 0@10 b, 0@50 a, 0@60 b");
+    }
+}
