@@ -33,23 +33,38 @@ pub struct Outcome {
     pub conclusion: Conclusion,
 }
 
+/// What has to be had before the process gets its second thread.
+pub struct Prepared {
+    obtained: Option<Obtained>,
+    privilege: Option<Privilege>,
+}
+
+/// Obtains the server, and the right to make hosts. Call it while the process has one thread.
+///
+/// # Errors
+/// When either cannot be had.
+pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure> {
+    let obtained = obtain(plan, listener)?;
+    let privilege = match plan.target.server() {
+        Server::Processes(_) => Some(local::acquire()?),
+        Server::InProcess(_) => None,
+    };
+    Ok(Prepared { obtained, privilege })
+}
+
 /// Runs a plan. A run that fails on its way still has a directory and a report; the error is
 /// for what keeps it from even beginning, or from being written down.
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn run(plan: &Plan, listener: &Arc<dyn Listener>) -> Result<Outcome, Failure> {
-    let obtained = obtain(plan, &**listener)?;
-    let privilege = match plan.target.server() {
-        Server::Processes(_) => Some(local::acquire()?),
-        Server::InProcess(_) => None,
-    };
+pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Result<Outcome, Failure> {
+    let Prepared { obtained, privilege } = prepared;
     let claim = store::claim(&plan.options.out, &plan.name(), plan.options.dir.as_deref())?;
     let nodes = addresses(plan);
-    let mut info = describe(plan, &claim, &nodes, obtained.as_ref(), privilege);
+    let mut info = describe(plan, &claim, &nodes, prepared);
     claim.dir.write_info(&info)?;
     write_schedule(plan, &claim)?;
-    let attempt = environment(plan, &claim, &nodes, obtained.as_ref().zip(privilege), &mut info)
+    let attempt = environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info)
         .and_then(|env| conduct(plan, &claim, &nodes, env, listener, &mut info));
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
@@ -203,19 +218,13 @@ fn environment(
     Ok(Arc::new(Local::create(privilege, config)?))
 }
 
-fn describe(
-    plan: &Plan,
-    claim: &Claim,
-    nodes: &[Node],
-    obtained: Option<&Obtained>,
-    privilege: Option<Privilege>,
-) -> RunInfo {
-    let privilege = match privilege {
+fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> RunInfo {
+    let privilege = match prepared.privilege {
         Some(Privilege::Root) => "root",
         Some(Privilege::UserNamespace) => "user namespace",
         None => "none needed",
     };
-    let binary = obtained.map(|obtained| Binary {
+    let binary = prepared.obtained.as_ref().map(|obtained| Binary {
         path: obtained.path.display().to_string(),
         version: obtained.version.clone(),
         sha256: obtained.sha256.clone(),

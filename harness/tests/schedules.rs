@@ -45,7 +45,9 @@ fn taken(faults: &[PlannedFault], names: &[String], ms: u64) -> usize {
     for fault in faults.iter().filter(|fault| fault.at_ms <= ms && ms < fault.end_ms()) {
         match (fault.fault.named(), &fault.fault) {
             (None, _) => unknown += 1,
-            (_, Fault::Partition { shape: Shape::Bridge(_) | Shape::MajoritiesRing(_) }) => unknown += 1,
+            (_, Fault::Partition { shape: Shape::Bridge(_) | Shape::MajoritiesRing(_) }) => {
+                unknown += (names.len() - 1) / 2;
+            }
             _ => nodes.extend(fault.fault.resolve(names, 0).disrupted),
         }
     }

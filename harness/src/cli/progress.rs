@@ -52,23 +52,29 @@ struct State {
     phase: String,
 }
 
-/// Starts to show.
-pub(super) fn start(mode: Mode, time: Duration) -> View {
-    let live = mode == Mode::Auto && std::io::stderr().is_terminal();
-    let bar = live.then(|| {
-        let bar = ProgressBar::new(time.as_secs().max(1));
-        // The template is a constant of ours; indicatif checks it at run time only.
-        if let Ok(style) = ProgressStyle::with_template("{msg}") {
-            bar.set_style(style);
-        }
-        bar
-    });
-    let shared = Arc::new(Shared { mode, bar, started: Instant::now(), state: Mutex::new(State::default()) });
-    let ticker = (mode != Mode::None).then(|| tick(Arc::clone(&shared)));
-    View { shared, ticker }
-}
-
 impl View {
+    /// Shows events as they come. Starts no thread: [`View::tick`] does.
+    pub(super) fn new(mode: Mode) -> Self {
+        let live = mode == Mode::Auto && std::io::stderr().is_terminal();
+        let bar = live.then(|| {
+            let bar = ProgressBar::no_length();
+            // The template is a constant of ours; indicatif checks it at run time only.
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        let state = Mutex::new(State::default());
+        Self { shared: Arc::new(Shared { mode, bar, started: Instant::now(), state }), ticker: None }
+    }
+
+    /// Shows how things stand, too, every now and then.
+    pub(super) fn tick(&mut self) {
+        if self.shared.mode != Mode::None {
+            self.ticker = Some(tick(Arc::clone(&self.shared)));
+        }
+    }
+
     /// For the run.
     pub(super) fn listener(&self) -> Arc<dyn Listener> {
         Arc::clone(&self.shared) as Arc<dyn Listener>
@@ -93,6 +99,9 @@ fn tick(shared: Arc<Shared>) -> (Sender<()>, JoinHandle<()>) {
         let every = if shared.bar.is_some() { REPAINT } else { HEARTBEAT };
         while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
             let text = shared.summary(every);
+            if text.is_empty() {
+                continue;
+            }
             match &shared.bar {
                 Some(bar) => bar.set_message(text),
                 None => say(&format!("{} {text}", shared.stamp())),

@@ -183,8 +183,10 @@ fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
         print(&dry_run(&plan));
         return Ok(ExitCode::SUCCESS);
     }
-    let view = progress::start(place.progress, plan.options.time);
-    let ended = run::run(&plan, &view.listener());
+    let mut view = progress::View::new(place.progress);
+    let prepared = run::prepare(&plan, &*view.listener())?;
+    view.tick();
+    let ended = run::run(&plan, &prepared, &view.listener());
     view.finish();
     let ended = ended?;
     if place.json {

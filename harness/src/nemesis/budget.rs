@@ -13,6 +13,16 @@ pub(super) struct Budget<'a> {
     most: usize,
 }
 
+/// The time there is for faults, in milliseconds.
+pub(super) struct Room {
+    /// Length of the run.
+    pub(super) time_ms: u64,
+    /// Quiet between a fault and one that had to wait for its end: clusters need a while to recover.
+    pub(super) quiet_ms: u64,
+    /// The shortest fault that is worth it.
+    pub(super) min_fault_ms: u64,
+}
+
 /// Attempts to move one fault to a later time before it is left out.
 const MAX_MOVES: usize = 100;
 
@@ -23,37 +33,29 @@ impl<'a> Budget<'a> {
         Self { names, most }
     }
 
-    /// Makes a schedule fit: a fault that would take too many nodes loses victims, or is moved
-    /// behind the one that is in its way, or, at the end of the run, is left out.
-    pub(super) fn fit(
+    /// Makes a fault fit among those that are planned already: one that would take too many nodes
+    /// loses victims, or is moved behind the one in its way; `None` at the end of the run.
+    pub(super) fn place(
         &self,
-        planned: Vec<PlannedFault>,
-        time_ms: u64,
-        min_fault_ms: u64,
-    ) -> Vec<PlannedFault> {
-        let mut fitted: Vec<PlannedFault> = Vec::new();
-        for mut fault in planned {
-            for _ in 0..MAX_MOVES {
-                let clear = !fitted.iter().any(|other| overlap(other, &fault) && collide(other, &fault));
-                if clear && let Some(fits) = self.shrink(&fault, &fitted) {
-                    fitted.push(fits);
-                    break;
-                }
-                let behind = fitted
-                    .iter()
-                    .filter(|other| overlap(other, &fault) && disruption(&other.fault, self.names).any())
-                    .map(PlannedFault::end_ms)
-                    .min();
-                let Some(at_ms) = behind else { break };
-                fault.at_ms = at_ms;
-                fault.for_ms = fault.for_ms.min(time_ms.saturating_sub(at_ms));
-                if fault.for_ms < min_fault_ms {
-                    break;
-                }
+        mut fault: PlannedFault,
+        planned: &[PlannedFault],
+        room: &Room,
+    ) -> Option<PlannedFault> {
+        for _ in 0..MAX_MOVES {
+            let clear = !planned.iter().any(|other| overlap(other, &fault) && collide(other, &fault));
+            if clear && let Some(fits) = self.shrink(&fault, planned) {
+                return Some(fits);
+            }
+            let in_the_way = planned
+                .iter()
+                .filter(|other| overlap(other, &fault) && disruption(&other.fault, self.names).any());
+            fault.at_ms = in_the_way.map(PlannedFault::end_ms).min()? + room.quiet_ms;
+            fault.for_ms = fault.for_ms.min(room.time_ms.saturating_sub(fault.at_ms));
+            if fault.for_ms < room.min_fault_ms {
+                return None;
             }
         }
-        fitted.sort_by_key(|fault| (fault.at_ms, fault.for_ms));
-        fitted
+        None
     }
 
     /// The fault, with as many of its victims as the budget leaves; `None` when it leaves none.
@@ -76,16 +78,17 @@ impl<'a> Budget<'a> {
     }
 }
 
-/// Nodes that are taken, by name, and leaders that are, whoever they are.
+/// Nodes that are taken, by name, and unnamed that are, whoever they are.
 #[derive(Clone, Debug, Default)]
 struct Disruption {
     nodes: BTreeSet<String>,
-    leaders: usize,
+    /// Nodes that cannot be named before the fault strikes.
+    unnamed: usize,
 }
 
 impl Disruption {
     fn len(&self) -> usize {
-        self.nodes.len() + self.leaders
+        self.nodes.len() + self.unnamed
     }
 
     fn any(&self) -> bool {
@@ -94,27 +97,29 @@ impl Disruption {
 
     fn add(&mut self, other: Self) {
         self.nodes.extend(other.nodes);
-        self.leaders += other.leaders;
+        self.unnamed += other.unnamed;
     }
 }
 
 fn disruption(fault: &Fault, names: &[String]) -> Disruption {
+    let most = names.len().saturating_sub(1) / 2;
     let victims = |victims: &Victims| match victims {
-        Victims::Leader => Disruption { nodes: BTreeSet::new(), leaders: 1 },
-        Victims::Named(names) => Disruption { nodes: names.iter().cloned().collect(), leaders: 0 },
+        Victims::Leader => Disruption { nodes: BTreeSet::new(), unnamed: 1 },
+        Victims::Named(names) => Disruption { nodes: names.iter().cloned().collect(), unnamed: 0 },
     };
     match fault {
         Fault::Kill { nodes } | Fault::Terminate { nodes } | Fault::Pause { nodes } => victims(nodes),
         Fault::Partition { shape } => match shape {
             Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) => victims(nodes),
-            // Everybody still hears a majority there; but a node less, and somebody may not.
-            // The nodes next to the cut count as one, as if it were a leader's isolation.
-            Shape::Bridge(_) | Shape::MajoritiesRing(_) => Disruption { nodes: BTreeSet::new(), leaders: 1 },
+            // Everybody still hears a majority there, but a bare one: a node less, and nobody may.
+            Shape::Bridge(_) | Shape::MajoritiesRing(_) => {
+                Disruption { nodes: BTreeSet::new(), unnamed: most.max(1) }
+            }
             Shape::Groups(_) => {
                 let resolved = fault.resolve(names, 0);
                 Disruption {
                     nodes: resolved.disrupted.iter().map(|&node| names[node].clone()).collect(),
-                    leaders: 0,
+                    unnamed: 0,
                 }
             }
         },

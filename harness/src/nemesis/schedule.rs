@@ -4,7 +4,7 @@
 //! lanes overlap, so that faults combine. The clients draw nothing from the nemesis' random
 //! stream, so equal seeds and options plan equal faults.
 
-use super::budget::Budget;
+use super::budget::{Budget, Room};
 use super::fault::{Fault, PlannedFault, Shape, Victims};
 use crate::failure::Failure;
 use duress_workloads::Rng;
@@ -134,14 +134,31 @@ pub struct Request<'a> {
 /// # Errors
 /// Unknown kinds, and kinds that these nodes cannot have.
 pub fn plan(request: &Request<'_>, rng: &Rng) -> Result<Vec<PlannedFault>, Failure> {
-    let mut planned = Vec::new();
+    let mut lanes = Vec::new();
     for name in request.kinds {
         let entry = find(name)?;
         check_possible(entry, request)?;
-        planned.extend(lane(entry, request, &rng.split(name)));
+        lanes.push(Lane::new(entry, request, &rng.split(name)));
+    }
+    let budget = Budget::new(request.nodes, request.allow_majority_loss);
+    let room =
+        Room { time_ms: request.time_ms, quiet_ms: request.interval_ms / 4, min_fault_ms: MIN_FAULT_MS };
+    let mut planned = Vec::new();
+    // Lanes take turns by time, so that each knows what the others have taken before it.
+    while planned.len() < MAX_FAULTS
+        && let Some(lane) = lanes.iter_mut().min_by_key(|lane| lane.next_ms)
+        && lane.next_ms + MIN_FAULT_MS <= request.time_ms
+    {
+        match budget.place(lane.draw(request), &planned, &room) {
+            Some(fault) => {
+                lane.rest(fault.end_ms(), request);
+                planned.push(fault);
+            }
+            None => lane.next_ms = u64::MAX - MIN_FAULT_MS,
+        }
     }
     planned.sort_by_key(|fault| (fault.at_ms, fault.for_ms));
-    Ok(Budget::new(request.nodes, request.allow_majority_loss).fit(planned, request.time_ms, MIN_FAULT_MS))
+    Ok(planned)
 }
 
 /// Reads a schedule: a JSON array of [`PlannedFault`].
@@ -209,21 +226,37 @@ fn check_possible(entry: &FaultEntry, request: &Request<'_>) -> Result<(), Failu
     Ok(())
 }
 
-/// Quiet, fault, quiet, fault, …: lengths uniform between half the interval and one and a half.
-fn lane(entry: &FaultEntry, request: &Request<'_>, rng: &Rng) -> Vec<PlannedFault> {
-    let mut times = rng.split("times");
-    let mut draw = Draw { rng: rng.split("victims"), names: request.nodes };
-    let interval = request.interval_ms.max(2);
-    let length = |times: &mut Rng| times.between(interval / 2, interval + interval / 2).max(1);
-    let mut faults = Vec::new();
-    // The first one comes early, so that a short run sees every kind.
-    let mut at_ms = times.between(interval / 5, interval.max(2));
-    while at_ms + MIN_FAULT_MS <= request.time_ms && faults.len() < MAX_FAULTS {
-        let for_ms = length(&mut times).max(MIN_FAULT_MS).min(request.time_ms - at_ms);
-        faults.push(PlannedFault { at_ms, for_ms, fault: (entry.make)(&mut draw) });
-        at_ms += for_ms + length(&mut times);
+/// The faults of one kind: quiet, fault, quiet, fault, …
+struct Lane<'a> {
+    entry: &'static FaultEntry,
+    times: Rng,
+    victims: Draw<'a>,
+    /// When the next one is due, in milliseconds.
+    next_ms: u64,
+}
+
+impl<'a> Lane<'a> {
+    fn new(entry: &'static FaultEntry, request: &Request<'a>, rng: &Rng) -> Self {
+        let mut times = rng.split("times");
+        let interval = request.interval_ms.max(2);
+        // The first one comes early, so that a short run sees every kind.
+        let next_ms = times.between(interval / 5, interval);
+        Self { entry, times, victims: Draw { rng: rng.split("victims"), names: request.nodes }, next_ms }
     }
-    faults
+
+    /// A fault lasts between half the interval and all of it.
+    fn draw(&mut self, request: &Request<'_>) -> PlannedFault {
+        let (at_ms, interval) = (self.next_ms, request.interval_ms);
+        let for_ms = self.times.between(interval / 2, interval).max(MIN_FAULT_MS);
+        let fault = (self.entry.make)(&mut self.victims);
+        PlannedFault { at_ms, for_ms: for_ms.min(request.time_ms - at_ms), fault }
+    }
+
+    /// Quiet lasts between half the interval and one and a half.
+    fn rest(&mut self, end_ms: u64, request: &Request<'_>) {
+        let interval = request.interval_ms;
+        self.next_ms = end_ms + self.times.between(interval / 2, interval + interval / 2).max(1);
+    }
 }
 
 /// Draws victims.
