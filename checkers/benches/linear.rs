@@ -5,21 +5,23 @@
 #[path = "../tests/formats/mod.rs"]
 mod formats;
 
-use duress_checkers::{Budget, Checker, History, Keys, Kind, Linearizable, Op, Process, Verdict};
+use duress_checkers::{Budget, Checker, History, Keys, Kind, Linearizable, Op, Process, Register, Verdict};
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Runs of each measurement.
-const RUNS: usize = 9;
+const RUNS: usize = 5;
 
 fn main() {
     let checker = Linearizable::register(Keys::Single);
     match std::env::var_os("DURESS_CORPUS") {
-        Some(root) => etcd_logs(&checker, &Path::new(&root).join("porcupine/jepsen")),
-        None => println!("etcd logs: skipped, DURESS_CORPUS is not set"),
+        Some(root) => published(&checker, &Path::new(&root).join("porcupine/jepsen")),
+        None => println!("published histories: skipped, DURESS_CORPUS is not set"),
     }
+    // The simulated register starts at 0.
+    let checker = Linearizable::new(Register { initial: json!(0) }, Keys::Single);
     for (name, calls, values) in [
         ("valid, 10 clients, 5 values", 10_000, 5),
         ("valid, 10 clients, 5 values", 100_000, 5),
@@ -45,11 +47,15 @@ fn main() {
     }
 }
 
-fn etcd_logs(checker: &Linearizable, folder: &Path) {
+fn published(checker: &Linearizable, folder: &Path) {
     let read =
         |path: &std::path::PathBuf| formats::jepsen_log(&std::fs::read_to_string(path).expect("a log"));
     let logs: Vec<History> = formats::files(folder, "log").iter().map(read).collect();
     measure(&format!("{} etcd logs, with explanations", logs.len()), checker, &logs);
+    let knossos = folder.join("../../knossos/cas-register/good");
+    let read = |path: &std::path::PathBuf| formats::edn(&std::fs::read_to_string(path).expect("a history"));
+    let histories: Vec<History> = formats::files(&knossos, "edn").iter().map(read).collect();
+    measure(&format!("{} good registers of Knossos", histories.len()), checker, &histories);
 }
 
 fn measure(name: &str, checker: &Linearizable, histories: &[History]) {
@@ -70,15 +76,22 @@ fn measure(name: &str, checker: &Linearizable, histories: &[History]) {
     );
 }
 
-/// A valid history of 800 calls with doubtful writes and compare-and-sets, in which one late read
-/// answers what it cannot.
+/// A history of 800 calls with doubtful writes and compare-and-sets, in which one late read answers
+/// with the first value, which was overwritten long before and which nothing writes again.
 fn refutable(crashed: usize, values: u64) -> History {
-    let mut ops = simulate(800, 5, values, crashed);
+    let first = json!("first");
+    let mut ops = Vec::new();
+    push(&mut ops, 1_000_000, Kind::Invoke, "write", first.clone());
+    push(&mut ops, 1_000_000, Kind::Ok, "write", first.clone());
+    push(&mut ops, 1_000_001, Kind::Invoke, "write", json!(0));
+    push(&mut ops, 1_000_001, Kind::Ok, "write", json!(0));
+    for op in simulate(800 + 2 * crashed, 5, values, crashed) {
+        let Process::Client(process) = op.process else { unreachable!("clients only") };
+        push(&mut ops, process, op.kind, &op.f, op.value);
+    }
     let at = ops.len() * 9 / 10;
     let read = ops.iter_mut().skip(at).find(|op| op.kind == Kind::Ok && op.f == "read");
-    let op = read.expect("half of the calls are reads");
-    // With few values it has to be one that is not there; simplest is one that never is.
-    op.value = if values == 0 { json!(1) } else { json!((op.value.as_u64().unwrap_or(0) + 2) % values) };
+    read.expect("half of the calls are reads").value = first;
     History::new(ops).expect("a history")
 }
 
@@ -86,7 +99,7 @@ fn refutable(crashed: usize, values: u64) -> History {
 fn simulate(calls: usize, clients: usize, values: u64, crashed: usize) -> Vec<Op> {
     let mut dice = Dice(7);
     let mut ops: Vec<Op> = Vec::new();
-    let mut state = Value::Null;
+    let mut state = json!(0);
     let mut open: Vec<(u64, &'static str, Value, Option<(Kind, Value)>)> = Vec::new();
     let (mut begun, mut unique, mut lost) = (0, 0_u64, 0);
     while begun < calls || !open.is_empty() {

@@ -48,7 +48,7 @@ pub enum Failure {
     },
     /// A run directory that is none.
     #[error("{0}")]
-    Artifact(#[from] ArtifactError),
+    Artifact(ArtifactError),
     /// The server could not be obtained.
     #[error("{0}")]
     Obtain(#[from] ObtainError),
@@ -96,6 +96,19 @@ impl Failure {
                 why: other.to_string(),
                 fix: "see the message".to_owned(),
             },
+        }
+    }
+}
+
+impl From<ArtifactError> for Failure {
+    fn from(error: ArtifactError) -> Self {
+        match error {
+            // Not the user's mistake but the machine's refusal, which has hints of its own.
+            ArtifactError::Io { what, path, source } => {
+                let what = if what == "read" { "read" } else { "written" };
+                Self::File { path, what, source }
+            }
+            other => Self::Artifact(other),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::machine;
 use crate::plan::Plan;
 use crate::store::{self, Claim};
+use duress_checkers::Keys;
 use duress_reports::artifact::{Binary, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::{self, Obtained};
@@ -87,7 +88,7 @@ fn conclude_run(
         Vec::new()
     } else {
         let budget = checking::budget(plan.options.check_memory);
-        let checker = (plan.workload.make)().checker();
+        let checker = (plan.workload.make)().checker(Keys::Keyed);
         vec![checking::check(&*checker, &run.history, &budget, plan.options.check_time)]
     };
     let conclusion = conclude(&run, verdicts);

@@ -60,7 +60,7 @@ fn checkers_know_no_clock_and_no_network() {
     }
     let mut files = Vec::new();
     sources(&root().join("checkers/src"), &mut files);
-    for file in files {
+    for file in files.into_iter().filter(|file| !file.components().any(|part| part.as_os_str() == "tests")) {
         let text = fs::read_to_string(&file).expect("a source file");
         for banned in ["std::time", "Instant::now", "SystemTime", "std::net", "async fn"] {
             assert!(!text.contains(banned), "{} uses {banned}", file.display());

@@ -111,12 +111,12 @@ pub(crate) fn at_bare(ns: u64) -> String {
 pub(crate) fn span(ns: u64) -> String {
     match ns {
         0 => "0 ms".to_owned(),
-        ..10_000_000 => format!("{:.2} ms", ns as f64 / 1e6),
-        ..100_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        1..10_000_000 => format!("{:.2} ms", ns as f64 / 1e6),
+        10_000_000..100_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
         // Up to where rounding would print `1000 ms`.
-        ..999_500_000 => format!("{:.0} ms", ns as f64 / 1e6),
-        ..10_000_000_000 => format!("{:.2} s", ns as f64 / 1e9),
-        ..600_000_000_000 => format!("{:.1} s", ns as f64 / 1e9),
+        100_000_000..999_500_000 => format!("{:.0} ms", ns as f64 / 1e6),
+        999_500_000..10_000_000_000 => format!("{:.2} s", ns as f64 / 1e9),
+        10_000_000_000..600_000_000_000 => format!("{:.1} s", ns as f64 / 1e9),
         _ => format!("{} min {} s", ns / (60 * SECOND), ns / SECOND % 60),
     }
 }

@@ -47,8 +47,8 @@ impl Workload for Register {
         Generators { main, last: FinalReads::new(n_keys).boxed() }
     }
 
-    fn checker(&self) -> Box<dyn Checker> {
-        Box::new(Linearizable::register(Keys::Keyed))
+    fn checker(&self, keys: Keys) -> Box<dyn Checker> {
+        Box::new(Linearizable::register(keys))
     }
 }
 
@@ -234,21 +234,18 @@ mod tests {
     #[test]
     fn keys_are_retired_and_so_many_live_at_a_time() {
         let ops = operations(5_000, 2, Simulation::perfect(1));
-        let span = |k: u64| {
-            let at = |op: &Invocation| key(op) == k;
-            (ops.iter().position(at).expect("used"), ops.iter().rposition(at).expect("used"))
-        };
-        let n_keys = ops.iter().map(key).max().expect("some") + 1;
+        // First and last use of each key, and how often it was used.
+        let mut uses: BTreeMap<u64, (usize, usize, u64)> = BTreeMap::new();
         for (n, op) in ops.iter().enumerate() {
-            let live = (0..n_keys).filter(|k| (span(*k).0..=span(*k).1).contains(&n)).count();
-            assert!(live <= 3, "{live} keys live at {op:?}");
-            if n > 100 {
-                break;
-            }
+            let (_, last, count) = uses.entry(key(op)).or_insert((n, n, 0));
+            (*last, *count) = (n, *count + 1);
         }
-        let used = |k| ops.iter().filter(|op| key(op) == k).count();
-        assert!((0..n_keys - 3).all(|k| used(k) == 20));
-        assert!((0..n_keys).is_sorted_by_key(|k| span(k).0));
+        let n_keys = uses.len() as u64;
+        assert!(uses.keys().copied().eq(0..n_keys) && n_keys >= 250, "{n_keys} keys");
+        assert!(uses.values().is_sorted_by_key(|(first, ..)| first));
+        assert!(uses.range(..n_keys - 3).all(|(_, (.., count))| *count == 20));
+        let live = |n| uses.values().filter(|(first, last, _)| (first..=last).contains(&&n)).count();
+        assert!((0..ops.len()).all(|n| live(n) <= 3));
     }
 
     fn final_reads(clients: Simulation) -> (u64, Trace) {

@@ -1,15 +1,16 @@
 //! A workload: generators, and the checker that judges what came of them.
 
 use crate::{Generator, Rng};
-use duress_checkers::Checker;
+use duress_checkers::{Checker, Keys};
 
 /// One kind of client behaviour.
 pub trait Workload: Send + Sync {
     /// The generators of one run. Equal options and seed give equal operations.
     fn generators(&self, options: &WorkloadOptions, rng: &Rng) -> Generators;
 
-    /// Judges the history.
-    fn checker(&self) -> Box<dyn Checker>;
+    /// Judges a history. Our own are keyed; those of others may not be. A workload without keys
+    /// does not look at `keys`.
+    fn checker(&self, keys: Keys) -> Box<dyn Checker>;
 }
 
 /// The two parts of a run.

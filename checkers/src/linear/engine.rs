@@ -10,13 +10,13 @@ use super::states::States;
 use super::window::Window;
 use crate::model::Model;
 
-/// Configurations before the first try at refutation; each later round is four times as long.
-const FIRST_ROUND: u64 = 2_000;
+/// Effort before the first try at refutation; each later round is four times as long.
+const FIRST_ROUND: u64 = 40_000;
 
 /// The longest window tried, in returns before and after the place where the search is stuck.
 const MAX_WINDOW: u32 = 256;
 
-/// Configurations for proving a violation again without any reduction.
+/// Effort for proving a violation again without any reduction.
 const PLAIN_CAP: u64 = 300_000;
 
 /// Prefixes looked at to find the shortest impossible one. Each is shorter than the one before.
@@ -143,7 +143,7 @@ impl<'a, M: Model> Engine<'a, M> {
                 End::Paused => {}
             }
             // While the search gets on there is nothing to refute.
-            if search.configurations - search.furthest_at >= round / 2
+            if search.effort - search.furthest_at >= round / 2
                 && let Some(pos) = self.refute_around(problem, search.furthest, round, flags, decided)
             {
                 break Round::Impossible(pos);

@@ -212,7 +212,7 @@ fn is_keyed<M: Model>(model: &M, history: &History, limits: &Limits) -> Result<b
     }
     match (speaks_for, against) {
         (Some(with), Some(without)) => Err(Unfit::Shape(format!(
-            "operation {with} carries a [key, value] pair and operation {without} does not; say which it is"
+            "operation {with} carries a [key, value] pair and operation {without} does not; say which it is (`--keys keyed` or `--keys single`)"
         ))),
         (_, against) => Ok(against.is_none()),
     }

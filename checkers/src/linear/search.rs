@@ -21,6 +21,9 @@ use rustc_hash::FxHashMap;
 /// How often memory is weighed: once in so many configurations.
 const WEIGH_EVERY: u64 = 512;
 
+/// How often the clock is looked at while optional classes are tried: once in so many.
+const LOOK_EVERY: usize = 16;
+
 /// How a search ended, or where it paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -28,7 +31,7 @@ pub(super) enum End {
     Linearizable,
     /// There is no order.
     Impossible,
-    /// As many configurations as were asked for; can go on.
+    /// As much effort as was asked for; can go on.
     Paused,
     /// Out of time or memory.
     Spent(Spent),
@@ -53,9 +56,11 @@ pub(super) struct Search<'a, M: Model, K> {
     charge: Charge<'a>,
     /// Configurations looked at.
     pub(super) configurations: u64,
+    /// Steps tried or looked up: what the search has cost so far, on any machine.
+    pub(super) effort: u64,
     /// The most returns passed.
     pub(super) furthest: u32,
-    /// Number of the configuration that got furthest.
+    /// The effort when it got there.
     pub(super) furthest_at: u64,
     /// States met at the last return, when asked for.
     pub(super) finals: Option<Finals>,
@@ -100,6 +105,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
             noticing: FxHashMap::default(),
             charge: Charge::new(limits),
             configurations: 0,
+            effort: 0,
             furthest: 0,
             furthest_at: 0,
             finals: None,
@@ -121,17 +127,17 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         &self.trail
     }
 
-    /// Goes on until `configurations` have been looked at in all.
-    pub(super) fn run(&mut self, configurations: u64) -> End {
-        match self.try_run(configurations) {
+    /// Goes on until `effort` has been spent in all, or a little more.
+    pub(super) fn run(&mut self, effort: u64) -> End {
+        match self.try_run(effort) {
             Ok(end) => end,
             Err(spent) => End::Spent(spent),
         }
     }
 
-    fn try_run(&mut self, configurations: u64) -> Result<End, Spent> {
+    fn try_run(&mut self, effort: u64) -> Result<End, Spent> {
         loop {
-            if self.configurations >= configurations {
+            if self.effort >= effort {
                 return Ok(End::Paused);
             }
             self.charge.time()?;
@@ -163,7 +169,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         let done = self.advance(&mut config);
         if config.pos > self.furthest {
             self.furthest = config.pos;
-            self.furthest_at = self.configurations;
+            self.furthest_at = self.effort;
         }
         if done {
             return Ok(true);
@@ -190,6 +196,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
                 return true;
             }
             if self.flags.eager {
+                self.effort += problem.open(config.pos).len() as u64;
                 for &at in problem.open(config.pos) {
                     let item = &problem.items[at as usize];
                     if item.observer
@@ -217,6 +224,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         let open = problem.open(frame.config.pos);
         while let Some(&at) = open.get(frame.cursor as usize) {
             frame.cursor += 1;
+            self.effort += 1;
             let item = &problem.items[at as usize];
             // An eager search has taken the observers that are legal here.
             if frame.config.mask.has(item.slot) || (self.flags.eager && item.observer) {
@@ -247,13 +255,16 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         while *cursor - open < problem.optional.len() {
             let group = *cursor - open;
             *cursor += 1;
+            self.effort += 1;
+            if group.is_multiple_of(LOOK_EVERY) {
+                self.charge.time()?;
+            }
             let optional = &problem.optional[group];
             let used = self.uses.count(config.uses, id(group)) as usize;
             if used >= problem.available(group, config.pos) {
                 continue;
             }
             let Some(state) = self.states.step(config.state, optional.class) else { continue };
-            self.charge.time()?;
             if self.flags.noticed && !self.is_noticed(config, group, state) {
                 continue;
             }
@@ -273,6 +284,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
             return true;
         }
         let problem = self.problem;
+        self.effort += problem.open(config.pos).len() as u64;
         for &at in problem.open(config.pos) {
             let item = &problem.items[at as usize];
             if !config.mask.has(item.slot)
@@ -295,6 +307,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
     /// The optional classes that tell one state from another.
     fn who_notices(&mut self, without: u32, with: u32) -> Box<[u32]> {
         let problem = self.problem;
+        self.effort += problem.optional.len() as u64;
         let mut noticing = Vec::new();
         for (group, optional) in problem.optional.iter().enumerate() {
             let next = self.states.step(with, optional.class);

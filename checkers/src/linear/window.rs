@@ -37,6 +37,7 @@ pub(super) struct Window {
 pub(super) struct Trial {
     pub(super) end: End,
     pub(super) configurations: u64,
+    pub(super) effort: u64,
     /// Returns passed; the next one is the culprit if the window is impossible.
     pub(super) passed: u32,
 }
@@ -59,12 +60,12 @@ impl Window {
         Self { items, since }
     }
 
-    /// Is it impossible? Looks at no more than `cap` configurations.
+    /// Is it impossible? Spends no more effort than `cap`.
     pub(super) fn refute<M: Model>(&self, engine: &Engine<'_, M>, flags: Flags, cap: u64) -> Trial {
         let mut charge = Charge::new(engine.limits);
         let problem = match Problem::new(self.items.clone(), flags, &mut charge) {
             Ok(problem) => problem,
-            Err(spent) => return Trial { end: End::Spent(spent), configurations: 0, passed: 0 },
+            Err(spent) => return Trial { end: End::Spent(spent), configurations: 0, effort: 0, passed: 0 },
         };
         by_width!(problem.slots, K => self.run::<M, K>(engine, &problem, flags, cap))
     }
@@ -84,7 +85,7 @@ impl Window {
             Ok(false) => End::Paused,
             Err(spent) => End::Spent(spent),
         };
-        Trial { end, configurations: search.configurations, passed: search.furthest }
+        Trial { end, configurations: search.configurations, effort: search.effort, passed: search.furthest }
     }
 
     /// Gives a search every place where this window can begin. False: there are too many.

@@ -4,9 +4,9 @@ use super::print;
 use super::run::CheckLimits;
 use crate::checking;
 use crate::failure::Failure;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use duress_checkers::history::{Loaded, read_jsonl};
-use duress_checkers::{Valid, Verdict};
+use duress_checkers::{History, Keys, Valid, Verdict};
 use duress_reports::artifact::RunDir;
 use duress_reports::conclusion::conclude;
 use std::fs::File;
@@ -22,11 +22,34 @@ pub(super) struct CheckArgs {
     /// What the clients did; `duress list workloads` [default: as the run says, else register]
     #[arg(long, short)]
     workload: Option<String>,
+    /// Whether values are `[key, value]` pairs; runs of Duress always are
+    #[arg(long, value_enum, default_value_t = KeysArg::Auto)]
+    keys: KeysArg,
     #[command(flatten)]
     limits: CheckLimits,
     /// Print the verdict as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KeysArg {
+    /// As the values look; doubts are said, not guessed away
+    Auto,
+    /// Every value is a pair
+    Keyed,
+    /// There is one object
+    Single,
+}
+
+impl From<KeysArg> for Keys {
+    fn from(arg: KeysArg) -> Self {
+        match arg {
+            KeysArg::Auto => Self::Auto,
+            KeysArg::Keyed => Self::Keyed,
+            KeysArg::Single => Self::Single,
+        }
+    }
 }
 
 impl CheckArgs {
@@ -39,7 +62,7 @@ impl CheckArgs {
         let dir = RunDir::open(&self.path)?;
         let run = dir.load()?;
         let workload = self.workload.as_deref().unwrap_or(&run.info.workload);
-        let verdict = self.judge(workload, &run.history)?;
+        let verdict = self.judge(workload, Keys::Keyed, &run.history)?;
         let conclusion = conclude(&run, vec![verdict]);
         duress_reports::write(&dir, &run, &conclusion)?;
         if self.json {
@@ -52,7 +75,8 @@ impl CheckArgs {
 
     fn check_file(&self) -> Result<ExitCode, Failure> {
         let Loaded { history, truncated } = read(&self.path)?;
-        let verdict = self.judge(self.workload.as_deref().unwrap_or("register"), &history)?;
+        let verdict =
+            self.judge(self.workload.as_deref().unwrap_or("register"), self.keys.into(), &history)?;
         if truncated {
             super::say("the last line breaks off in its middle and was left out");
         }
@@ -75,7 +99,7 @@ impl CheckArgs {
         }))
     }
 
-    fn judge(&self, workload: &str, history: &duress_checkers::History) -> Result<Verdict, Failure> {
+    fn judge(&self, workload: &str, keys: Keys, history: &History) -> Result<Verdict, Failure> {
         let entry = duress_workloads::registry::find(workload).ok_or_else(|| {
             let known: Vec<&str> =
                 duress_workloads::registry::WORKLOADS.iter().map(|entry| entry.name).collect();
@@ -86,7 +110,7 @@ impl CheckArgs {
             )
         })?;
         let budget = checking::budget(self.limits.check_memory << 20);
-        let checker = (entry.make)().checker();
+        let checker = (entry.make)().checker(keys);
         Ok(checking::check(&*checker, history, &budget, self.limits.check_time))
     }
 }

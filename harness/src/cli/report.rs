@@ -4,6 +4,7 @@ use super::print;
 use crate::checking;
 use crate::failure::Failure;
 use clap::Args;
+use duress_checkers::Keys;
 use duress_reports::artifact::RunDir;
 use duress_reports::conclusion::conclude;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ impl ReportArgs {
             Some(conclusion) => conclusion.verdicts,
             None => match duress_workloads::registry::find(&run.info.workload) {
                 Some(entry) => {
-                    let checker = (entry.make)().checker();
+                    let checker = (entry.make)().checker(Keys::Keyed);
                     vec![checking::check(
                         &*checker,
                         &run.history,

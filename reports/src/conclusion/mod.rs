@@ -8,7 +8,7 @@ mod outcome;
 mod placed;
 mod trust;
 
-pub use crate::measure::{COMPARE_FAILED, ErrorRow, FaultEffect, FaultState, LatencyRow, Quantiles, Reached};
+pub use crate::measure::{ErrorRow, FaultEffect, FaultState, LatencyRow, PRECONDITION, Quantiles, Reached};
 pub use evidence::{Evidence, FaultTally, Tally};
 pub use outcome::{Gates, Outcome};
 pub use placed::Placed;

@@ -123,13 +123,16 @@ impl Facts<'_> {
             doubts.push("nothing was checked".to_owned());
         }
         if total.ok < self.gates.min_ok {
-            let ok = counted(total.ok, "operation", "operations");
-            doubts.push(format!("only {ok} succeeded, and {} are needed", self.gates.min_ok));
+            let ok = match total.ok {
+                0 => "no operation".to_owned(),
+                n => format!("only {}", counted(n, "operation", "operations")),
+            };
+            doubts.push(format!("{ok} succeeded, and {} are needed", self.gates.min_ok));
         }
-        if *ok_reads == 0 {
+        if total.ok > 0 && *ok_reads == 0 {
             doubts.push("no read succeeded: nothing shows what the system holds".to_owned());
         }
-        if *ok_writes == 0 {
+        if total.ok > 0 && *ok_writes == 0 {
             doubts.push("no write succeeded: there was nothing to lose".to_owned());
         }
         for fault in self.faults.iter().filter(|f| f.state == FaultState::DidNotBite) {
@@ -236,7 +239,7 @@ impl Facts<'_> {
                 placed.relation
             )),
             None => {
-                lede.push_str(&format!(" It came back at {} ({}).", words::at(placed.time), placed.relation))
+                lede.push_str(&format!(" It came back at {} ({}).", words::at(placed.time), placed.relation));
             }
         }
         if self.run.info.status == RunStatus::Failed {

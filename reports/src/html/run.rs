@@ -52,6 +52,7 @@ fn system(page: &Page<'_>) -> Markup {
             }
             dt { "Machine" } dd { (m.os) ", Linux " (m.kernel) ", " (m.cores) " processors, " (gibibytes(m.memory_bytes)) ", " (m.privilege) }
             dt { "Duress" } dd { (info.duress) }
+            @if info.setup_ms > 0 { dt { "Cluster up" } dd { "after " (words::span(info.setup_ms.saturating_mul(1_000_000))) } }
             dt { "Phases" }
             dd {
                 @for phase in &info.phases {

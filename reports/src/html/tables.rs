@@ -156,13 +156,8 @@ fn cell(n: u64, most: u64, expected: bool) -> Markup {
 
 pub(super) fn latency(page: &Page<'_>) -> Markup {
     let c = page.conclusion;
-    let columns: [(&str, fn(&Quantiles) -> f64); 5] = [
-        ("p50", |q| q.p50),
-        ("p95", |q| q.p95),
-        ("p99", |q| q.p99),
-        ("p99.9", |q| q.p999),
-        ("max", |q| q.max),
-    ];
+    let names = ["p50", "p95", "p99", "p99.9", "max"];
+    let values = |q: &Quantiles| [q.p50, q.p95, q.p99, q.p999, q.max];
     html! {
         @if !c.latency.is_empty() {
             section #latency {

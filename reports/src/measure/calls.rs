@@ -1,6 +1,7 @@
 //! A history boiled down to the few bytes per call that all measurements need, in one pass.
 
-use super::COMPARE_FAILED;
+use super::PRECONDITION;
+use crate::words;
 use duress_checkers::{History, Kind};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -70,7 +71,7 @@ pub(crate) struct Calls {
     pub(crate) rows: Vec<Row>,
     /// Functions, in order of appearance.
     pub(crate) fs: Vec<String>,
-    /// Nodes, in order of their names.
+    /// Nodes, in order of their names, fit to be shown.
     pub(crate) nodes: Vec<String>,
     /// Errors.
     pub(crate) classes: Vec<Class>,
@@ -107,19 +108,19 @@ impl Calls {
                 node: node.map(|n| intern(&mut names.nodes, n)),
                 class,
                 kind,
-                expected: kind == Kind::Fail && names.classes[class as usize].name == COMPARE_FAILED,
+                expected: kind == Kind::Fail && names.classes[class as usize].name == PRECONDITION,
             });
         }
         calls.start = calls.start.min(calls.end);
         calls.keys = keys.distinct();
         calls.fs = names.fs;
         calls.classes = names.classes;
-        calls.sort_nodes(names.nodes);
+        calls.sort_nodes(&names.nodes);
         calls
     }
 
     /// Nodes by name, whatever order they answered in.
-    fn sort_nodes(&mut self, nodes: Vec<String>) {
+    fn sort_nodes(&mut self, nodes: &[String]) {
         let mut order: Vec<u32> = (0..).take(nodes.len()).collect();
         order.sort_by(|a, b| by_number(&nodes[*a as usize]).cmp(&by_number(&nodes[*b as usize])));
         let mut place = vec![0; nodes.len()];
@@ -129,7 +130,8 @@ impl Calls {
         for row in &mut self.rows {
             row.node = row.node.map(|n| place[n as usize]);
         }
-        self.nodes = order.iter().map(|n| nodes[*n as usize].clone()).collect();
+        // They go into figures straight from here.
+        self.nodes = order.iter().map(|n| words::presentable(&nodes[*n as usize])).collect();
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 const AFTERMATH: u64 = 2 * SECOND;
 
 /// The class of a compare-and-set whose comparison failed: an answer, not an error.
-pub const COMPARE_FAILED: &str = "compare-failed";
+pub const PRECONDITION: &str = "precondition";
 
 /// Errors of one class that ended in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ pub(crate) fn errors(calls: &Calls, faults: &[FaultWindow]) -> Vec<ErrorRow> {
                 class: class.name.clone(),
                 kind: if at % 2 == 0 { Kind::Fail } else { Kind::Info },
                 total: counts[0],
-                expected: class.name == COMPARE_FAILED,
+                expected: class.name == PRECONDITION,
                 by_fault: faults
                     .iter()
                     .zip(&counts[2..])

@@ -11,7 +11,7 @@ pub(crate) use calls::{Calls, Row};
 pub use effect::{FaultEffect, FaultState, Reached};
 pub(crate) use effect::{effects, windows_in_effect};
 pub(crate) use errors::errors;
-pub use errors::{COMPARE_FAILED, ErrorRow};
+pub use errors::{ErrorRow, PRECONDITION};
 pub use latency::{LatencyRow, Quantiles};
 pub(crate) use latency::{latency, quantile};
 pub(crate) use quiet::Quiet;

@@ -1,9 +1,11 @@
 //! Runs made up in code: a small closed-loop simulation with faults, and the checkers'
 //! answers to it. Deterministic.
 
-#![allow(dead_code, reason = "every test binary uses its own part of the fixtures")]
+#![expect(dead_code, unreachable_pub, reason = "every test binary uses its own part of the fixtures")]
 
+pub mod html;
 pub mod verdicts;
+pub mod written;
 
 use duress_checkers::{History, Kind, Op, Process};
 use duress_reports::Run;
@@ -212,7 +214,7 @@ impl Client<'_> {
             }
             Some(_) => (Kind::Info, 1000 * MS, Some("timeout: no answer within 1 s")),
             None if f == "cas" && self.dice.below(3) != 0 => {
-                (Kind::Fail, usual, Some("compare-failed: the key holds another value"))
+                (Kind::Fail, usual, Some("precondition: the value was another"))
             }
             // An election: everybody waits.
             None if self.faults.iter().any(|w| w.start <= now && now < w.start + 600 * MS) => {
@@ -234,4 +236,41 @@ pub fn bare(ops: Vec<Op>) -> Run {
     let history = History::new(ops).expect("a history");
     let info = RunInfo { phases: Vec::new(), ..info(30) };
     Run { info, history, truncated: false, faults: Vec::new() }
+}
+
+/// Nothing happened before it failed.
+pub fn failed() -> Run {
+    let mut run = bare(Vec::new());
+    run.info.status = RunStatus::Failed;
+    run.info.failure = Some(failure());
+    run.info.phases = info(30).phases[..1].to_vec();
+    run
+}
+
+/// Killed in the middle of a fault, before its probe.
+pub fn killed() -> Run {
+    let mut faults = faults()[..3].to_vec();
+    let last = &mut faults[2];
+    (last.in_effect, last.heal, last.healed) = (None, None, None);
+    last.evidence.clear();
+    let whole = history(7, 30, 600, &faults[..2]);
+    let ops = whole.ops().iter().filter(|op| op.time < 14_100 * MS).cloned().collect();
+    let mut info = info(30);
+    info.status = RunStatus::Running;
+    info.phases.truncate(2);
+    info.phases[1].end = None;
+    Run { info, history: History::new(ops).expect("a prefix"), truncated: true, faults }
+}
+
+/// A fault that did nothing, and a node that died by itself.
+pub fn inconclusive() -> Run {
+    let mut run = run(600);
+    run.faults[2].in_effect = None;
+    run.faults[2].evidence = vec!["n4 still answers".to_owned()];
+    run.faults[4].skipped = true;
+    run.faults[4].in_effect = None;
+    run.faults[4].evidence = vec!["no node is left to kill without losing the majority".to_owned()];
+    run.info.doubts.push("n3 exited by itself: signal: 6 (SIGABRT)".to_owned());
+    run.info.warnings.push("no real-time priority for the switch".to_owned());
+    run
 }

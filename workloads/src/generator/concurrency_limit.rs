@@ -1,40 +1,35 @@
 //! At most so many operations in flight.
 
+use super::in_flight::InFlight;
 use super::{Context, Generator, Next};
-use duress_checkers::{Kind, Op};
-use std::collections::BTreeSet;
+use duress_checkers::Op;
 
 /// See [`super::GeneratorExt::concurrency_limit`].
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimit<G> {
     inner: G,
     max: usize,
-    /// Threads whose operation came from here.
-    in_flight: BTreeSet<usize>,
+    in_flight: InFlight,
 }
 
 impl<G> ConcurrencyLimit<G> {
     pub(super) fn new(inner: G, max: usize) -> Self {
-        Self { inner, max, in_flight: BTreeSet::new() }
+        Self { inner, max, in_flight: InFlight::default() }
     }
 }
 
 impl<G: Generator> Generator for ConcurrencyLimit<G> {
     fn next(&mut self, cx: &Context) -> Next {
-        if self.in_flight.len() >= self.max {
+        if self.in_flight.count() >= self.max {
             return if self.max == 0 { Next::Done } else { Next::Pending };
         }
         let answer = self.inner.next(cx);
-        if matches!(answer, Next::Op(_)) {
-            self.in_flight.insert(cx.thread);
-        }
+        self.in_flight.answered(cx, &answer);
         answer
     }
 
     fn update(&mut self, cx: &Context, op: &Op) {
-        if op.kind != Kind::Invoke {
-            self.in_flight.remove(&cx.thread);
-        }
+        self.in_flight.completes(cx, op);
         self.inner.update(cx, op);
     }
 }
@@ -53,6 +48,12 @@ mod tests {
             assert_eq!(trace.max_busy(), max.min(threads));
         }
         assert_eq!(Simulation::perfect(1).run(&mut repeat(op("a")).concurrency_limit(0)).to_string(), "");
+    }
+
+    #[test]
+    fn what_a_filter_throws_away_is_not_in_flight() {
+        let mut limited = list(["no", "a", "no", "b"].map(op)).concurrency_limit(1).filter(|op| op.f != "no");
+        assert_eq!(Simulation::perfect(1).run(&mut limited).to_string(), "0@0 a, 0@10 b");
     }
 
     #[test]

@@ -24,9 +24,12 @@ impl<G, P> Filter<G, P> {
 
 impl<G: Generator, P: FnMut(&Invocation) -> bool + Send> Generator for Filter<G, P> {
     fn next(&mut self, cx: &Context) -> Next {
-        for _ in 0..MAX_SKIPPED {
+        for n_skipped in 0..MAX_SKIPPED {
             match self.inner.next(cx) {
-                Next::Op(op) if !(self.accepts)(&op) => {}
+                Next::Op(op) if (self.accepts)(&op) => return Next::Op(op),
+                Next::Op(_) => {}
+                // Within, an operation was handed out, and now others may be given one.
+                _ if n_skipped > 0 => return Next::Wait(cx.time),
                 answer => return answer,
             }
         }
@@ -41,12 +44,19 @@ impl<G: Generator, P: FnMut(&Invocation) -> bool + Send> Generator for Filter<G,
 #[cfg(test)]
 mod tests {
     use super::super::simulate::{Simulation, op};
-    use super::super::{GeneratorExt as _, list, repeat};
+    use super::super::{GeneratorExt as _, list, phases, repeat};
 
     #[test]
     fn keeps_what_is_accepted() {
         let mut vowels = list(["a", "b", "c", "e"].map(op)).filter(|op| "aeiou".contains(&op.f));
         assert_eq!(Simulation::perfect(1).run(&mut vowels).to_string(), "0@0 a, 0@10 e");
+    }
+
+    #[test]
+    fn threads_that_wait_for_a_thrown_away_operation_are_asked_again() {
+        let two = phases(vec![list([]).boxed(), list([op("no")]).boxed()]);
+        let mut filtered = two.filter(|op| op.f != "no");
+        assert_eq!(Simulation::perfect(2).run(&mut filtered).to_string(), "");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::simulate::{Simulation, Trace, op};
 use super::{
-    Arrivals, Generator, GeneratorExt as _, Invocation, any, concat, each_thread, flip_flop, list, mix,
-    phases, repeat, reserve,
+    Arrivals, Generator, GeneratorExt as _, Invocation, any, concat, cycle, each_thread, flip_flop, list,
+    mix, phases, repeat, reserve,
 };
 use crate::Rng;
 use duress_checkers::Kind;
@@ -17,6 +17,9 @@ enum Plan {
     Stagger(u64, Box<Plan>),
     TimeLimit(u64, Box<Plan>),
     UntilOk(Box<Plan>),
+    Odd(Box<Plan>),
+    Processes(usize, Box<Plan>),
+    Cycle(Box<Plan>),
     Concurrency(usize, Box<Plan>),
     Synchronize(Box<Plan>),
     OnEven(Box<Plan>),
@@ -29,7 +32,7 @@ enum Plan {
     EachThread(Box<Plan>),
 }
 
-/// Bounds the plans that would otherwise not end.
+/// Bounds what would otherwise not end.
 const LIMIT: u64 = 60;
 
 fn build(plan: &Plan, rng: &Rng) -> Box<dyn Generator> {
@@ -47,6 +50,14 @@ fn build(plan: &Plan, rng: &Rng) -> Box<dyn Generator> {
             build(inner, rng).stagger(*mean, Arrivals::Exponential(rng.split("arrivals"))).boxed()
         }
         Plan::TimeLimit(time, inner) => build(inner, rng).time_limit(*time).boxed(),
+        Plan::Odd(inner) => {
+            build(inner, rng).limit(LIMIT).filter(|op| op.value.as_u64().is_some_and(|n| n % 2 == 1)).boxed()
+        }
+        Plan::Processes(max, inner) => build(inner, rng).process_limit(*max).boxed(),
+        Plan::Cycle(inner) => {
+            let (inner, rng) = (inner.clone(), rng.clone());
+            cycle(move |round| build(&inner, &rng.split(&round.to_string()))).boxed()
+        }
         Plan::UntilOk(inner) => build(inner, rng).until_ok().boxed(),
         Plan::Concurrency(max, inner) => build(inner, rng).concurrency_limit(*max).boxed(),
         Plan::Synchronize(inner) => build(inner, rng).synchronize().boxed(),
@@ -73,6 +84,9 @@ fn plans() -> impl Strategy<Value = Plan> {
             (0..200_u64, one.clone()).prop_map(|(mean, plan)| Plan::Stagger(mean, plan)),
             (0..500_u64, one.clone()).prop_map(|(time, plan)| Plan::TimeLimit(time, plan)),
             one.clone().prop_map(Plan::UntilOk),
+            one.clone().prop_map(Plan::Odd),
+            one.clone().prop_map(Plan::Cycle),
+            (1..12_usize, one.clone()).prop_map(|(max, plan)| Plan::Processes(max, plan)),
             (1..4_usize, one.clone()).prop_map(|(max, plan)| Plan::Concurrency(max, plan)),
             one.clone().prop_map(Plan::Synchronize),
             one.clone().prop_map(Plan::OnEven),

@@ -7,6 +7,7 @@
 //! # The contract with whoever asks
 //! - Only a free thread asks. Once it is given an operation it is busy, until an update
 //!   tells of the completion.
+//! - The update that tells of its invocation comes next, before any other question.
 //! - After every operation handed out and after every completion, all free threads are asked
 //!   (again). An answer other than `Op` is therefore never a promise, only advice on how long
 //!   it is worth sleeping.
@@ -24,6 +25,7 @@ mod each;
 mod ext;
 mod filter;
 mod flip_flop;
+mod in_flight;
 mod limit;
 mod list;
 mod map;

@@ -12,8 +12,8 @@ use std::fmt;
 
 /// More events than any test needs: an endless generator without a limit is a mistake.
 const MAX_EVENTS: usize = 200_000;
-/// Questions without an operation, a completion or time passing in between.
-const MAX_IDLE_PASSES: usize = 100;
+/// Rounds of questions in which nothing is handed out or completed.
+const MAX_IDLE_PASSES: usize = 1_000;
 /// How long a perfect client takes.
 const LATENCY: u64 = 10;
 
@@ -102,7 +102,7 @@ impl Simulation {
             busy: vec![false; n],
             done: vec![false; n],
         };
-        run.to_the_end(generator);
+        run.finish(generator);
         Trace(run.events)
     }
 
@@ -135,24 +135,27 @@ struct Run {
 }
 
 impl Run {
-    fn to_the_end(&mut self, generator: &mut dyn Generator) {
+    fn finish(&mut self, generator: &mut dyn Generator) {
         let (mut first, mut idle) = (0, 0);
         while self.events.len() < MAX_EVENTS {
             let n_events = self.events.len();
             let wake = self.ask_all(first, generator);
             if self.events.len() > n_events {
+                idle = 0;
                 continue;
             }
+            idle += 1;
+            assert!(idle < MAX_IDLE_PASSES, "keeps waiting: {}", Trace(self.events.clone()));
             if self.flights.is_empty() && self.done.iter().all(|done| *done) {
                 return;
             }
             let landing = self.flights.keys().next().map(|(time, _)| *time);
             assert!(landing.is_some() || wake != u64::MAX, "stuck: {}", Trace(self.events.clone()));
             if wake <= self.time {
-                idle += 1;
-                assert!(idle < MAX_IDLE_PASSES, "asks to be asked again, without end");
-            } else if landing.is_none_or(|landing| wake < landing) {
-                (self.time, idle) = (wake + self.clients.late_timers, 0);
+                continue;
+            }
+            if landing.is_none_or(|landing| wake < landing) {
+                self.time = wake + self.clients.late_timers;
             } else {
                 self.land(generator);
                 (first, idle) = ((first + 1) % self.busy.len(), 0);

@@ -1,21 +1,20 @@
 //! Operations until one of them succeeds.
 
+use super::in_flight::InFlight;
 use super::{Context, Generator, Next};
 use duress_checkers::{Kind, Op};
-use std::collections::BTreeSet;
 
 /// See [`super::GeneratorExt::until_ok`].
 #[derive(Clone, Debug)]
 pub struct UntilOk<G> {
     inner: G,
-    /// Threads whose operation came from here.
-    in_flight: BTreeSet<usize>,
+    in_flight: InFlight,
     succeeded: bool,
 }
 
 impl<G> UntilOk<G> {
     pub(super) fn new(inner: G) -> Self {
-        Self { inner, in_flight: BTreeSet::new(), succeeded: false }
+        Self { inner, in_flight: InFlight::default(), succeeded: false }
     }
 }
 
@@ -25,16 +24,12 @@ impl<G: Generator> Generator for UntilOk<G> {
             return Next::Done;
         }
         let answer = self.inner.next(cx);
-        if matches!(answer, Next::Op(_)) {
-            self.in_flight.insert(cx.thread);
-        }
+        self.in_flight.answered(cx, &answer);
         answer
     }
 
     fn update(&mut self, cx: &Context, op: &Op) {
-        if op.kind != Kind::Invoke && self.in_flight.remove(&cx.thread) {
-            self.succeeded |= op.kind == Kind::Ok;
-        }
+        self.succeeded |= self.in_flight.completes(cx, op) && op.kind == Kind::Ok;
         self.inner.update(cx, op);
     }
 }
@@ -58,6 +53,13 @@ mod tests {
         let mut tries = repeat(op("a")).until_ok();
         let trace = Simulation::perfect(1).failing_first(2).run(&mut tries);
         assert_eq!(trace.to_string(), "0@0 a, 0@10 a, 0@20 a");
+    }
+
+    #[test]
+    fn what_a_filter_throws_away_is_not_its_own() {
+        let tries = list(["no", "a"].map(op)).delay(50).until_ok().filter(|op| op.f != "no");
+        let mut both = any(vec![tries.boxed(), list(["x", "x"].map(op)).boxed()]);
+        assert_eq!(Simulation::perfect(1).run(&mut both).to_string(), "0@0 x, 0@10 x, 0@50 a");
     }
 
     #[test]

@@ -12,27 +12,28 @@ use super::super::search::End;
 use super::super::window::Window;
 use crate::model::Model;
 
-/// Attempts at forgiving something.
-const MAX_TRIALS: usize = 400;
+/// Effort for one attempt at forgiving something.
+const TRIAL_CAP: u64 = 40_000;
 
-/// Configurations for one attempt.
-const TRIAL_CAP: u64 = 5_000;
+/// Effort for all attempts.
+const CAP: u64 = 600_000;
 
-/// Entries of the core, by invocation. Not always the smallest: attempts are counted.
+/// Entries of the core, by invocation. Not always the smallest: the effort is limited.
 pub(super) fn core<M: Model>(engine: &Engine<'_, M>, proof: &Proof) -> Vec<u32> {
     let mut window = proof.window.clone();
     let mut chunk = window.items.len().div_ceil(2);
-    let mut trials = 0;
+    let mut effort = 0;
     while chunk > 0 {
         let mut from = 0;
-        while from < window.items.len() && trials < MAX_TRIALS {
+        while from < window.items.len() && effort < CAP {
             let to = (from + chunk).min(window.items.len());
             let forgiven = forgive(&window, from..to, proof.culprit);
             if let Some(forgiven) = forgiven {
-                trials += 1;
-                if forgiven.refute(engine, Flags { windows: false, ..Flags::ALL }, TRIAL_CAP).end
-                    == End::Impossible
-                {
+                let flags = Flags { windows: false, ..Flags::ALL };
+                let trial = forgiven.refute(engine, flags, TRIAL_CAP);
+                // Laying out a window costs something, too.
+                effort += trial.effort + window.items.len() as u64;
+                if trial.end == End::Impossible {
                     window = forgiven;
                 }
             }

@@ -9,8 +9,8 @@ use super::super::states::States;
 use super::super::window::Window;
 use crate::model::Model;
 
-/// Configurations for visiting them all.
-const CAP: u64 = 200_000;
+/// Effort for visiting them all.
+const CAP: u64 = 400_000;
 
 /// A state before the culprit.
 pub(super) struct Final<M: Model> {

@@ -4,7 +4,7 @@ use crate::history::{History, Kind, Op, Process};
 use serde_json::{Value, json};
 
 /// Builds a history; indices and times follow from the position.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Build {
     pub(super) ops: Vec<Op>,
 }

@@ -1,1 +1,150 @@
+//! Time and memory end in `unknown`, and never take an answer away that is there.
 
+use super::super::{Keys, Linearizable};
+use super::build::Build;
+use super::random::{Dice, Run, atomic};
+use crate::model::{Model, Refusal};
+use crate::{Budget, Checker, Valid, check_safely};
+use serde_json::{Value, json};
+
+/// Impossible, and hard to refute: many open writes, all of them different, and no window helps
+/// since all are open from the beginning to the end.
+fn hard(writes: u64) -> Build {
+    let mut build = Build::default();
+    for n in 0..writes {
+        build.invoke(n, "write", json!(n));
+    }
+    for n in 0..writes {
+        build.invoke(1000 + n, "cas", json!([n, (n * 7 + 3) % writes]));
+    }
+    for n in 0..writes {
+        build.ok(n, "write", json!(n)).ok(1000 + n, "cas", json!([n, (n * 7 + 3) % writes]));
+    }
+    build.did(5000, "read", json!("never"));
+    build
+}
+
+fn join(parts: &[(u64, &Build)]) -> Build {
+    let mut all = Build::default();
+    for (key, part) in parts {
+        for mut op in part.keyed(&json!(key)).ops {
+            let crate::Process::Client(n) = op.process else { unreachable!("only clients here") };
+            op.process = crate::Process::Client(n + key * 1_000_000);
+            op.index = all.ops.len() as u64;
+            all.ops.push(op);
+        }
+    }
+    all
+}
+
+fn good() -> Build {
+    atomic(&mut Dice(5), Run { calls: 200, clients: 4, values: 4, doubt: 5 })
+}
+
+fn bad() -> Build {
+    let mut build = good();
+    build.did(900_000, "read", json!("phantom"));
+    build
+}
+
+#[test]
+fn a_raised_flag_ends_in_unknown() {
+    let budget = Budget::default();
+    budget.cancel();
+    let verdict = Linearizable::register(Keys::Auto).check(&good().history(), &budget);
+    assert_eq!(verdict.valid, Valid::Unknown);
+    assert!(verdict.reason.expect("a reason").contains("time ran out"));
+}
+
+#[test]
+fn a_flag_raised_in_the_middle_ends_a_search() {
+    let budget = Budget::new(8 << 30, 2);
+    let history = open_for_ever(20).history();
+    let verdict = std::thread::scope(|scope| {
+        let check = scope.spawn(|| Linearizable::register(Keys::Auto).check(&history, &budget));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(!check.is_finished(), "this history was meant to take long");
+        budget.cancel();
+        check.join().expect("a verdict")
+    });
+    assert_eq!(verdict.valid, Valid::Unknown);
+}
+
+/// Cannot be decided soon: the last read is impossible only if all of the orders are.
+fn open_for_ever(writes: u64) -> Build {
+    let mut build = hard(writes);
+    // The value exists, so that nothing refutes it at a glance.
+    build.ops.truncate(build.ops.len() - 2);
+    build.invoke(6000, "write", json!("a")).invoke(6001, "cas", json!(["b", "c"]));
+    build.did(6002, "read", json!("c"));
+    build.ok(6000, "write", json!("a")).ok(6001, "cas", json!(["b", "c"]));
+    build
+}
+
+#[test]
+fn memory_ends_in_unknown_with_key_and_reason_and_spares_the_others() {
+    let (good, bad, heavy) = (good(), bad(), open_for_ever(16));
+    let checker = Linearizable::register(Keys::Auto);
+    let history = join(&[(1, &good), (2, &heavy), (3, &good)]).history();
+    let verdicts = [1, 2].map(|threads| checker.check(&history, &Budget::new(1 << 20, threads)));
+    assert_eq!(verdicts[0], verdicts[1]);
+    assert_eq!(verdicts[0].valid, Valid::Unknown);
+    let reason = verdicts[0].reason.as_deref().expect("a reason");
+    assert!(reason.starts_with("1 of 3 keys not decided: key 2: memory limit 1 MiB after "), "{reason}");
+    assert!(reason.ends_with("open operations"), "{reason}");
+    // A violation elsewhere outranks it.
+    let history = join(&[(1, &good), (2, &heavy), (3, &bad)]).history();
+    let verdict = checker.check(&history, &Budget::new(1 << 20, 2));
+    assert_eq!((verdict.valid, verdict.findings.len()), (Valid::Violation, 1));
+    assert_eq!(verdict.findings[0].key, Some(json!(3)));
+    assert_eq!(verdict.stats["undecided_keys"], 1);
+}
+
+#[test]
+fn the_same_history_gives_the_same_bytes() {
+    let history = join(&[(1, &bad()), (2, &good()), (3, &bad()), (4, &hard(4))]).history();
+    let checker = Linearizable::register(Keys::Auto);
+    let text = |threads| {
+        let verdict = checker.check(&history, &Budget::new(1 << 30, threads));
+        serde_json::to_string(&verdict).expect("a verdict is JSON")
+    };
+    let first = text(1);
+    for threads in [1, 2, 3, 8] {
+        assert_eq!(text(threads), first);
+    }
+}
+
+#[test]
+fn a_model_that_panics_is_unknown_and_keeps_its_words() {
+    struct Broken;
+    impl Model for Broken {
+        type State = ();
+        type Op = ();
+        fn name(&self) -> String {
+            "broken".to_owned()
+        }
+        fn initial(&self) {}
+        fn op(&self, _: &str, _: &Value, _: Option<&Value>) -> Result<Option<()>, String> {
+            Ok(Some(()))
+        }
+        fn step(&self, (): &(), (): &()) -> Result<(), Refusal> {
+            panic!("the model fell over")
+        }
+        fn is_observer(&self, (): &()) -> bool {
+            false
+        }
+        fn label(&self, (): &()) -> String {
+            String::new()
+        }
+        fn show(&self, (): &()) -> String {
+            String::new()
+        }
+    }
+    let history = join(&[(1, &good()), (2, &good())]).history();
+    for threads in [1, 2] {
+        let checker = Linearizable::new(Broken, Keys::Keyed);
+        let verdict = check_safely(&checker, &history, &Budget::new(1 << 30, threads));
+        assert_eq!(verdict.valid, Valid::Unknown);
+        assert!(verdict.reason.expect("a reason").contains("the model fell over"));
+    }
+}

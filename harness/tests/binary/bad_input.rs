@@ -1,9 +1,7 @@
 //! What a user can get wrong: one sentence of what, why and what to do, the documented exit
 //! code, and nothing left behind.
 
-mod common;
-
-use common::Bench;
+use super::common::Bench;
 use std::fs;
 
 #[track_caller]

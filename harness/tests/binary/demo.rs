@@ -1,8 +1,6 @@
 //! The demo: a planted bug is found, its absence is not; and everything a run leaves behind.
 
-mod common;
-
-use common::{Bench, ended};
+use super::common::{Bench, ended};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;

@@ -1,53 +1,51 @@
 //! Runs the real binary, and looks at what it left.
 
-#![expect(dead_code, reason = "each test binary uses its part of it")]
-
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// A directory of its own for the runs of one test, and the binary to run in it.
-pub struct Bench {
-    pub dir: tempfile::TempDir,
+pub(crate) struct Bench {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 /// What a command printed, and how it ended.
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().expect("a temporary directory") }
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_duress"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         command
     }
 
-    pub fn duress(&self, args: &[&str]) -> Ended {
+    pub(crate) fn duress(&self, args: &[&str]) -> Ended {
         ended(self.command(args).output().expect("duress starts"))
     }
 
-    pub fn spawn(&self, args: &[&str]) -> Child {
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
         let mut command = self.command(args);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("duress starts")
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn json(&self, name: &str) -> Value {
+    pub(crate) fn json(&self, name: &str) -> Value {
         read_json(&self.path(name))
     }
 
     /// The invocations of clients, as `f` and `value`, in the order in which they were handed out.
-    pub fn invocations(&self, run: &str) -> Vec<(String, Value)> {
+    pub(crate) fn invocations(&self, run: &str) -> Vec<(String, Value)> {
         let text = std::fs::read_to_string(self.path(run).join("history.jsonl")).expect("a history");
         text.lines()
             .map(|line| serde_json::from_str::<Value>(line).expect("an operation"))
@@ -60,13 +58,13 @@ impl Bench {
 impl Ended {
     /// Fails with everything that was printed.
     #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
+    pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 }
 
-pub fn ended(output: Output) -> Ended {
+pub(crate) fn ended(output: Output) -> Ended {
     Ended {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -74,13 +72,13 @@ pub fn ended(output: Output) -> Ended {
     }
 }
 
-pub fn read_json(path: &Path) -> Value {
+pub(crate) fn read_json(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Real clusters are obtained over the network and take minutes: only where they are asked for.
-pub fn clusters_wanted(test: &str) -> bool {
+pub(crate) fn clusters_wanted(test: &str) -> bool {
     let wanted = std::env::var_os("DURESS_CLUSTERS").is_some_and(|value| value == "1");
     if !wanted {
         eprintln!("{test}: skipped, set DURESS_CLUSTERS=1 to run real clusters");

@@ -1,0 +1,234 @@
+//! Real etcd clusters: what must pass passes, what must be found is found, nothing is left.
+//!
+//! They run with `DURESS_CLUSTERS=1` only, one after the other: each wants the machine.
+
+use super::common::{Bench, clusters_wanted, ended};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// An ordinary user, when the tests run as root.
+const NOBODY: u32 = 65_534;
+
+fn alone() -> MutexGuard<'static, ()> {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A passing run, looked at closely: every fault that was applied bit, and enough was done.
+#[track_caller]
+fn assert_exercised(verdict: &Value, min_ok: u64) {
+    assert_eq!(verdict["outcome"], "valid", "{verdict:#}");
+    let ok = verdict["evidence"]["total"]["ok"].as_u64().expect("a count");
+    assert!(ok >= min_ok, "only {ok} ok operations");
+    let faults = verdict["faults"].as_array().expect("faults");
+    assert!(faults.iter().any(|fault| fault["state"] == "bit"), "{verdict:#}");
+    assert!(faults.iter().all(|fault| fault["state"] == "bit" || fault["state"] == "skipped"), "{verdict:#}");
+}
+
+#[test]
+fn a_safe_cluster_under_all_faults_is_valid() {
+    if !clusters_wanted("a_safe_cluster_under_all_faults_is_valid") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let faults = "kill,terminate,pause,partition";
+    bench
+        .duress(&["run", "etcd", "--seed", "11", "--time", "20s", "--faults", faults, "--dir", "run"])
+        .expect(0);
+    assert_exercised(&bench.json("run/verdict.json"), 500);
+    let info = bench.json("run/run.json");
+    assert!(info["binary"]["sha256"].as_str().is_some_and(|sum| sum.len() == 64), "{info:#}");
+    assert!(fs::metadata(bench.path("run/nodes/n1/etcd.log")).expect("a log").len() > 0);
+    bench.duress(&["check", "run"]).expect(0);
+}
+
+#[test]
+fn stale_reads_of_a_cut_off_member_are_found() {
+    if !clusters_wanted("stale_reads_of_a_cut_off_member_are_found") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let args = ["--set", "reads=serializable", "--faults", "partition", "--seed", "1", "--dir", "run"];
+    let run = bench.duress(&[&["run", "etcd"], &args[..]].concat()).expect(1);
+    assert!(run.stdout.contains("stale read on key"), "{}", run.stdout);
+    let alone = bench.duress(&["check", "run/history.jsonl"]).expect(1);
+    assert!(alone.stdout.contains("stale read on key"), "{}", alone.stdout);
+}
+
+#[test]
+fn another_version_and_another_size_pass_as_well() {
+    if !clusters_wanted("another_version_and_another_size_pass_as_well") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    // Not kill: 3.5.1 may lose data there (etcd #13766).
+    let args = ["--version", "3.5.1", "--nodes", "3", "--faults", "pause,partition", "--time", "12s"];
+    bench.duress(&[&["run", "etcd", "--seed", "4", "--dir", "run"], &args[..]].concat()).expect(0);
+    assert_exercised(&bench.json("run/verdict.json"), 300);
+    let info = bench.json("run/run.json");
+    assert_eq!(info["binary"]["version"], "3.5.1");
+    assert_eq!(info["nodes"][0]["version"], "3.5.1");
+}
+
+#[test]
+fn an_ordinary_user_runs_the_same() {
+    if !clusters_wanted("an_ordinary_user_runs_the_same") {
+        return;
+    }
+    if !Uid::effective().is_root() {
+        eprintln!("an_ordinary_user_runs_the_same: skipped, all tests run as an ordinary user already");
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    // What only root may read is of no use to an ordinary user.
+    let binary = bench.path("duress");
+    fs::copy(env!("CARGO_BIN_EXE_duress"), &binary).expect("copied");
+    chown(bench.dir.path(), Some(NOBODY), Some(NOBODY)).expect("owned");
+    let mut command = Command::new("setpriv");
+    command
+        .args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"])
+        .arg(&binary)
+        .args(["run", "etcd", "--seed", "6", "--time", "12s", "--dir", "run"])
+        .env("HOME", bench.dir.path())
+        .env_remove("XDG_CACHE_HOME")
+        .current_dir(bench.dir.path());
+    ended(command.output().expect("setpriv starts")).expect(0);
+    assert_exercised(&bench.json("run/verdict.json"), 200);
+    assert_eq!(bench.json("run/run.json")["machine"]["privilege"], "user namespace");
+}
+
+#[test]
+fn two_runs_at_once_do_not_disturb_each_other() {
+    if !clusters_wanted("two_runs_at_once_do_not_disturb_each_other") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let children: Vec<_> = ["1", "2"]
+        .map(|seed| {
+            bench.spawn(&["run", "etcd", "--nodes", "3", "--seed", seed, "--time", "12s", "--dir", seed])
+        })
+        .into();
+    for child in children {
+        ended(child.wait_with_output().expect("it ends")).expect(0);
+    }
+    for run in ["1", "2"] {
+        assert_exercised(&bench.json(&format!("{run}/verdict.json")), 100);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_operations_and_faults() {
+    if !clusters_wanted("the_same_seed_gives_the_same_operations_and_faults") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    for run in ["a", "b"] {
+        bench.duress(&["run", "etcd", "--nodes", "3", "--seed", "9", "--time", "8s", "--dir", run]).expect(0);
+    }
+    assert_eq!(bench.json("a/schedule.json"), bench.json("b/schedule.json"));
+    let (a, b) = (bench.invocations("a"), bench.invocations("b"));
+    let keys_in_a: BTreeSet<String> = a.iter().map(|(_, value)| value[0].to_string()).collect();
+    // The final reads, one per key, come after the shared stream.
+    let shared = a.len().min(b.len()) - keys_in_a.len() - 50;
+    assert!(shared > 200, "only {shared} operations");
+    assert_eq!(a[..shared], b[..shared]);
+}
+
+/// What a run must not leave: everything in it that the kernel can list.
+fn traces() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        for namespace in ["net", "mnt", "pid", "uts", "ipc", "user"] {
+            if let Ok(target) = fs::read_link(format!("/proc/{pid}/ns/{namespace}")) {
+                found.insert(target.display().to_string());
+            }
+        }
+        if let Ok(exe) = fs::read_link(format!("/proc/{pid}/exe"))
+            && (exe.ends_with("etcd") || exe.file_name().is_some_and(|name| name == "duress"))
+        {
+            found.insert(format!("process {pid} {}", exe.display()));
+        }
+    }
+    for interface in fs::read_dir("/sys/class/net").expect("/sys").flatten() {
+        found.insert(format!("interface {}", interface.file_name().to_string_lossy()));
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    found.extend(mounts.lines().map(|line| format!("mount {line}")));
+    found
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_nothing_but_a_history() {
+    if !clusters_wanted("a_kill_at_any_moment_leaves_nothing_but_a_history") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    bench.duress(&["fetch", "etcd"]).expect(0);
+    let before = traces();
+    // From the first namespaces over set-up, faults and heal to the check of a run of 5 s.
+    for (round, moment) in [150, 400, 900, 1_700, 2_900, 4_100, 6_200].into_iter().enumerate() {
+        let dir = format!("run{round}");
+        let seed = round.to_string();
+        let mut child = bench.spawn(&[
+            "run",
+            "etcd",
+            "--nodes",
+            "3",
+            "--seed",
+            &seed,
+            "--time",
+            "5s",
+            "--interval",
+            "1s",
+            "--dir",
+            &dir,
+        ]);
+        std::thread::sleep(Duration::from_millis(moment));
+        kill(Pid::from_raw(i32::try_from(child.id()).expect("a pid")), Signal::SIGKILL).expect("killed");
+        child.wait().expect("it ends");
+        await_no_trace(&before, moment);
+        check_what_is_there(&bench, &dir);
+    }
+    bench.duress(&["heal", "."]).expect(0);
+}
+
+/// The kernel takes a moment to take a PID namespace apart.
+fn await_no_trace(before: &BTreeSet<String>, moment: u64) {
+    let patience = Instant::now() + Duration::from_secs(5);
+    loop {
+        let left: Vec<String> = traces().difference(before).cloned().collect();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < patience, "killed after {moment} ms, left: {left:#?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn check_what_is_there(bench: &Bench, dir: &str) {
+    let history = Path::new(dir).join("history.jsonl");
+    let operations = fs::read(bench.path(dir).join("history.jsonl")).map_or(0, |text| text.len());
+    if operations == 0 {
+        return;
+    }
+    bench.duress(&["check", history.to_str().expect("utf-8")]).expect(0);
+    let run = bench.duress(&["check", dir]);
+    assert!(matches!(run.code, Some(0 | 3)), "{}{}", run.stdout, run.stderr);
+    assert!(bench.path(dir).join("report.html").is_file());
+}

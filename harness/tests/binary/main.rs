@@ -1,0 +1,7 @@
+//! The real binary, from the outside.
+
+mod bad_input;
+mod browser;
+mod clusters;
+mod common;
+mod demo;

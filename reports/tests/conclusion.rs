@@ -1,0 +1,251 @@
+//! The answer and the numbers: what outranks what, and naive oracles for what is measured.
+
+mod common;
+
+use common::{MS, SECOND, verdicts};
+use duress_checkers::{History, Kind, Op, Process, Valid, Verdict};
+use duress_reports::artifact::{FaultWindow, RunStatus};
+use duress_reports::conclusion::{FaultState, Reached};
+use duress_reports::{Conclusion, Outcome, Run, conclude};
+use serde_json::json;
+
+fn valid(run: &Run) -> Conclusion {
+    conclude(run, vec![verdicts::valid()])
+}
+
+#[test]
+fn a_violation_outranks_everything() {
+    let mut run = common::inconclusive();
+    run.info.status = RunStatus::Failed;
+    run.info.failure = Some(common::failure());
+    let all = vec![verdicts::unknown(), verdicts::violation(), verdicts::valid()];
+    let conclusion = conclude(&run, all);
+    assert_eq!((conclusion.outcome, conclusion.exit_code), (Outcome::Violation, 1));
+    assert_eq!(conclusion.headline, "Not linearizable: stale read on key 17 (and 1 more)");
+    assert!(conclusion.lede.contains("does not excuse"));
+}
+
+#[test]
+fn failed_then_inconclusive_then_unknown() {
+    let mut run = common::inconclusive();
+    let both = || vec![verdicts::unknown(), verdicts::valid()];
+    assert_eq!(conclude(&run, both()).outcome, Outcome::Inconclusive);
+    run.info.status = RunStatus::Failed;
+    let failed = conclude(&run, both());
+    assert_eq!((failed.outcome, failed.exit_code), (Outcome::Failed, 3));
+    let unknown = conclude(&common::run(600), both());
+    assert_eq!((unknown.outcome, unknown.exit_code), (Outcome::Unknown, 2));
+    assert_eq!(valid(&common::run(600)).exit_code, 0);
+}
+
+#[test]
+fn each_gate_alone_keeps_a_run_from_passing() {
+    let spoils: [(&str, fn(&mut Run)); 8] = [
+        ("did not take effect", |run| run.faults[1].in_effect = None),
+        ("none took effect", |run| run.faults.clear()),
+        ("n3 exited", |run| run.info.doubts.push("n3 exited by itself".to_owned())),
+        ("breaks off", |run| run.truncated = true),
+        ("are needed", |run| run.info.gates.min_ok = 1_000_000),
+        ("no operation succeeded", |run| run.history = History::default()),
+        ("no read succeeded", |run| keep(run, "write")),
+        ("no write succeeded", |run| keep(run, "read")),
+    ];
+    for (reason, spoil) in spoils {
+        let mut run = common::run(600);
+        spoil(&mut run);
+        let conclusion = valid(&run);
+        assert_eq!((conclusion.outcome, conclusion.exit_code), (Outcome::Inconclusive, 3), "{reason}");
+        assert!(conclusion.reasons.iter().any(|r| r.contains(reason)), "{reason}: {:?}", conclusion.reasons);
+    }
+    let unchecked = conclude(&common::run(600), Vec::new());
+    assert_eq!(unchecked.outcome, Outcome::Inconclusive);
+}
+
+fn keep(run: &mut Run, f: &str) {
+    let ops = run.history.ops().iter().filter(|op| op.f == f).cloned().collect();
+    run.history = History::new(ops).expect("whole calls were left out");
+}
+
+#[test]
+fn skipped_faults_and_faults_cut_off_are_no_doubt() {
+    let mut run = common::run(600);
+    run.faults[1].skipped = true;
+    run.faults[1].in_effect = None;
+    let conclusion = valid(&run);
+    assert_eq!((conclusion.outcome, conclusion.faults[1].state), (Outcome::Valid, FaultState::Skipped));
+    assert_eq!(conclusion.evidence.faults["partition"].skipped, 1);
+    let mut killed = common::killed();
+    let conclusion = valid(&killed);
+    assert_eq!((conclusion.outcome, conclusion.faults[2].state), (Outcome::Valid, FaultState::CutOff));
+    assert_eq!(conclusion.headline, "No violation found (cut off at 14.1 s)");
+    killed.info.status = RunStatus::Interrupted;
+    assert!(valid(&killed).headline.ends_with("(interrupted at 14.1 s)"));
+    killed.info.status = RunStatus::Finished;
+    assert_eq!(valid(&killed).faults[2].state, FaultState::DidNotBite);
+}
+
+/// A call of process `p`, as two events.
+fn call(p: u64, f: &str, from: u64, to: u64, kind: Kind, error: Option<&str>) -> [Op; 2] {
+    let op = |time, kind, error: Option<&str>| Op {
+        index: 0,
+        time,
+        process: Process::Client(p),
+        kind,
+        f: f.to_owned(),
+        value: json!([1, p]),
+        error: error.map(str::to_owned),
+        node: Some("n1".to_owned()),
+    };
+    [op(from, Kind::Invoke, None), op(to, kind, error)]
+}
+
+fn run_of(calls: Vec<[Op; 2]>, faults: Vec<FaultWindow>) -> Run {
+    let mut events: Vec<Op> = calls.into_iter().flatten().collect();
+    events.sort_by_key(|op| op.time);
+    (0..).zip(&mut events).for_each(|(index, op)| op.index = index);
+    Run { faults, ..common::bare(events) }
+}
+
+#[test]
+fn quantiles_are_those_of_a_naive_count() {
+    let mut dice = common::Dice::new(11);
+    for n in [1, 2, 3, 99, 100, 101, 999, 1000, 1001, 2500] {
+        let took: Vec<u64> = (0..n).map(|_| (1 + dice.below(5_000)) * 1_000_000).collect();
+        let calls = (0..).zip(&took).map(|(p, ns)| call(p, "read", p, p + ns, Kind::Ok, None)).collect();
+        let row = valid(&run_of(calls, Vec::new())).latency.remove(0);
+        let ms = row.ms.expect("there are ok calls");
+        for (permille, value) in [(500, ms.p50), (950, ms.p95), (990, ms.p99), (999, ms.p999), (1000, ms.max)]
+        {
+            let ns = (value * 1e6).round() as u64;
+            let at_most = |limit: u64| took.iter().filter(|t| **t <= limit).count() as u64 * 1000;
+            let wanted = permille * took.len() as u64;
+            assert!(took.contains(&ns), "{ns} was never measured");
+            assert!(at_most(ns) >= wanted && at_most(ns - 1) < wanted.max(1), "{permille}/1000 of {n}");
+        }
+    }
+}
+
+#[test]
+fn an_error_belongs_to_the_faults_it_overlaps() {
+    // From 10 s, healed at 12.012 s: explains what is open until 14.012 s.
+    let faults = vec![common::fault(1, "kill", "n1", &["n1"], 10_000, 12_000)];
+    let span = |from: u64, to: u64| (from * MS, to * MS);
+    let cases = [
+        (span(9_000, 9_999), false),
+        (span(9_000, 10_000), true),
+        (span(9_000, 30_000), true),
+        (span(11_000, 11_001), true),
+        (span(14_000, 14_500), true),
+        (span(14_013, 14_500), false),
+    ];
+    for ((from, to), inside) in cases {
+        let calls = vec![call(1, "write", from, to, Kind::Fail, Some("reset: by peer: again"))];
+        let row = valid(&run_of(calls, faults.clone())).errors.remove(0);
+        assert_eq!((row.class.as_str(), row.kind, row.total), ("reset", Kind::Fail, 1));
+        assert_eq!((row.by_fault.is_empty(), row.no_fault), (!inside, u64::from(!inside)), "{from}..{to}");
+    }
+}
+
+#[test]
+fn expected_failures_count_as_answers() {
+    let faults = vec![common::fault(1, "kill", "n1", &["n1"], 1_000, 2_000)];
+    let calls = vec![call(1, "cas", 1_500 * MS, 1_501 * MS, Kind::Fail, Some("precondition: it holds 3"))];
+    let conclusion = valid(&run_of(calls, faults));
+    assert!(conclusion.errors[0].expected);
+    assert_eq!(conclusion.faults[0].fail, 0);
+}
+
+/// One client that reads and writes every 10 ms, but for the gaps.
+fn steady(seconds: u64, gaps: &[(u64, u64)], ends_asking: bool) -> Vec<[Op; 2]> {
+    let mut calls = Vec::new();
+    let mut t = 0;
+    while t < seconds * 1000 {
+        let f = if t % 20 == 0 { "read" } else { "write" };
+        match gaps.iter().find(|(from, to)| *from <= t && t < *to) {
+            Some((_, to)) => {
+                // It asks once, and waits for all of the gap.
+                if ends_asking || *to < seconds * 1000 {
+                    calls.push(call(t, f, t * MS, to * MS, Kind::Info, Some("timeout: x")));
+                }
+                t = *to;
+            }
+            None => {
+                calls.push(call(t, f, t * MS, (t + 2) * MS, Kind::Ok, None));
+                t += 10;
+            }
+        }
+    }
+    calls
+}
+
+#[test]
+fn outages_are_measured_and_cut_off_ones_said_to_be() {
+    let faults = vec![common::fault(1, "kill", "n1", &["n1"], 10_000, 13_000)];
+    let run = run_of(steady(30, &[(10_500, 12_000)], true), faults.clone());
+    let effect = valid(&run).faults.remove(0);
+    // From the last answer before the gap to the first after it.
+    assert_eq!(effect.no_answer, Some(Reached::After(1_510 * MS)));
+    assert!(matches!(effect.first_write, Some(Reached::After(ns)) if ns < 50 * MS));
+    assert_eq!(effect.recovered, Some(Reached::After(0)));
+    let forever = valid(&run_of(steady(30, &[(10_000, 30_000)], true), faults.clone())).faults.remove(0);
+    assert!(matches!(forever.no_answer, Some(Reached::Not { within, .. }) if within >= 19 * SECOND));
+    assert!(matches!(forever.recovered, Some(Reached::Not { .. })), "{:?}", forever.recovered);
+    assert!(matches!(forever.first_write, Some(Reached::Not { .. }) | None));
+    assert_eq!((forever.ok, forever.p99_ms), (0, None));
+}
+
+#[test]
+fn silence_while_nobody_asks_is_no_outage() {
+    let faults = vec![common::fault(1, "kill", "n1", &["n1"], 10_000, 13_000)];
+    let mut calls = steady(11, &[], true);
+    calls.extend(steady(30, &[(0, 20_000)], false).into_iter().filter(|c| c[0].time >= 20 * SECOND));
+    let effect = valid(&run_of(calls, faults)).faults.remove(0);
+    assert_eq!(effect.no_answer, Some(Reached::After(0)));
+}
+
+#[test]
+fn every_call_is_counted_once() {
+    let conclusion = valid(&common::run(100));
+    let e = &conclusion.evidence;
+    let calls = common::run(100).history.calls().count() as u64;
+    assert_eq!(e.total.calls(), calls);
+    assert_eq!(e.ops.values().map(|t| t.calls()).sum::<u64>(), calls);
+    assert_eq!(conclusion.latency.iter().map(|r| r.ok + r.fail + r.info).sum::<u64>(), calls);
+    assert_eq!(conclusion.errors.iter().map(|r| r.total).sum::<u64>(), e.total.fail + e.total.info);
+    assert_eq!(e.keys, Some(40));
+}
+
+#[test]
+fn ok_under_fault_is_what_a_naive_scan_finds() {
+    let run = common::run(100);
+    let under = |t: u64| run.faults.iter().any(|w| w.in_effect <= Some(t) && Some(t) < w.heal);
+    let ok = run.history.ops().iter().filter(|op| op.kind == Kind::Ok && under(op.time));
+    let writes = ok.clone().filter(|op| op.f != "read").count() as u64;
+    let e = valid(&run).evidence;
+    assert_eq!((e.ok_under_fault, e.writes_under_fault), (ok.count() as u64, writes));
+    assert!(e.writes_under_fault > 50);
+}
+
+#[test]
+fn findings_say_which_fault_they_fell_into() {
+    let place = |ms: u64| {
+        let mut verdict = verdicts::violation();
+        verdict.findings.truncate(1);
+        verdict.findings[0].time = ms * MS;
+        let placed = conclude(&common::run(600), vec![verdict]).findings.remove(0);
+        (placed.fault, placed.relation)
+    };
+    assert_eq!(place(1_000), (None, "no fault within 10 s before".to_owned()));
+    assert_eq!(place(4_000), (Some(1), "during F1 kill n2".to_owned()));
+    assert_eq!(place(6_500), (Some(1), "just after F1 kill n2".to_owned()));
+    let (fault, relation) = place(21_000);
+    assert_eq!(fault, Some(5));
+    assert_eq!(relation, "during F4 partition n5 | n1 n2 n3 n4 and F5 kill n1 n3");
+    assert_eq!(place(31_000), (None, "3.00 s after F6 pause n2".to_owned()));
+}
+
+#[test]
+fn a_violation_without_findings_is_one() {
+    let conclusion = conclude(&common::run(600), vec![Verdict::new("linearizable", Valid::Violation)]);
+    assert_eq!((conclusion.exit_code, conclusion.headline.as_str()), (1, "Not linearizable"));
+}

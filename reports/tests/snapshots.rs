@@ -1,0 +1,75 @@
+//! Every printer on fixed runs, byte for byte. `UPDATE_SNAPSHOTS=1` rewrites the files; read
+//! the difference before committing it.
+
+mod common;
+
+use common::verdicts;
+use common::written::Written;
+use duress_checkers::{Valid, Verdict};
+use duress_reports::artifact::RunStatus;
+use duress_reports::{Outcome, Run};
+use std::fs;
+use std::path::Path;
+
+fn check(name: &str, run: &Run, verdicts: Vec<Verdict>, outcome: Outcome) {
+    let written = Written::new(run, verdicts.clone());
+    assert_eq!(written.conclusion.outcome, outcome);
+    let again = Written::new(run, verdicts);
+    for (ending, content, same) in [
+        ("html", &written.html, &again.html),
+        ("json", &written.json, &again.json),
+        ("xml", &written.junit, &again.junit),
+        ("txt", &written.text, &again.text),
+    ] {
+        assert_eq!(content, same, "{name}.{ending} differs from one time to the next");
+        compare(&format!("{name}.{ending}"), content);
+    }
+}
+
+fn compare(name: &str, content: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, content).expect("the snapshot can be written");
+        return;
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    let first = expected.lines().zip(content.lines()).find(|(a, b)| a != b);
+    assert!(expected == content, "{name} differs, first in: {first:?}; UPDATE_SNAPSHOTS=1 rewrites it");
+}
+
+#[test]
+fn valid() {
+    check("valid", &common::run(600), vec![verdicts::valid()], Outcome::Valid);
+}
+
+#[test]
+fn violation() {
+    check("violation", &common::run(600), vec![verdicts::violation()], Outcome::Violation);
+}
+
+#[test]
+fn unknown() {
+    check("unknown", &common::run(600), vec![verdicts::unknown()], Outcome::Unknown);
+}
+
+#[test]
+fn inconclusive() {
+    check("inconclusive", &common::inconclusive(), vec![verdicts::valid()], Outcome::Inconclusive);
+}
+
+#[test]
+fn killed() {
+    check("killed", &common::killed(), vec![verdicts::valid()], Outcome::Valid);
+}
+
+#[test]
+fn failed_before_the_first_operation() {
+    check("failed", &common::failed(), Vec::new(), Outcome::Failed);
+}
+
+#[test]
+fn empty() {
+    let mut run = common::bare(Vec::new());
+    run.info.status = RunStatus::Interrupted;
+    check("empty", &run, vec![Verdict::new("linearizable", Valid::Valid)], Outcome::Inconclusive);
+}
