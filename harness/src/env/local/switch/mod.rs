@@ -79,7 +79,8 @@ impl Switch {
         Ok((Self { commands, wake, counters, thread: Some(thread), realtime }, probes))
     }
 
-    /// Replaces all cuts. When this returns, frames read later are judged by the new ones.
+    /// Replaces all cuts. When this returns, frames read later are judged by the new ones: none
+    /// that is sent later crosses a cut, and those that wait at a port when it is lifted do.
     pub(super) fn set_cuts(&self, cuts: BTreeSet<Link>) -> Result<(), Stopped> {
         let (done, wait) = sync_channel(1);
         self.command(Command::SetCuts { cuts, done })?;

@@ -27,8 +27,9 @@ pub(super) const HEADER: usize = 10;
 /// Longest thing a port can deliver: 64 KiB of IP packet, its Ethernet header, our header.
 pub(super) const MAX_FRAME: usize = 0x1_0000 + 64 + HEADER;
 
-/// Room for bursts in a packet socket, bytes: about 40 full-sized TCP bursts.
-const PACKET_BUFFER: libc::c_int = 16 << 20;
+/// Room for bursts in a packet socket, bytes. Less loses frames of bulk transfers; with more, a
+/// flood that a busy machine's switch cannot follow waits in it for most of a second.
+const PACKET_BUFFER: libc::c_int = 4 << 20;
 
 /// `linux/if_packet.h`; the libc crate has neither.
 const PACKET_VNET_HDR: libc::c_int = 15;
