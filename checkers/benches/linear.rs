@@ -95,12 +95,15 @@ fn refutable(crashed: usize, values: u64) -> History {
     History::new(ops).expect("a history")
 }
 
+/// Process, function, argument, and the outcome once it took effect.
+type Open = (u64, &'static str, Value, Option<(Kind, Value)>);
+
 /// An atomic register under `clients` clients; `crashed` of the changes are never answered.
 fn simulate(calls: usize, clients: usize, values: u64, crashed: usize) -> Vec<Op> {
     let mut dice = Dice(7);
     let mut ops: Vec<Op> = Vec::new();
     let mut state = json!(0);
-    let mut open: Vec<(u64, &'static str, Value, Option<(Kind, Value)>)> = Vec::new();
+    let mut open: Vec<Open> = Vec::new();
     let (mut begun, mut unique, mut lost) = (0, 0_u64, 0);
     while begun < calls || !open.is_empty() {
         if begun < calls && open.len() < clients && dice.below(2) == 0 {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Enough for everything here but some keys of one bad key-value history, which has others that
 /// are decided.
-const MEMORY: usize = 128 << 20;
+const MEMORY: usize = 64 << 20;
 
 fn corpus(folder: &str) -> Option<PathBuf> {
     let found = std::env::var_os("DURESS_CORPUS").map(|root| Path::new(&root).join(folder));

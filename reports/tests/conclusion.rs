@@ -40,7 +40,8 @@ fn failed_then_inconclusive_then_unknown() {
 
 #[test]
 fn each_gate_alone_keeps_a_run_from_passing() {
-    let spoils: [(&str, fn(&mut Run)); 8] = [
+    type Spoil = (&'static str, fn(&mut Run));
+    let spoils: [Spoil; 8] = [
         ("did not take effect", |run| run.faults[1].in_effect = None),
         ("none took effect", |run| run.faults.clear()),
         ("n3 exited", |run| run.info.doubts.push("n3 exited by itself".to_owned())),

@@ -37,6 +37,9 @@ pub struct ClientError {
 }
 
 impl ClientError {
+    /// A comparison was made and failed: an answer, and not what reports count as an error.
+    pub const PRECONDITION: &'static str = "precondition";
+
     /// Nobody listens there. The engine rests a thread after it, so that a dead node, which
     /// refuses in microseconds, does not take most of the operations.
     pub const REFUSED: &'static str = "refused";

@@ -274,6 +274,13 @@ mod tests {
     }
 
     #[test]
+    fn another_thread_takes_over_a_final_read() {
+        let mut last = FinalReads::new(Arc::new(AtomicU64::new(1)));
+        let trace = Simulation::perfect(2).failing_first(1).run(&mut last);
+        assert_eq!(trace.to_string(), "0@0 read [0,null], 1@10 read [0,null]");
+    }
+
+    #[test]
     fn nothing_was_done_nothing_is_read() {
         let mut last = Register.generators(&options(), &Rng::new(3)).last;
         assert_eq!(Simulation::perfect(4).run(&mut last).to_string(), "");

@@ -38,10 +38,10 @@ pub struct WorkloadOptions {
 impl Default for WorkloadOptions {
     /// Ten threads as fast as they can, on five keys of 120 operations.
     ///
-    /// Two threads per key make operations on it concurrent, and thus reads stale that could
-    /// be fresh. With 120 operations a key lives long enough to see a fault begin or end, yet
-    /// holds at most some 60 updates: even if every one was left in doubt by a crash, the key
-    /// can be checked, since half of its operations are reads that pin them down.
+    /// Two threads per key on average make operations on it concurrent, but not so many that
+    /// most orders are allowed and little can be ruled out. With 120 operations, some 60 of
+    /// them updates, a key sees the beginning or the end of a fault at any usual speed, and
+    /// what a fault leaves in doubt on it stays a number that a checker can handle.
     fn default() -> Self {
         Self { concurrency: 10, rate: 0, ops_per_key: 120, keys: 5 }
     }

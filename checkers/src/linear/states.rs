@@ -7,6 +7,10 @@ use rustc_hash::FxHashMap;
 /// values) nearly every step is taken once, and remembering it costs more than it saves.
 const MAX_ROW: usize = 256;
 
+/// Steps remembered at most. Objects with few states need far fewer; where every order leads to
+/// a state of its own, nothing is met twice.
+const MAX_CELLS: usize = 1 << 18;
+
 const NOT_TRIED: u32 = u32::MAX;
 const REFUSED: u32 = u32::MAX - 1;
 
@@ -16,7 +20,8 @@ pub(super) struct States<'a, M: Model> {
     classes: &'a [M::Op],
     ids: FxHashMap<M::State, u32>,
     states: Vec<M::State>,
-    /// Successors: one row per state, one column per class; empty when there are many classes.
+    /// Successors: one row per state, one column per class. The first states have one, or none
+    /// when there are many classes.
     rows: Vec<u32>,
 }
 
@@ -33,7 +38,7 @@ impl<'a, M: Model> States<'a, M> {
         let id = u32::try_from(self.states.len()).expect("memory ends before 2^32 states");
         self.states.push(state.clone());
         self.ids.insert(state, id);
-        if self.remembers() {
+        if self.classes.len() <= MAX_ROW && self.rows.len() < MAX_CELLS {
             self.rows.resize(self.rows.len() + self.classes.len(), NOT_TRIED);
         }
         id
@@ -46,19 +51,21 @@ impl<'a, M: Model> States<'a, M> {
     /// The state after an operation of `class`, unless the model refuses it.
     pub(super) fn step(&mut self, state: u32, class: u32) -> Option<u32> {
         let cell = state as usize * self.classes.len() + class as usize;
-        if self.remembers() && self.rows[cell] != NOT_TRIED {
-            return (self.rows[cell] != REFUSED).then(|| self.rows[cell]);
+        match self.rows.get(cell) {
+            None => self.ask(state, class),
+            Some(&NOT_TRIED) => {
+                let next = self.ask(state, class);
+                self.rows[cell] = next.unwrap_or(REFUSED);
+                next
+            }
+            Some(&REFUSED) => None,
+            Some(&next) => Some(next),
         }
-        let next = self.model.step(&self.states[state as usize], &self.classes[class as usize]).ok();
-        let next = next.map(|next| self.id(next));
-        if self.remembers() {
-            self.rows[cell] = next.unwrap_or(REFUSED);
-        }
-        next
     }
 
-    fn remembers(&self) -> bool {
-        self.classes.len() <= MAX_ROW
+    fn ask(&mut self, state: u32, class: u32) -> Option<u32> {
+        let next = self.model.step(&self.states[state as usize], &self.classes[class as usize]).ok()?;
+        Some(self.id(next))
     }
 
     /// About how much it holds. What a state owns on the heap is not seen.

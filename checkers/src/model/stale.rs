@@ -24,7 +24,7 @@ pub(super) fn classify(initial: &Value, case: &Case<'_, RegisterOp>) -> Option<A
 }
 
 /// The value an operation leaves behind, if it differs from the one before.
-fn writes<'a>(op: &'a RegisterOp) -> Option<&'a Value> {
+fn writes(op: &RegisterOp) -> Option<&Value> {
     match op {
         RegisterOp::Write(value) => Some(value),
         RegisterOp::Cas(old, new) if old != new => Some(new),

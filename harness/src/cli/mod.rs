@@ -31,7 +31,7 @@ const AFTER_HELP: &str = "Exit codes: 0 valid, 1 violation, 2 unknown, 3 the run
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start a cluster, run a workload under faults, check, report
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Find a planted bug in a cluster inside Duress: no privileges, nothing to install
     Demo(run::DemoArgs),
     /// Check a history or a run again

@@ -104,7 +104,7 @@ fn an_ordinary_user_runs_the_same() {
         .env("HOME", bench.dir.path())
         .env_remove("XDG_CACHE_HOME")
         .current_dir(bench.dir.path());
-    ended(command.output().expect("setpriv starts")).expect(0);
+    ended(&command.output().expect("setpriv starts")).expect(0);
     assert_exercised(&bench.json("run/verdict.json"), 200);
     assert_eq!(bench.json("run/run.json")["machine"]["privilege"], "user namespace");
 }
@@ -122,7 +122,7 @@ fn two_runs_at_once_do_not_disturb_each_other() {
         })
         .into();
     for child in children {
-        ended(child.wait_with_output().expect("it ends")).expect(0);
+        ended(&child.wait_with_output().expect("it ends")).expect(0);
     }
     for run in ["1", "2"] {
         assert_exercised(&bench.json(&format!("{run}/verdict.json")), 100);

@@ -28,7 +28,7 @@ impl Bench {
     }
 
     pub(crate) fn duress(&self, args: &[&str]) -> Ended {
-        ended(self.command(args).output().expect("duress starts"))
+        ended(&self.command(args).output().expect("duress starts"))
     }
 
     pub(crate) fn spawn(&self, args: &[&str]) -> Child {
@@ -64,7 +64,7 @@ impl Ended {
     }
 }
 
-pub(crate) fn ended(output: Output) -> Ended {
+pub(crate) fn ended(output: &Output) -> Ended {
     Ended {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

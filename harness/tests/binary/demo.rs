@@ -87,7 +87,7 @@ fn an_interrupt_heals_and_checks_what_there_is() {
     let child = bench.spawn(&["run", "sim", "--set", "bug=none", "--time", "60s", "--dir", "run"]);
     await_history(&bench.path("run/history.jsonl"));
     signal(child.id(), Signal::SIGINT);
-    let run = ended(child.wait_with_output().expect("it ends"));
+    let run = ended(&child.wait_with_output().expect("it ends"));
     assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
     assert_eq!(bench.json("run/run.json")["status"], "interrupted");
     let verdict = bench.json("run/verdict.json");

@@ -20,7 +20,7 @@ pub(super) fn sections(page: &Page<'_>) -> Markup {
     html! {
         @for (at, ((_, finding), placed)) in all.iter().take(MAX_SHOWN).enumerate() {
             section id=(format!("f{}", placed.number)) {
-                h2 { span.num { (placed.number) } (capital(&finding.title)) }
+                h2 { span.num { (placed.number) } " " (capital(&finding.title)) }
                 p.sub { (words::at(placed.time)) ", " (placed.relation) ". " (quoted(&finding.sentence)) }
                 @if at < MAX_FULL { (body(finding, placed.number)) } @else {
                     details { summary { "show the counterexample" } (body(finding, placed.number)) }
@@ -54,7 +54,7 @@ fn body(finding: &Finding, number: u64) -> Markup {
             div.why {
                 h3 { "Why it is impossible" }
                 @if !example.argument.is_empty() {
-                    ol { @for line in &example.argument { li { (quoted(line)) } } }
+                    ul { @for line in &example.argument { li { (quoted(line)) } } }
                 }
                 (finals(example))
                 p.note { (checked(example)) }

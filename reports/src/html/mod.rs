@@ -99,13 +99,13 @@ impl Page<'_> {
                     span.crumb { "duress / " (self.info.name) " / " b { (self.info.id) } }
                     nav aria-label="sections" {
                         a href="#verdict" { "Verdict" }
-                        @if !c.findings.is_empty() { a href="#f1" { "Findings" } }
-                        a href="#timeline" { "Timeline" }
-                        @if !c.faults.is_empty() { a href="#faults" { "Faults" } }
-                        @if !c.errors.is_empty() { a href="#errors" { "Errors" } }
-                        @if !c.latency.is_empty() { a href="#latency" { "Latency" } }
-                        a href="#checkers" { "Checkers" }
-                        a href="#run" { "Run" }
+                        @if !c.findings.is_empty() { " " a href="#f1" { "Findings" } }
+                        " " a href="#timeline" { "Timeline" }
+                        @if !c.faults.is_empty() { " " a href="#faults" { "Faults" } }
+                        @if !c.errors.is_empty() { " " a href="#errors" { "Errors" } }
+                        @if !c.latency.is_empty() { " " a href="#latency" { "Latency" } }
+                        " " a href="#checkers" { "Checkers" }
+                        " " a href="#run" { "Run" }
                     }
                 }
             }

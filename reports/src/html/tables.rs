@@ -50,17 +50,17 @@ fn fault_row(page: &Page<'_>, fault: &FaultEffect) -> Markup {
             td {
                 b { (name(window)) }
                 @for finding in findings { " " a.num href=(format!("#f{}", finding.number)) { (finding.number) } }
-                @if let Some(word) = state(fault.state) { small.refused { (word) } }
-                @for line in &window.evidence { small { (words::short(line, 200)) } }
+                @if let Some(word) = state(fault.state) { " " small.refused { (word) } }
+                @for line in &window.evidence { " " small { (words::short(line, 200)) } }
             }
-            td.r { (words::at_bare(window.start)) small { (words::span(fault.in_effect_ns)) } }
+            td.r { (words::at_bare(window.start)) " " small { (words::span(fault.in_effect_ns)) } }
             td { @if fault.state != FaultState::Skipped { (page.sparks.figure(window)) } }
             td.r { (reached(fault.no_answer.as_ref(), "none", 0)) }
             td.r { (reached(fault.first_write.as_ref(), "at once", AT_ONCE)) }
             td.r { (reached(fault.recovered.as_ref(), "at once", AT_ONCE)) }
             td.r { @match fault.p99_ms { Some(ms) => (words::span_ms(ms)), None => span.dim { "no ok" } } }
             td.r { (count(fault.ok)) }
-            td.r { (count(fault.fail)) small { (count(fault.info)) } }
+            td.r { (count(fault.fail)) " " small { (count(fault.info)) } }
         }
     }
 }
@@ -81,7 +81,7 @@ fn reached(value: Option<&Reached>, small: &str, limit: u64) -> Markup {
             None => span.dim { "–" },
             Some(Reached::After(ns)) if *ns <= limit => span.dim { (small) },
             Some(Reached::After(ns)) => (words::span(*ns)),
-            Some(Reached::Not { within, before }) => { "> " (words::span(*within)) small { "then " (before) } }
+            Some(Reached::Not { within, before }) => { "> " (words::span(*within)) " " small { "then " (before) } }
         }
     }
 }
@@ -119,7 +119,7 @@ pub(super) fn errors(page: &Page<'_>) -> Markup {
                         tbody {
                             @for row in &c.errors {
                                 tr {
-                                    th { (row.class) small { (words::short(&row.sample, 160)) } }
+                                    th { (row.class) " " small { (words::short(&row.sample, 160)) } }
                                     td {
                                         @if row.expected { "did not happen: the comparison failed, as it may" }
                                         @else if row.kind == Kind::Fail { "did not happen" }
@@ -167,15 +167,17 @@ pub(super) fn latency(page: &Page<'_>) -> Markup {
                     table {
                         thead { tr {
                             th { "Operation" } th.r { "ok" } th.r { "fail" } th.r { "info" }
-                            @for (name, _) in columns { th.r { (name) } }
+                            @for name in names { th.r { (name) } }
                         } }
                         tbody {
                             @for row in &c.latency {
                                 tr {
                                     th { code { (row.f) } }
                                     td.r { (count(row.ok)) } td.r { (count(row.fail)) } td.r { (count(row.info)) }
-                                    @for (_, value) in columns {
-                                        td.r { @match &row.ms { Some(ms) => (words::span_ms(value(ms))), None => span.dim { "no ok" } } }
+                                    @if let Some(ms) = &row.ms {
+                                        @for value in values(ms) { td.r { (words::span_ms(value)) } }
+                                    } @else {
+                                        @for _ in names { td.r { span.dim { "no ok" } } }
                                     }
                                 }
                             }
@@ -219,7 +221,7 @@ pub(super) fn checkers(page: &Page<'_>) -> Markup {
                                             (words::counted(verdict.findings.len() as u64, "violation", "violations"))
                                         }
                                     }
-                                    @if let Some(reason) = &verdict.reason { small { (quoted(reason)) } }
+                                    @if let Some(reason) = &verdict.reason { " " small { (quoted(reason)) } }
                                 }
                                 td { (stats(&verdict.stats)) }
                             }

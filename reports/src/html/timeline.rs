@@ -38,5 +38,5 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
 
 /// A sample of a colour.
 pub(super) fn key(class: &str) -> Markup {
-    html! { i class=(format!("key {class}")) {} }
+    html! { " " i class=(format!("key {class}")) {} }
 }

@@ -205,6 +205,7 @@ impl Keys {
     }
 
     fn distinct(&self) -> Option<u64> {
-        (!self.unkeyed).then_some((self.numbers.len() + self.others.len()) as u64)
+        let distinct = (self.numbers.len() + self.others.len()) as u64;
+        (!self.unkeyed && distinct > 0).then_some(distinct)
     }
 }

@@ -16,7 +16,7 @@ const SCALE: u32 = 2;
 /// Of the plotting area, in shown pixels.
 pub(crate) const LEFT: u32 = 84;
 /// To the right edge, likewise.
-pub(crate) const RIGHT: u32 = 18;
+pub(crate) const RIGHT: u32 = 26;
 const TOP: u32 = 8;
 const BOTTOM: u32 = 22;
 /// Font size in shown pixels; plotters divides it by this where it has no font to measure.

@@ -63,7 +63,9 @@ impl Client for EtcdClient {
             Action::Cas(old, new) => match self.cas(&key, old, new).await {
                 Ok(true) => Completion::Ok(asked.clone()),
                 // Certain: the transaction was applied, and took its empty branch.
-                Ok(false) => Completion::Fail(ClientError::new("precondition", "the value was another")),
+                Ok(false) => {
+                    Completion::Fail(ClientError::new(ClientError::PRECONDITION, "the value was another"))
+                }
                 Err(failure) => undone(failure),
             },
         }

@@ -57,7 +57,7 @@ impl Command {
             Self::Cas { old, .. } => {
                 let word = |held: Held| Value::from(held).to_string();
                 let why = format!("it holds {}, not {}", word(held), word(old));
-                Completion::Fail(ClientError::new("mismatch", why))
+                Completion::Fail(ClientError::new(ClientError::PRECONDITION, why))
             }
         }
     }

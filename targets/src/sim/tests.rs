@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::Completion;
-use duress_checkers::{Budget, History, Kind, Op, Process, Valid, Verdict};
+use duress_checkers::{Budget, History, Keys, Kind, Op, Process, Valid, Verdict};
 use duress_workloads::generator::GeneratorExt as _;
 use duress_workloads::{
     Context, Generator, Generators, Invocation, Next, Rng, Workload as _, WorkloadOptions, register,
@@ -191,7 +191,7 @@ fn simulate(bug: &str, faults: Faults, seed: u64) -> Vec<Op> {
 
 fn judge(ops: Vec<Op>) -> Verdict {
     let history = History::new(ops).unwrap();
-    register::Register.checker().check(&history, &Budget::default())
+    register::Register.checker(Keys::Keyed).check(&history, &Budget::default())
 }
 
 fn count(ops: &[Op], kind: Kind) -> usize {
@@ -290,6 +290,36 @@ async fn faults_do_what_they_say() {
     cluster.resume(1);
     assert_eq!(cluster.state(1), NodeState::Stopped);
     assert_eq!(sim.status(&node(2)).await.unwrap_err().class, ClientError::REFUSED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_without_a_majority_serves_nothing_and_what_it_got_is_in_doubt() {
+    let mut took_effect = BTreeSet::new();
+    for seed in 0..20_u32 {
+        let sim = Sim::new(&settings(&[("bug", "none"), ("seed", &seed.to_string())])).unwrap();
+        mend(&sim.cluster);
+        sleep(Duration::from_millis(200)).await;
+        let mut leader = None;
+        for n in 0..N_NODES {
+            if sim.status(&node(n + 1)).await.unwrap().is_leader {
+                leader = Some(n);
+            }
+        }
+        let leader = leader.expect("somebody leads");
+        let mut client = sim.connect(&node(leader + 1)).await.unwrap();
+        sim.healthy(&node(leader + 1)).await.unwrap();
+        sim.cluster.set_cuts(&both_ways(&[leader].into()));
+        assert_eq!(sim.healthy(&node(leader + 1)).await.unwrap_err().class, "no-leader");
+        let completion = client.invoke(&Invocation::new("write", json!([0, 1]))).await;
+        assert!(matches!(&completion, Completion::Info(error) if error.class == "no-leader"));
+        mend(&sim.cluster);
+        sleep(Duration::from_millis(500)).await;
+        match client.invoke(&Invocation::new("read", json!([0, null]))).await {
+            Completion::Ok(value) => took_effect.insert(value[1].as_u64()),
+            other => panic!("{other:?}"),
+        };
+    }
+    assert_eq!(took_effect, [None, Some(1)].into());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Context, Generator, Next};
 use duress_checkers::Op;
 
-/// See [`concat`].
+/// See [`concat()`].
 pub struct Concat {
     members: Vec<Box<dyn Generator>>,
     /// For each thread the position of the member it is at.

@@ -26,9 +26,10 @@ impl<A: Generator, B: Generator> Generator for FlipFlop<A, B> {
         }
         let answer = if self.b_is_next { self.b.next(cx) } else { self.a.next(cx) };
         self.b_is_next ^= matches!(answer, Next::Op(_));
-        // Final for all: a thread sent off alone might be the one that a barrier inside awaits.
+        // The end is for all: a thread sent off alone might be the one that a barrier inside
+        // awaits. And all are to hear of it, the ones that were told to wait as well.
         self.ended = answer == Next::Done;
-        answer
+        if self.ended { Next::Wait(cx.time) } else { answer }
     }
 
     fn update(&mut self, cx: &Context, op: &Op) {
@@ -40,7 +41,7 @@ impl<A: Generator, B: Generator> Generator for FlipFlop<A, B> {
 #[cfg(test)]
 mod tests {
     use super::super::simulate::{Simulation, op};
-    use super::super::{GeneratorExt as _, list, repeat};
+    use super::super::{GeneratorExt as _, each_thread, list, phases, repeat};
     use super::*;
 
     #[test]
@@ -54,9 +55,18 @@ mod tests {
 
     #[test]
     fn the_end_is_for_all_threads() {
-        let own = super::super::each_thread(|_| list([op("b")]));
+        let own = each_thread(|_| list([op("b")]));
         let mut two = flip_flop(repeat(op("a")), own);
         assert_eq!(Simulation::perfect(2).run(&mut two).to_string(), "0@0 a, 1@0 b, 0@10 a");
+    }
+
+    #[test]
+    fn threads_that_wait_hear_of_the_end() {
+        // Thread 0 waits for thread 2 at a barrier when thread 1 ends it all.
+        let waiting = list([op("a")]).synchronize().on_threads(|thread| thread != 1);
+        let two = flip_flop(waiting, list([]));
+        let mut then = phases(vec![two.boxed(), list([op("b")]).boxed()]);
+        assert_eq!(Simulation::perfect(3).run(&mut then).to_string(), "1@0 b");
     }
 
     #[test]

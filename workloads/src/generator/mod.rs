@@ -8,14 +8,15 @@
 //! - Only a free thread asks. Once it is given an operation it is busy, until an update
 //!   tells of the completion.
 //! - The update that tells of its invocation comes next, before any other question.
-//! - After every operation handed out and after every completion, all free threads are asked
+//! - After every operation handed out and every completion, all free threads are asked
 //!   (again). An answer other than `Op` is therefore never a promise, only advice on how long
 //!   it is worth sleeping.
 //! - `Done` is for the thread that asked, and final: that thread is given nothing any more,
 //!   even if it should ask. A generator that runs dry says it to each thread in turn.
 //!
-//! In return, a question that hands nothing out draws no random number: asking more or less
-//! often changes what is handed out when, never what.
+//! In return, a question that hands nothing out draws no random number, unless a filter throws
+//! away what was drawn. Asking more or less often can change who is handed something, where
+//! a barrier opens or a generator ends at a question, but not what.
 
 mod any;
 mod concat;

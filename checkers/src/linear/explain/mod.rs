@@ -67,7 +67,6 @@ struct Explanation<'a, M: Model> {
     engine: &'a Engine<'a, M>,
     proof: &'a Proof,
     object: String,
-    because: String,
     core: Vec<u32>,
     finals: Vec<Final<M>>,
     /// The finals are what any past allows, not only the true one.
@@ -91,8 +90,7 @@ impl<'a, M: Model> Explanation<'a, M> {
         let taken = finals.iter().take(MAX_FINALS).flat_map(|last| last.taken.iter().chain(&last.decisive));
         let wanted: Vec<u32> = core.iter().chain(taken).copied().chain(evidence).collect();
         let shown = Shown::new(engine, proof.culprit, order, &wanted);
-        let because = anomaly.because.clone();
-        Some(Self { engine, proof, object, because, core, finals, finals_from_window, shown })
+        Some(Self { engine, proof, object, core, finals, finals_from_window, shown })
     }
 
     fn counterexample(&self) -> Counterexample {
@@ -181,7 +179,6 @@ impl<'a, M: Model> Explanation<'a, M> {
         if self.finals.len() > MAX_FINALS {
             lines.push(format!("And {} more, all refused.", self.finals.len() - MAX_FINALS));
         }
-        lines.push(format!("So {}.", self.because));
         lines.push(self.checked());
         lines
     }

@@ -42,9 +42,9 @@ fn compare(seed: u64, histories: u64) -> (u64, u64) {
         let build = small(&mut dice);
         let linearizable = oracle::linearizable(&build.history());
         if linearizable {
-            counts.0 += 1
+            counts.0 += 1;
         } else {
-            counts.1 += 1
+            counts.1 += 1;
         }
         agrees(&build, Flags::ALL, 1, linearizable);
         agrees(&build, Flags::NONE, 1, linearizable);

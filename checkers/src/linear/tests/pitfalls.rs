@@ -112,7 +112,7 @@ fn more_operations_open_than_any_machine_word_has_bits() {
         for n in 0..open {
             build.ok(n, "write", json!(n));
         }
-        build.ok(open, "read", json!(open - 1)).did(open, "read", json!(0));
+        build.ok(open, "read", json!(0)).did(open, "read", json!(open - 1));
         assert_eq!(check(&build, Flags::ALL, 1).valid, Valid::Valid, "{open}");
         build.did(open, "read", json!(1));
         let verdict = check(&build, Flags::ALL, 1);
