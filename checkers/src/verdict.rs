@@ -99,7 +99,7 @@ pub struct Counterexample {
     /// How many final states there are beyond those listed.
     #[serde(default)]
     pub finals_omitted: usize,
-    /// The argument as numbered plain-text lines.
+    /// The argument in plain text, line by line, up to the point where `finals` completes it.
     pub argument: Vec<String>,
     /// How many calls on this key were checked.
     pub n_calls: usize,

@@ -1,6 +1,7 @@
 //! How numbers, times and foreign text are put into words. Every printer uses these, so that
 //! the page, the terminal and the files agree to the last digit.
 
+use duress_checkers::Counterexample;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -133,6 +134,17 @@ pub(crate) fn list(items: &[String]) -> String {
         [one] => one.clone(),
         [head @ .., last] => format!("{} and {last}", head.join(", ")),
     }
+}
+
+/// How much stands behind a counterexample.
+pub(crate) fn checked(example: &Counterexample) -> String {
+    format!(
+        "Checked: {} on this key; the first {} cannot be linearized. {} shown, {} in the core.",
+        counted(example.n_calls as u64, "operation", "operations"),
+        count(example.n_prefix as u64),
+        count(example.ops.len() as u64),
+        count(example.core.len() as u64),
+    )
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
     Some(Anomaly {
         name: "stale read",
         because: format!(
-            "in an operation that began {late} {label} by {by} {how}; {} was gone by then, and nothing wrote it again",
+            "in an operation that began {late} {label} by {by} {how}: {} was gone by then, and nothing wrote it again",
             word(value)
         ),
         evidence,

@@ -9,7 +9,7 @@ use duress_checkers::{Counterexample, Finding};
 use maud::{Markup, html};
 
 /// Findings shown in full; further ones are usually the same bug on other keys.
-const MAX_FULL: usize = 3;
+const MAX_FULL: usize = 1;
 /// Findings shown at all.
 const MAX_SHOWN: usize = 50;
 /// Pixels up to which the argument has room beside the figure.
@@ -57,7 +57,7 @@ fn body(finding: &Finding, number: u64) -> Markup {
                     ul { @for line in &example.argument { li { (quoted(line)) } } }
                 }
                 (finals(example))
-                p.note { (checked(example)) }
+                p.note { (words::checked(example)) }
             }
         }
     }
@@ -95,16 +95,6 @@ fn finals(example: &Counterexample) -> Markup {
             }
         }
     }
-}
-
-fn checked(example: &Counterexample) -> String {
-    format!(
-        "Checked: {} on this key; the first {} cannot be linearized. {} shown, {} in the core.",
-        counted(example.n_calls as u64, "operation", "operations"),
-        words::count(example.n_prefix as u64),
-        words::count(example.ops.len() as u64),
-        words::count(example.core.len() as u64),
-    )
 }
 
 fn operations(example: &Counterexample) -> Markup {

@@ -40,12 +40,18 @@ pub(super) fn example(out: &mut String, example: &Counterexample) {
         wrapped(out, line, "    ");
     }
     for state in example.finals.iter().take(MAX_FINALS) {
-        let _ = writeln!(out, "    if {}: it holds {}: {}", state.assumption, state.state, state.refusal);
+        wrapped(
+            out,
+            &format!("If {}: it holds {}; {}.", state.assumption, state.state, state.refusal),
+            "      ",
+        );
     }
     let more = example.finals.len().saturating_sub(MAX_FINALS) + example.finals_omitted;
     if more > 0 {
-        let _ = writeln!(out, "    and {} more states, none of which allows it", words::count(more as u64));
+        let _ =
+            writeln!(out, "      And {} more states, none of which allows it.", words::count(more as u64));
     }
+    wrapped(out, &words::checked(example), "    ");
 }
 
 /// A line of text that is written into at any column.

@@ -169,17 +169,6 @@ impl<'a, M: Model> Explanation<'a, M> {
         let possible = plural(self.finals.len(), "value");
         let bound = if self.finals_from_window { "at most " } else { "" };
         lines.push(format!("Before it, {object} can hold {bound}{possible}, and none allows it:"));
-        for last in self.finals.iter().take(MAX_FINALS) {
-            let shown = self.final_state(last);
-            lines.push(format!(
-                "If {}: {object} holds {}; {label} {}.",
-                shown.assumption, shown.state, shown.refusal
-            ));
-        }
-        if self.finals.len() > MAX_FINALS {
-            lines.push(format!("And {} more, all refused.", self.finals.len() - MAX_FINALS));
-        }
-        lines.push(self.checked());
         lines
     }
 
@@ -194,18 +183,6 @@ impl<'a, M: Model> Explanation<'a, M> {
         } else {
             format!("{by} returned next; everything that returned before it is placed above or earlier.")
         }
-    }
-
-    fn checked(&self) -> String {
-        let part = self.engine.part;
-        let all = part.entries.len() + part.failed.len();
-        format!(
-            "Checked: all {} on {}. Shrunk from {all} to {}, then {}.",
-            plural(all, "operation"),
-            self.object,
-            self.shown.ops.len(),
-            self.core.len()
-        )
     }
 
     fn shown_op(&self, entry: u32) -> ShownOp {

@@ -39,7 +39,7 @@ fn a_stale_read_is_named_with_who_and_when_and_why() {
     assert_eq!(
         finding.sentence,
         "Process 8 read 4 from key 17 through n4 at 0.012 s, in an operation that began 6 ms after write 5 by \
-         process 11 through n2 had been acknowledged; 4 was gone by then, and nothing wrote it again."
+         process 11 through n2 had been acknowledged: 4 was gone by then, and nothing wrote it again."
     );
     let proof = proof(&finding);
     assert_eq!(proof.ops[proof.culprit].label, "read → 4");
