@@ -86,16 +86,21 @@ impl Failure {
 
     /// The same, for `run.json`.
     pub fn to_run_failure(&self) -> RunFailure {
+        let failure = |what: &str, why: String, fix: String| RunFailure { what: what.to_owned(), why, fix };
         match self {
             Self::Run(failure) => failure.clone(),
             Self::Environment(EnvError::Unable { what, why, fix }) => {
-                RunFailure { what: what.clone(), why: why.clone(), fix: fix.clone() }
+                failure(&format!("could not {what}"), why.clone(), fix.clone())
             }
-            other => RunFailure {
-                what: "the run failed".to_owned(),
-                why: other.to_string(),
-                fix: "see the message".to_owned(),
-            },
+            Self::Environment(EnvError::Node { node, what, why, log }) => {
+                failure(&format!("{node} did not {what}"), why.clone(), format!("look at {}", log.display()))
+            }
+            Self::File { path, what, source } => failure(
+                &format!("{} cannot be {what}", path.display()),
+                source.to_string(),
+                hint(source).to_owned(),
+            ),
+            other => failure("the run failed", other.to_string(), "see the message".to_owned()),
         }
     }
 }

@@ -4,10 +4,11 @@
 //! entering a user namespace) happens first; then the environment, whose control port this
 //! thread enters; then one async runtime on this thread for scheduler and clients.
 
+mod interrupts;
 mod phases;
 
 use crate::checking;
-use crate::engine::{Stop, StopKind, Stopper};
+use crate::engine::Stop;
 use crate::env::local::{self, Local, Privilege};
 use crate::env::sim::Sim;
 use crate::env::{EnvError, Environment};
@@ -16,13 +17,13 @@ use crate::failure::Failure;
 use crate::machine;
 use crate::plan::Plan;
 use crate::store::{self, Claim};
-use duress_checkers::Keys;
+use duress_checkers::{Budget, Keys};
 use duress_reports::artifact::{Binary, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::{self, Obtained};
 use duress_targets::{Node, Server};
+use interrupts::Interrupts;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// What came of a run.
 pub struct Outcome {
@@ -65,31 +66,28 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let mut info = describe(plan, &claim, &nodes, prepared);
     claim.dir.write_info(&info)?;
     write_schedule(plan, &claim)?;
+    let budget = checking::budget(plan.options.check_memory);
+    let interrupts = Interrupts::listen(Arc::clone(&budget), Arc::clone(listener)).map_err(no_runtime)?;
     let attempt = environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info)
-        .and_then(|env| conduct(plan, &claim, &nodes, env, listener, &mut info));
+        .and_then(|env| conduct(plan, &claim, &nodes, env, (listener, interrupts.stop()), &mut info));
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
         info.failure = Some(failure.to_run_failure());
     }
     claim.dir.write_info(&info)?;
-    conclude_run(plan, claim, attempt.ok(), &**listener)
+    interrupts.checking();
+    listener.event(&Event::Phase("checking the history"));
+    conclude_run(plan, claim, &budget)
 }
 
 /// Checks what is on disk, and writes verdict and reports.
-fn conclude_run(
-    plan: &Plan,
-    claim: Claim,
-    stop: Option<StopKind>,
-    listener: &dyn Listener,
-) -> Result<Outcome, Failure> {
-    listener.event(&Event::Phase("checking the history"));
+fn conclude_run(plan: &Plan, claim: Claim, budget: &Arc<Budget>) -> Result<Outcome, Failure> {
     let run = claim.dir.load()?;
-    let verdicts = if stop == Some(StopKind::Now) || run.history.is_empty() {
+    let verdicts = if run.history.is_empty() {
         Vec::new()
     } else {
-        let budget = checking::budget(plan.options.check_memory);
         let checker = (plan.workload.make)().checker(Keys::Keyed);
-        vec![checking::check(&*checker, &run.history, &budget, plan.options.check_time)]
+        vec![checking::check(&*checker, &run.history, budget, plan.options.check_time)]
     };
     let conclusion = conclude(&run, verdicts);
     duress_reports::write(&claim.dir, &run, &conclusion)?;
@@ -102,60 +100,37 @@ fn conduct(
     claim: &Claim,
     nodes: &Arc<[Node]>,
     env: Arc<dyn Environment>,
-    listener: &Arc<dyn Listener>,
+    (listener, stop): (&Arc<dyn Listener>, Stop),
     info: &mut RunInfo,
-) -> Result<StopKind, Failure> {
+) -> Result<(), Failure> {
     env.enter()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| {
-        Failure::Environment(EnvError::Unable {
-            what: "start the async runtime".to_owned(),
-            why: source.to_string(),
-            fix: "raise the limit of open files (ulimit -n)".to_owned(),
-        })
-    })?;
-    let (stopper, stop) = Stop::channel();
-    let outcome = runtime.block_on(async {
-        let signals = tokio::spawn(listen(stopper, Arc::clone(listener)));
-        let mut phases = phases::Phases {
-            plan,
-            dir: &claim.dir,
-            nodes: Arc::clone(nodes),
-            env: Arc::clone(&env),
-            listener: Arc::clone(listener),
-            stop: stop.clone(),
-            info,
-        };
-        let outcome = phases.go().await;
-        signals.abort();
-        outcome
-    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
+    let mut phases = phases::Phases {
+        plan,
+        dir: &claim.dir,
+        nodes: Arc::clone(nodes),
+        env: Arc::clone(&env),
+        listener: Arc::clone(listener),
+        stop,
+        info,
+    };
+    let outcome = runtime.block_on(phases.go());
+    drop(phases);
     // Blocking calls of the nemesis hold the environment; the runtime waits for them here.
     drop(runtime);
     info.warnings.extend(env.warnings());
+    // The cluster is gone before the history is checked: checking wants the machine.
     drop(env);
-    outcome.map(|()| stop.wished())
+    outcome
 }
 
-/// Ctrl-C, and what service managers send. Once: stop, heal, check. Twice: heal and end.
-async fn listen(stopper: Stopper, listener: Arc<dyn Listener>) {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        let told = match stopper.press() {
-            StopKind::Soon | StopKind::No => {
-                "interrupted: healing, then checking what there is (once more: only heal)"
-            }
-            StopKind::Now => "interrupted again: healing, checking nothing",
-        };
-        listener.event(&Event::Note(told));
-    }
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn no_runtime(source: std::io::Error) -> Failure {
+    Failure::Environment(EnvError::Unable {
+        what: "start the async runtime".to_owned(),
+        why: source.to_string(),
+        fix: "raise the limit of open files (ulimit -n)".to_owned(),
+    })
 }
 
 fn obtain(plan: &Plan, listener: &dyn Listener) -> Result<Option<Obtained>, Failure> {

@@ -117,8 +117,26 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Asks for every free thread once, starting with `first`; when to ask again.
+    /// Asks for every free thread, starting with `first`, until no operation is handed out any
+    /// more: one that was may have changed the generator's mind. Returns when to ask again.
     fn ask(
+        &mut self,
+        generator: &mut dyn Generator,
+        first: usize,
+        flights: &mut JoinSet<Landed>,
+        owners: &mut HashMap<Id, usize>,
+    ) -> u64 {
+        // Every round but the last makes a thread busy, so there are at most n + 1.
+        loop {
+            let in_flight = flights.len();
+            let wake = self.ask_once(generator, first, flights, owners);
+            if flights.len() == in_flight {
+                return wake;
+            }
+        }
+    }
+
+    fn ask_once(
         &mut self,
         generator: &mut dyn Generator,
         first: usize,

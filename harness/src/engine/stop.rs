@@ -49,9 +49,4 @@ impl Stopper {
         });
         *self.0.borrow()
     }
-
-    /// Wishes `Soon` at least.
-    pub fn soon(&self) {
-        self.0.send_modify(|wished| *wished = (*wished).max(StopKind::Soon));
-    }
 }

@@ -61,7 +61,7 @@ impl Phases<'_> {
         for node in 0..self.nodes.len() {
             self.env.start(node)?;
         }
-        self.await_healthy().await?;
+        self.await_healthy(StopKind::Soon).await?;
         for (at, node) in self.nodes.iter().enumerate() {
             let status = tokio::time::timeout(HEALTH_TIMEOUT, self.plan.target.status(node)).await;
             self.info.nodes[at].version = status.ok().and_then(Result::ok).map(|status| status.version);
@@ -142,7 +142,7 @@ impl Phases<'_> {
             }
         }
         if self.stop.wished() < StopKind::Now
-            && let Err(failure) = self.await_healthy().await
+            && let Err(failure) = self.await_healthy(StopKind::Now).await
         {
             self.info.doubts.push(format!("after the last fault was healed: {failure}"));
         }
@@ -167,8 +167,9 @@ impl Phases<'_> {
         driven
     }
 
-    /// Waits until every node answers something that needs a quorum.
-    async fn await_healthy(&mut self) -> Result<(), Failure> {
+    /// Waits until every node answers something that needs a quorum, unless the user wishes to
+    /// stop as strongly as `enough`.
+    async fn await_healthy(&mut self, enough: StopKind) -> Result<(), Failure> {
         let patience = Instant::now() + HEALTHY_WITHIN;
         for node in Arc::clone(&self.nodes).iter() {
             loop {
@@ -190,7 +191,7 @@ impl Phases<'_> {
                 }
                 tokio::select! {
                     () = tokio::time::sleep(HEALTH_POLL) => {}
-                    () = self.stop.wait(StopKind::Now) => return Err(self.unhealthy(0, "interrupted".to_owned())),
+                    () = self.stop.wait(enough) => return Err(self.unhealthy(0, "interrupted".to_owned())),
                 }
             }
         }
