@@ -208,9 +208,10 @@ fn a_kill_at_any_moment_leaves_nothing_but_a_history() {
     bench.duress(&["heal", "."]).expect(0);
 }
 
-/// The kernel takes a moment to take a PID namespace apart.
+/// The kernel takes a moment to take a PID namespace apart, and the machine's first process to
+/// reap the dead, which can be some seconds.
 fn await_no_trace(before: &BTreeSet<String>, moment: u64) {
-    let patience = Instant::now() + Duration::from_secs(5);
+    let patience = Instant::now() + Duration::from_secs(15);
     loop {
         let left: Vec<String> = traces().difference(before).cloned().collect();
         if left.is_empty() {
