@@ -8,7 +8,7 @@ use crate::nemesis::fault::PlannedFault;
 use crate::nemesis::schedule;
 use duress_targets::{Settings, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,17 +153,6 @@ impl Plan {
                 &Rng::new(seed).split("nemesis"),
             )?,
         };
-        if schedule.is_empty() && !kinds.is_empty() {
-            return Err(Failure::usage(
-                format!("--faults {}", kinds.join(",")),
-                format!(
-                    "no fault fits into --time {} with --interval {}",
-                    humantime::format_duration(options.time),
-                    humantime::format_duration(options.interval)
-                ),
-                "use a longer --time or a shorter --interval",
-            ));
-        }
         let concurrency = options.concurrency.unwrap_or(2 * options.nodes);
         let workload_options = WorkloadOptions {
             concurrency,
@@ -184,9 +173,9 @@ impl Plan {
         format!("{}-{}-{faults}", self.entry.name, self.workload.name)
     }
 
-    /// Were faults asked for?
-    pub fn faults_asked(&self) -> bool {
-        !self.schedule.is_empty()
+    /// The kinds of faults that are planned, sorted.
+    pub fn kinds(&self) -> BTreeSet<String> {
+        self.schedule.iter().map(|planned| planned.fault.kind().to_owned()).collect()
     }
 
     /// Every option as resolved, for the report.

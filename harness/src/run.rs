@@ -152,7 +152,7 @@ fn write_schedule(plan: &Plan, claim: &Claim) -> Result<(), Failure> {
 }
 
 fn gates(plan: &Plan) -> Gates {
-    Gates { min_ok: plan.options.min_ok, faults_asked: plan.faults_asked() }
+    Gates { min_ok: plan.options.min_ok, kinds: plan.kinds() }
 }
 
 fn addresses(plan: &Plan) -> Arc<[Node]> {

@@ -119,6 +119,44 @@ fn what_cannot_be_is_refused_with_a_way_out() {
 }
 
 #[test]
+fn short_runs_see_every_kind_too() {
+    let kinds: Vec<String> = ["kill", "pause", "terminate", "partition-leader"].map(str::to_owned).into();
+    for (n, time_ms) in [(3, 15_000), (3, 8_000), (5, 5_000), (9, 6_000)] {
+        for seed in 0..100 {
+            let nodes = names(n);
+            let (kinds, nodes) = (&kinds[..], &nodes[..]);
+            let request = Request { kinds, nodes, interval_ms: 5_000, time_ms, allow_majority_loss: false };
+            let faults = schedule::plan(&request, &Rng::new(seed)).expect("a plan");
+            let planned: BTreeSet<&str> = faults.iter().map(|fault| fault.fault.kind()).collect();
+            let asked = ["kill", "pause", "terminate", "partition"].into();
+            assert_eq!(planned, asked, "{n} nodes, {time_ms} ms, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn files_that_break_nothing_or_break_twice_are_refused() {
+    let check = |text: &str, n: usize, expected: &str| {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        let error = schedule::read(file.path(), &names(n)).expect_err("refused").to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    };
+    let fault = |fault: &str| format!(r#"[{{"at_ms":100,"for_ms":900,"fault":{fault}}}]"#);
+    let partition = |shape: &str| fault(&format!(r#"{{"kind":"partition","shape":{shape}}}"#));
+    check("{}", 5, "a schedule is a JSON array");
+    check(&partition(r#"{"majorities-ring":["n1","n2","n3"]}"#), 3, "breaks nothing");
+    check(&partition(r#"{"groups":[["n1","n2","n3"]]}"#), 3, "breaks nothing");
+    check(&partition(r#"{"bridge":[]}"#), 3, "breaks nothing");
+    check(&partition(r#"{"bridge":["n1","n2"]}"#), 3, "breaks nothing");
+    check(&partition(r#"{"isolate":"leader"}"#), 1, "breaks nothing");
+    check(&fault(r#"{"kind":"kill","nodes":{"named":[]}}"#), 3, "breaks nothing");
+    let kill = r#"{"at_ms":100,"for_ms":900,"fault":{"kind":"kill","nodes":{"named":["n1"]}}}"#;
+    check(&format!("[{}]", kill.replace("900", "0")), 3, "breaks nothing");
+    check(&format!("[{kill},{}]", kill.replace("100", "500").replace("kill", "pause")), 3, "still holds");
+}
+
+#[test]
 fn the_leader_is_filled_in_when_the_fault_strikes() {
     let fault = Fault::Kill { nodes: Victims::Leader };
     let resolved = fault.resolve(&names(3), 1);

@@ -7,8 +7,6 @@
 /// A colour of the page: a variable, and what it is where style sheets are off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Colour {
-    /// In the style sheet.
-    pub(crate) variable: &'static str,
     /// As `#5b9bd9`, the light value.
     pub(crate) light: &'static str,
     /// For an SVG presentation attribute: the variable, or else the light value.
@@ -18,7 +16,6 @@ pub(crate) struct Colour {
 macro_rules! palette {
     ($($(#[$doc:meta])* $name:ident = $variable:literal, $light:literal;)*) => {
         $($(#[$doc])* pub(crate) const $name: Colour = Colour {
-            variable: $variable,
             light: $light,
             paint: concat!("var(", $variable, ",", $light, ")"),
         };)*

@@ -1,7 +1,9 @@
-//! How numbers, times and foreign text are put into words. Every printer uses these, so that
-//! the page, the terminal and the files agree to the last digit.
+//! How numbers, times and foreign text are put into words. Every printer uses these, and the
+//! checkers' sentences too, so that all of them agree to the last digit.
 
+use crate::conclusion::Outcome;
 use duress_checkers::Counterexample;
+pub(crate) use duress_checkers::words::{at, at_bare, count, counted, span};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -79,49 +81,6 @@ pub(crate) fn short(text: &str, longest: usize) -> String {
     text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// `100,442`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 key`, `3 keys`.
-pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(n), if n == 1 { one } else { many })
-}
-
-/// A moment of the run: `94.604 s`.
-pub(crate) fn at(ns: u64) -> String {
-    format!("{} s", at_bare(ns))
-}
-
-/// The same without its unit.
-pub(crate) fn at_bare(ns: u64) -> String {
-    let ms = ns.saturating_add(500_000) / 1_000_000;
-    format!("{}.{:03}", ms / 1000, ms % 1000)
-}
-
-/// How long something took, to three digits: `0.42 ms`, `373 ms`, `1.51 s`, `12.3 s`.
-pub(crate) fn span(ns: u64) -> String {
-    match ns {
-        0 => "0 ms".to_owned(),
-        1..10_000_000 => format!("{:.2} ms", ns as f64 / 1e6),
-        10_000_000..100_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
-        // Up to where rounding would print `1000 ms`.
-        100_000_000..999_500_000 => format!("{:.0} ms", ns as f64 / 1e6),
-        999_500_000..10_000_000_000 => format!("{:.2} s", ns as f64 / 1e9),
-        10_000_000_000..600_000_000_000 => format!("{:.1} s", ns as f64 / 1e9),
-        _ => format!("{} min {} s", ns / (60 * SECOND), ns / SECOND % 60),
-    }
-}
-
 /// The same for milliseconds as `verdict.json` carries them.
 pub(crate) fn span_ms(ms: f64) -> String {
     span((ms.max(0.0) * 1e6) as u64)
@@ -133,6 +92,17 @@ pub(crate) fn list(items: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [head @ .., last] => format!("{} and {last}", head.join(", ")),
+    }
+}
+
+/// The answer at a glance, where a line begins with it.
+pub(crate) fn shout(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Valid => "PASS",
+        Outcome::Violation => "FAIL",
+        Outcome::Unknown => "UNKNOWN",
+        Outcome::Inconclusive => "INCONCLUSIVE",
+        Outcome::Failed => "ERROR",
     }
 }
 
@@ -150,31 +120,6 @@ pub(crate) fn checked(example: &Counterexample) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_read_well() {
-        let counts: Vec<_> = [0, 7, 999, 1000, 100_442, 1_234_567].into_iter().map(count).collect();
-        assert_eq!(counts, ["0", "7", "999", "1,000", "100,442", "1,234,567"]);
-        let spans: Vec<_> = [
-            0,
-            420_000,
-            3_400_000,
-            99_900_000,
-            373_000_000,
-            999_600_000,
-            1_510_000_000,
-            12_300_000_000,
-            605 * SECOND,
-        ]
-        .into_iter()
-        .map(span)
-        .collect();
-        assert_eq!(
-            spans,
-            ["0 ms", "0.42 ms", "3.40 ms", "99.9 ms", "373 ms", "1.00 s", "1.51 s", "12.3 s", "10 min 5 s"]
-        );
-        assert_eq!(at(94_603_999_999), "94.604 s");
-    }
 
     #[test]
     fn foreign_text_cannot_act() {

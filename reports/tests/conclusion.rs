@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, SECOND, verdicts};
 use duress_checkers::{History, Kind, Op, Process, Valid, Verdict};
-use duress_reports::artifact::{FaultWindow, RunStatus};
+use duress_reports::artifact::{FaultWindow, Phase, RunStatus};
 use duress_reports::conclusion::{FaultState, Reached};
 use duress_reports::{Conclusion, Outcome, Run, conclude};
 use serde_json::json;
@@ -41,12 +41,31 @@ fn failed_then_inconclusive_then_unknown() {
 #[test]
 fn each_gate_alone_keeps_a_run_from_passing() {
     type Spoil = (&'static str, fn(&mut Run));
-    let spoils: [Spoil; 8] = [
+    let spoils: [Spoil; 16] = [
         ("did not take effect", |run| run.faults[1].in_effect = None),
-        ("none took effect", |run| run.faults.clear()),
+        ("no pause took effect", |run| run.faults.clear()),
+        ("no meteor took effect", |run| _ = run.info.gates.kinds.insert("meteor".to_owned())),
+        ("no partition took effect", |run| {
+            for fault in run.faults.iter_mut().filter(|fault| fault.kind == "partition") {
+                fault.skipped = true;
+                fault.in_effect = None;
+            }
+        }),
+        ("was not seen to be undone", |run| run.faults[1].healed = None),
+        ("cut off before its end", |run| run.info.status = RunStatus::Running),
+        ("stopped before its end", |run| run.info.status = RunStatus::Interrupted),
+        ("40 of 40 keys have no final read", |run| {
+            let end = run.history.ops().last().expect("operations").time;
+            run.info.phases.push(Phase { name: "final".to_owned(), start: end + 1, end: None });
+        }),
+        ("ended in the error class `protocol`", |run| garble(run)),
+        ("and 1 needed", |run| {
+            run.info.gates.min_ok = 0;
+            run.history = History::default();
+        }),
         ("n3 exited", |run| run.info.doubts.push("n3 exited by itself".to_owned())),
         ("breaks off", |run| run.truncated = true),
-        ("are needed", |run| run.info.gates.min_ok = 1_000_000),
+        ("and 1000000 needed", |run| run.info.gates.min_ok = 1_000_000),
         ("no operation succeeded", |run| run.history = History::default()),
         ("no read succeeded", |run| keep(run, "write")),
         ("no write succeeded", |run| keep(run, "read")),
@@ -62,6 +81,15 @@ fn each_gate_alone_keeps_a_run_from_passing() {
     assert_eq!(unchecked.outcome, Outcome::Inconclusive);
 }
 
+/// A read came back with an answer that its client could not read.
+fn garble(run: &mut Run) {
+    let mut ops = run.history.ops().to_vec();
+    let read = ops.iter_mut().find(|op| op.f == "read" && op.kind == Kind::Ok).expect("a read");
+    read.kind = Kind::Fail;
+    read.error = Some("protocol: two values".to_owned());
+    run.history = History::new(ops).expect("still a history");
+}
+
 fn keep(run: &mut Run, f: &str) {
     let ops = run.history.ops().iter().filter(|op| op.f == f).cloned().collect();
     run.history = History::new(ops).expect("whole calls were left out");
@@ -72,13 +100,14 @@ fn skipped_faults_and_faults_cut_off_are_no_doubt() {
     let mut run = common::run(600);
     run.faults[1].skipped = true;
     run.faults[1].in_effect = None;
+    run.info.gates.kinds.remove("partition");
     let conclusion = valid(&run);
     assert_eq!((conclusion.outcome, conclusion.faults[1].state), (Outcome::Valid, FaultState::Skipped));
     assert_eq!(conclusion.evidence.faults["partition"].skipped, 1);
     let mut killed = common::killed();
     let conclusion = valid(&killed);
-    assert_eq!((conclusion.outcome, conclusion.faults[2].state), (Outcome::Valid, FaultState::CutOff));
-    assert_eq!(conclusion.headline, "No violation found (cut off at 14.1 s)");
+    assert_eq!((conclusion.outcome, conclusion.faults[2].state), (Outcome::Inconclusive, FaultState::CutOff));
+    assert!(conclusion.headline.ends_with("(cut off at 14.1 s)"), "{}", conclusion.headline);
     killed.info.status = RunStatus::Interrupted;
     assert!(valid(&killed).headline.ends_with("(interrupted at 14.1 s)"));
     killed.info.status = RunStatus::Finished;

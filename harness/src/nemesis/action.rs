@@ -13,9 +13,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub struct Held {
     cuts: BTreeMap<u32, Grudge>,
-    down: BTreeMap<usize, BTreeSet<u32>>,
-    paused: BTreeMap<usize, BTreeSet<u32>>,
+    down: Holders,
+    paused: Holders,
 }
+
+/// For each node, the faults that keep it broken.
+type Holders = BTreeMap<usize, BTreeSet<u32>>;
 
 impl Held {
     fn all_cuts(&self) -> Grudge {
@@ -59,25 +62,22 @@ pub(super) fn apply(
 ) -> Outcome {
     let mut held = lock(held);
     match &action {
-        Action::Stop(victims, how) => {
+        Action::Stop(_, how) => {
             let how = *how;
-            for &node in victims {
-                held.down.entry(node).or_default().insert(fault);
-            }
-            strike_each(env, nodes, action.clone(), victims, |node| {
+            strike_each(env, nodes, action.clone(), (&mut held.down, fault), |node| {
                 env.stop(node, how)?;
                 Ok(env.state(node) == ProcessState::Gone)
             })
         }
-        Action::Pause(victims) => {
-            for &node in victims {
-                held.paused.entry(node).or_default().insert(fault);
-            }
-            strike_each(env, nodes, action.clone(), victims, |node| {
-                env.pause(node)?;
-                Ok(matches!(env.state(node), ProcessState::Paused { .. }))
-            })
-        }
+        Action::Pause(_) => strike_each(env, nodes, action.clone(), (&mut held.paused, fault), |node| {
+            env.pause(node)?;
+            Ok(matches!(env.state(node), ProcessState::Paused { .. }))
+        }),
+        Action::Cut(links) if links.is_empty() => Outcome {
+            // A set of no links would pass its probe, too.
+            event: JournalEvent::Skipped { why: "it cuts no link between these nodes".to_owned() },
+            applied: None,
+        },
         Action::Cut(links) => {
             let dropped_before = links.iter().map(|&link| (link, env.dropped(link))).collect();
             held.cuts.insert(fault, links.clone());
@@ -93,14 +93,18 @@ pub(super) fn apply(
     }
 }
 
-/// Applies to every victim that has a process; `strike` says whether its effect was seen.
+/// Applies to every victim that has a process, and holds it; `strike` says whether its effect was
+/// seen. A victim without one is not held: it would stay broken outside of any window.
 fn strike_each(
     env: &dyn Environment,
     nodes: &[Node],
     action: Action,
-    victims: &[usize],
+    (holders, fault): (&mut Holders, u32),
     strike: impl Fn(usize) -> Result<bool, EnvError>,
 ) -> Outcome {
+    let (Action::Stop(victims, _) | Action::Pause(victims)) = &action else {
+        unreachable!("links are cut, not struck")
+    };
     let mut evidence = Vec::new();
     let mut bit = true;
     let mut touched = false;
@@ -114,6 +118,7 @@ fn strike_each(
             }
         };
         touched = true;
+        holders.entry(node).or_default().insert(fault);
         match strike(node) {
             Ok(seen) => {
                 bit &= seen;
@@ -131,8 +136,7 @@ fn strike_each(
         (true, true) => JournalEvent::Bit { evidence },
         (true, false) => did_not_bite(evidence),
     };
-    // Even a skipped fault is undone: it is on record as holding its nodes.
-    Outcome { event, applied: Some(Applied { action, dropped_before: Vec::new() }) }
+    Outcome { event, applied: touched.then_some(Applied { action, dropped_before: Vec::new() }) }
 }
 
 /// Takes back what no other fault still holds; idempotent.
@@ -174,26 +178,33 @@ pub(super) fn undo(
     }
 }
 
-/// Lets go of each victim, and mends it when nobody else holds it.
+/// Lets go of each victim that this fault holds, and mends it when nobody else does. One that
+/// cannot be mended does not keep the others broken.
 fn release(
-    holders: &mut BTreeMap<usize, BTreeSet<u32>>,
+    holders: &mut Holders,
     victims: &[usize],
     fault: u32,
     nodes: &[Node],
     mend: impl Fn(usize) -> Result<&'static str, EnvError>,
 ) -> Result<String, EnvError> {
     let mut evidence = Vec::new();
+    let mut failed = None;
     for &node in victims {
         let name = &nodes[node].name;
         let others = holders.entry(node).or_default();
-        others.remove(&fault);
-        evidence.push(if others.is_empty() {
-            format!("{name} is {}", mend(node)?)
-        } else {
-            format!("{name} is held by another fault")
-        });
+        if !others.remove(&fault) {
+            continue;
+        }
+        if !others.is_empty() {
+            evidence.push(format!("{name} is held by another fault"));
+            continue;
+        }
+        match mend(node) {
+            Ok(state) => evidence.push(format!("{name} is {state}")),
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(evidence.join("; "))
+    failed.map_or_else(|| Ok(evidence.join("; ")), Err)
 }
 
 /// How many of these links let a probe pass.

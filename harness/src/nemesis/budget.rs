@@ -42,13 +42,13 @@ impl<'a> Budget<'a> {
         room: &Room,
     ) -> Option<PlannedFault> {
         for _ in 0..MAX_MOVES {
-            let clear = !planned.iter().any(|other| overlap(other, &fault) && collide(other, &fault));
+            let clear = !planned.iter().any(|other| other.meets(&fault));
             if clear && let Some(fits) = self.shrink(&fault, planned) {
                 return Some(fits);
             }
             let in_the_way = planned
                 .iter()
-                .filter(|other| overlap(other, &fault) && disruption(&other.fault, self.names).any());
+                .filter(|other| other.overlaps(&fault) && disruption(&other.fault, self.names).any());
             fault.at_ms = in_the_way.map(PlannedFault::end_ms).min()? + room.quiet_ms;
             fault.for_ms = fault.for_ms.min(room.time_ms.saturating_sub(fault.at_ms));
             if fault.for_ms < room.min_fault_ms {
@@ -61,7 +61,7 @@ impl<'a> Budget<'a> {
     /// The fault, with as many of its victims as the budget leaves; `None` when it leaves none.
     fn shrink(&self, fault: &PlannedFault, active: &[PlannedFault]) -> Option<PlannedFault> {
         let mut taken = Disruption::default();
-        for other in active.iter().filter(|other| overlap(other, fault)) {
+        for other in active.iter().filter(|other| other.overlaps(fault)) {
             taken.add(disruption(&other.fault, self.names));
         }
         let mut fault = fault.clone();
@@ -139,21 +139,4 @@ fn lose_a_victim(fault: &mut Fault) -> bool {
         }
         _ => false,
     }
-}
-
-/// Do both end or stop processes of the same node? The second would find nothing to break.
-fn collide(a: &PlannedFault, b: &PlannedFault) -> bool {
-    let process = |fault: &Fault| !matches!(fault, Fault::Partition { .. });
-    let (Some(ours), Some(theirs)) = (a.fault.named(), b.fault.named()) else {
-        // The same leader could be meant twice; once it is gone, another one leads, if any.
-        return process(&a.fault)
-            && process(&b.fault)
-            && a.fault.named().is_none()
-            && b.fault.named().is_none();
-    };
-    process(&a.fault) && process(&b.fault) && ours.iter().any(|name| theirs.contains(name))
-}
-
-fn overlap(a: &PlannedFault, b: &PlannedFault) -> bool {
-    a.at_ms < b.end_ms() && b.at_ms < a.end_ms()
 }

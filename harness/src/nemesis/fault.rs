@@ -24,6 +24,23 @@ impl PlannedFault {
     pub fn end_ms(&self) -> u64 {
         self.at_ms.saturating_add(self.for_ms)
     }
+
+    /// Are both in force at some time?
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.at_ms < other.end_ms() && other.at_ms < self.end_ms()
+    }
+
+    /// Do both end or stop processes of the same node at some time? The second would find nothing
+    /// to break. Two faults on the leader do, as far as anybody knows before they strike.
+    pub fn meets(&self, other: &Self) -> bool {
+        let process = |fault: &Fault| !matches!(fault, Fault::Partition { .. });
+        let same = match (self.fault.named(), other.fault.named()) {
+            (Some(ours), Some(theirs)) => ours.iter().any(|name| theirs.contains(name)),
+            (None, None) => true,
+            _ => false,
+        };
+        same && process(&self.fault) && process(&other.fault) && self.overlaps(other)
+    }
 }
 
 /// Something that breaks.
@@ -100,6 +117,19 @@ impl Fault {
                 Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) => nodes.named(),
                 Shape::Bridge(order) | Shape::MajoritiesRing(order) => Some(order.iter().collect()),
             },
+        }
+    }
+}
+
+impl Fault {
+    /// Has it no victims, or no link to cut, whoever leads?
+    pub fn breaks_nothing(&self, names: &[String]) -> bool {
+        if self.named().is_some_and(|named| named.is_empty()) {
+            return true;
+        }
+        match self.resolve(names, 0).action {
+            Action::Stop(nodes, _) | Action::Pause(nodes) => nodes.is_empty(),
+            Action::Cut(links) => links.is_empty(),
         }
     }
 }

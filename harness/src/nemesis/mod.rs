@@ -91,6 +91,10 @@ impl Nemesis {
             Some(leader) => (leader, false),
             None => (id as usize % names.len(), planned.fault.named().is_none()),
         };
+        // Waiting for a leader takes time: a fault that is over before it begins breaks nothing.
+        if *over.borrow() || self.clock.now() >= planned.end_ms().saturating_mul(1_000_000) {
+            return Ok(());
+        }
         let mut resolved = planned.fault.resolve(&names, leader);
         if guess {
             resolved.description = resolved.description.replace("the leader", "(nobody leads)");

@@ -111,6 +111,8 @@ pub const FAULTS: [FaultEntry; 11] = [
 pub const DEFAULT_FAULTS: [&str; 3] = ["kill", "pause", "partition"];
 /// The shortest fault that is worth planning, in milliseconds.
 const MIN_FAULT_MS: u64 = 500;
+/// How often the interval is halved before a request is given up.
+const MAX_HALVINGS: u32 = 12;
 /// Most faults in one schedule.
 const MAX_FAULTS: usize = 10_000;
 
@@ -129,17 +131,34 @@ pub struct Request<'a> {
     pub allow_majority_loss: bool,
 }
 
-/// Plans the faults of a run. They are ordered by start, and all end within the run.
+/// Plans the faults of a run: at least one of each kind, ordered by start, all ending within the
+/// run. Where that does not fit, the interval is halved until it does.
 ///
 /// # Errors
-/// Unknown kinds, and kinds that these nodes cannot have.
+/// Unknown kinds, kinds that these nodes cannot have, and more of them than fit into the run.
 pub fn plan(request: &Request<'_>, rng: &Rng) -> Result<Vec<PlannedFault>, Failure> {
-    let mut lanes = Vec::new();
-    for name in request.kinds {
-        let entry = find(name)?;
+    let entries: Vec<&FaultEntry> = request.kinds.iter().map(|name| find(name)).collect::<Result<_, _>>()?;
+    for entry in &entries {
         check_possible(entry, request)?;
-        lanes.push(Lane::new(entry, request, &rng.split(name)));
     }
+    let mut request = request.clone();
+    for _ in 0..MAX_HALVINGS {
+        if let Some(planned) = attempt(&entries, &request, rng) {
+            return Ok(planned);
+        }
+        request.interval_ms /= 2;
+    }
+    Err(Failure::usage(
+        format!("--faults {}", request.kinds.join(",")),
+        format!("they do not all fit into {} ms", request.time_ms),
+        "use a longer --time, or fewer kinds",
+    ))
+}
+
+/// `None` when a kind finds no place.
+fn attempt(entries: &[&'static FaultEntry], request: &Request<'_>, rng: &Rng) -> Option<Vec<PlannedFault>> {
+    let mut lanes: Vec<Lane<'_>> =
+        entries.iter().map(|entry| Lane::new(entry, request, &rng.split(entry.name))).collect();
     let budget = Budget::new(request.nodes, request.allow_majority_loss);
     let room =
         Room { time_ms: request.time_ms, quiet_ms: request.interval_ms / 4, min_fault_ms: MIN_FAULT_MS };
@@ -152,13 +171,14 @@ pub fn plan(request: &Request<'_>, rng: &Rng) -> Result<Vec<PlannedFault>, Failu
         match budget.place(lane.draw(request), &planned, &room) {
             Some(fault) => {
                 lane.rest(fault.end_ms(), request);
+                lane.placed = true;
                 planned.push(fault);
             }
             None => lane.next_ms = u64::MAX - MIN_FAULT_MS,
         }
     }
     planned.sort_by_key(|fault| (fault.at_ms, fault.for_ms));
-    Ok(planned)
+    lanes.iter().all(|lane| lane.placed).then_some(planned)
 }
 
 /// Reads a schedule: a JSON array of [`PlannedFault`].
@@ -176,18 +196,28 @@ pub fn read(path: &Path, nodes: &[String]) -> Result<Vec<PlannedFault>, Failure>
             "a schedule is a JSON array like the `schedule.json` of a run directory",
         )
     })?;
-    for fault in &faults {
-        for name in fault.fault.named().unwrap_or_default() {
-            if !nodes.contains(name) {
-                return Err(Failure::usage(
-                    what(),
-                    format!("there is no node `{name}`"),
-                    format!("the nodes are {}", nodes.join(" ")),
-                ));
-            }
+    faults.sort_by_key(|fault| (fault.at_ms, fault.for_ms));
+    for (at, fault) in faults.iter().enumerate() {
+        let refuse = |why: String, fix: &str| Err(Failure::usage(what(), why, fix));
+        if let Some(name) = fault.fault.named().into_iter().flatten().find(|name| !nodes.contains(*name)) {
+            return refuse(
+                format!("there is no node `{name}`"),
+                &format!("the nodes are {}", nodes.join(" ")),
+            );
+        }
+        if fault.for_ms == 0 || fault.fault.breaks_nothing(nodes) {
+            return refuse(
+                format!("fault {} breaks nothing", at + 1),
+                "give it victims and a length, or leave it out",
+            );
+        }
+        if faults[..at].iter().any(|other| other.meets(fault)) {
+            return refuse(
+                format!("fault {} ends or stops processes of a node that an earlier one still holds", at + 1),
+                "let one end before the other begins",
+            );
         }
     }
-    faults.sort_by_key(|fault| (fault.at_ms, fault.for_ms));
     Ok(faults)
 }
 
@@ -233,6 +263,8 @@ struct Lane<'a> {
     victims: Draw<'a>,
     /// When the next one is due, in milliseconds.
     next_ms: u64,
+    /// There is one in the plan.
+    placed: bool,
 }
 
 impl<'a> Lane<'a> {
@@ -241,7 +273,13 @@ impl<'a> Lane<'a> {
         let interval = request.interval_ms.max(2);
         // The first one comes early, so that a short run sees every kind.
         let next_ms = times.between(interval / 5, interval);
-        Self { entry, times, victims: Draw { rng: rng.split("victims"), names: request.nodes }, next_ms }
+        Self {
+            entry,
+            times,
+            victims: Draw { rng: rng.split("victims"), names: request.nodes },
+            next_ms,
+            placed: false,
+        }
     }
 
     /// A fault lasts between half the interval and all of it.

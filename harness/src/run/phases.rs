@@ -93,6 +93,7 @@ impl Phases<'_> {
         }
         .await;
         guard.abort();
+        note_exits(&*self.env, &self.nodes, clock, &exits);
         self.info.doubts.extend(exits.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
         outcome
     }
@@ -234,12 +235,15 @@ async fn watch_exits(
     doubts: Arc<Mutex<Vec<String>>>,
 ) {
     loop {
-        for exit in env.exits() {
-            let seconds = Duration::from_nanos(clock.now()).as_secs_f64();
-            let told =
-                format!("{} ended by itself at {seconds:.1} s: {}", nodes[exit.node].name, exit.status);
-            doubts.lock().unwrap_or_else(PoisonError::into_inner).push(told);
-        }
+        note_exits(&*env, &nodes, clock, &doubts);
         tokio::time::sleep(EXIT_POLL).await;
+    }
+}
+
+fn note_exits(env: &dyn Environment, nodes: &[Node], clock: Clock, doubts: &Mutex<Vec<String>>) {
+    for exit in env.exits() {
+        let seconds = Duration::from_nanos(clock.now()).as_secs_f64();
+        let told = format!("{} ended by itself at {seconds:.1} s: {}", nodes[exit.node].name, exit.status);
+        doubts.lock().unwrap_or_else(PoisonError::into_inner).push(told);
     }
 }

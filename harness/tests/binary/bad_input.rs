@@ -39,7 +39,7 @@ fn impossible_numbers_and_combinations() {
     refused(&["run", "etcd", "--nodes", "1", "--faults", "partition"], "that fault needs at least 2 nodes");
     refused(&["run", "etcd", "--faults", "none,kill"], "`none` cannot be combined");
     refused(&["run", "etcd", "--time", "0s"], "out of range");
-    refused(&["run", "etcd", "--time", "300ms", "--faults", "kill"], "no fault fits into");
+    refused(&["run", "etcd", "--time", "300ms", "--faults", "kill"], "they do not all fit into 300 ms");
     refused(&["run", "etcd", "--time", "soon"], "invalid value");
     refused(&["run", "etcd", "--concurrency", "0"], "out of range");
     refused(&["run", "etcd", "--schedule", "/nowhere.json"], "check the path");

@@ -89,9 +89,10 @@ impl FaultWindow {
         self.in_effect.is_some()
     }
 
-    /// Nanoseconds in effect; `end` closes a window that nobody healed.
-    pub fn effective_ns(&self, end: u64) -> u64 {
-        self.in_effect.map_or(0, |t| self.heal.unwrap_or(end).saturating_sub(t))
+    /// From when to when it was in effect, if it ever was; `end` closes a window that nobody
+    /// healed.
+    pub(crate) fn span_in_effect(&self, end: u64) -> Option<(u64, u64)> {
+        self.in_effect.map(|from| (from, self.heal.unwrap_or(end)))
     }
 }
 

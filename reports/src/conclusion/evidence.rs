@@ -5,7 +5,7 @@ use crate::artifact::Run;
 use crate::measure::{Calls, access, windows_in_effect};
 use duress_checkers::Kind;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was exercised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,10 @@ pub struct Evidence {
     /// Distinct keys; absent when the workload is not keyed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<u64>,
+    /// Keys that nobody read once everything was healed; absent when the run did not get there,
+    /// or the workload is not keyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_final_read: Option<u64>,
     /// From the start of the run's clock to its last event; nanoseconds.
     pub duration_ns: u64,
     /// Nanoseconds with at least one fault in effect.
@@ -96,12 +100,24 @@ pub(super) fn evidence(run: &Run, calls: &Calls, faults: &[FaultEffect]) -> Evid
         evidence.writes_under_fault += u64::from(under && access.writes);
     }
     evidence.ops = calls.fs.iter().cloned().zip(by_f).collect();
+    evidence.without_final_read = without_final_read(run, calls);
     evidence.duration_ns = duration;
     evidence.under_fault_ns = active.iter().map(|(from, to)| to - from).sum();
     for fault in faults {
         evidence.faults.entry(fault.window.kind.clone()).or_default().count(fault);
     }
     evidence
+}
+
+fn without_final_read(run: &Run, calls: &Calls) -> Option<u64> {
+    let healed = run.info.phases.iter().find(|phase| phase.name == "final")?.start;
+    let read = run
+        .history
+        .calls()
+        .filter(|call| call.invoke.time >= healed && call.kind() == Kind::Ok && access(&call.invoke.f).reads);
+    let keys: BTreeSet<String> =
+        read.filter_map(|call| Some(call.invoke.value.get(0)?.to_string())).collect();
+    Some(calls.keys?.saturating_sub(keys.len() as u64))
 }
 
 impl FaultTally {

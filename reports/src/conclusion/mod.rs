@@ -8,7 +8,7 @@ mod outcome;
 mod placed;
 mod trust;
 
-pub use crate::measure::{ErrorRow, FaultEffect, FaultState, LatencyRow, PRECONDITION, Quantiles, Reached};
+pub use crate::measure::{ErrorRow, FaultEffect, FaultState, LatencyRow, Quantiles, Reached};
 pub use evidence::{Evidence, FaultTally, Tally};
 pub use outcome::{Gates, Outcome};
 pub use placed::Placed;
@@ -69,12 +69,14 @@ pub fn conclude(run: &Run, verdicts: Vec<Verdict>) -> Conclusion {
     let faults = effects(&calls, &quiet, &run.faults, run.info.status != RunStatus::Finished);
     let evidence = evidence::evidence(run, &calls, &faults);
     let findings = placed::place(&verdicts, &run.faults, evidence.duration_ns);
+    let errors = errors(&calls, &run.faults);
     let decided = outcome::decide(&outcome::Facts {
         run,
         verdicts: &verdicts,
         faults: &faults,
         evidence: &evidence,
         findings: &findings,
+        errors: &errors,
         gates: &run.info.gates,
     });
     Conclusion {
@@ -93,7 +95,7 @@ pub fn conclude(run: &Run, verdicts: Vec<Verdict>) -> Conclusion {
         outage_ns: quiet.outage,
         // Two decimals are more than it is good for, and keep the files free of noise.
         quiet_rate: quiet.rate.map(|r| (r * 100.0).round() / 100.0),
-        errors: errors(&calls, &run.faults),
+        errors,
         latency: latency(&calls),
         files: files(run),
     }

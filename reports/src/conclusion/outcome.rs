@@ -4,12 +4,13 @@
 //! not by another checker that gave up. And nothing but a run that did what it was asked to
 //! do is a pass.
 
-use super::{Evidence, FaultEffect, FaultState, Placed};
+use super::{ErrorRow, Evidence, FaultEffect, FaultState, Placed};
 use crate::artifact::{Run, RunStatus};
 use crate::conclusion::placed::name;
 use crate::words::{self, count, counted};
 use duress_checkers::{Valid, Verdict};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,18 +52,18 @@ impl Outcome {
 }
 
 /// What a run has to have done before it may pass; decided when it starts, and kept in `run.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gates {
-    /// Fewer `ok` calls prove nothing.
+    /// Fewer `ok` calls prove nothing; less than one never passes.
     pub min_ok: u64,
-    /// Faults were asked for: at least one has to bite.
-    pub faults_asked: bool,
+    /// Kinds of faults that were asked for: at least one of each has to bite while clients call.
+    pub kinds: BTreeSet<String>,
 }
 
 impl Default for Gates {
     /// Ten calls, no faults.
     fn default() -> Self {
-        Self { min_ok: 10, faults_asked: false }
+        Self { min_ok: 10, kinds: BTreeSet::new() }
     }
 }
 
@@ -73,6 +74,7 @@ pub(super) struct Facts<'a> {
     pub(super) faults: &'a [FaultEffect],
     pub(super) evidence: &'a Evidence,
     pub(super) findings: &'a [Placed],
+    pub(super) errors: &'a [ErrorRow],
     pub(super) gates: &'a Gates,
 }
 
@@ -119,15 +121,26 @@ impl Facts<'_> {
     fn doubts(&self) -> Vec<String> {
         let Evidence { total, ok_reads, ok_writes, .. } = self.evidence;
         let mut doubts = Vec::new();
+        match self.run.info.status {
+            RunStatus::Finished if self.run.truncated => {
+                doubts
+                    .push("the run finished, but its history breaks off in the middle of a line".to_owned());
+            }
+            // What it was to show comes at its end: the last faults, healing, the final reads.
+            RunStatus::Running => doubts.push("the run was cut off before its end".to_owned()),
+            RunStatus::Interrupted => doubts.push("the run was stopped before its end".to_owned()),
+            RunStatus::Finished | RunStatus::Failed => {}
+        }
         if self.verdicts.is_empty() {
             doubts.push("nothing was checked".to_owned());
         }
-        if total.ok < self.gates.min_ok {
+        let min_ok = self.gates.min_ok.max(1);
+        if total.ok < min_ok {
             let ok = match total.ok {
                 0 => "no operation".to_owned(),
                 n => format!("only {}", counted(n, "operation", "operations")),
             };
-            doubts.push(format!("{ok} succeeded, and {} are needed", self.gates.min_ok));
+            doubts.push(format!("{ok} succeeded, and {min_ok} needed"));
         }
         if total.ok > 0 && *ok_reads == 0 {
             doubts.push("no read succeeded: nothing shows what the system holds".to_owned());
@@ -139,14 +152,40 @@ impl Facts<'_> {
             let seen = fault.window.evidence.last().map_or("it was not probed", String::as_str);
             doubts.push(format!("{} did not take effect: {seen}", name(&fault.window)));
         }
-        if self.gates.faults_asked && !self.faults.iter().any(|f| f.state == FaultState::Bit) {
-            doubts.push("faults were asked for, but none took effect".to_owned());
+        doubts.extend(self.missing_kinds());
+        for fault in self.faults.iter().filter(|f| f.window.in_effect.is_some() && f.window.healed.is_none())
+        {
+            doubts.push(format!("{} was not seen to be undone", name(&fault.window)));
         }
-        if self.run.truncated && self.run.info.status == RunStatus::Finished {
-            doubts.push("the run finished, but its history breaks off in the middle of a line".to_owned());
+        if let Some(unread @ 1..) = self.evidence.without_final_read {
+            let of = self.evidence.keys.unwrap_or(unread);
+            doubts.push(format!("{unread} of {} have no final read", counted(of, "key", "keys")));
         }
+        doubts.extend(self.garbled());
         doubts.extend(self.run.info.doubts.iter().cloned());
         doubts
+    }
+
+    /// Kinds that were asked for, and of which no fault bit while a client had a call open.
+    fn missing_kinds(&self) -> impl Iterator<Item = String> {
+        let noticed = |f: &&FaultEffect| f.state == FaultState::Bit && f.ok + f.fail + f.info > 0;
+        let bit: BTreeSet<&str> =
+            self.faults.iter().filter(noticed).map(|f| f.window.kind.as_str()).collect();
+        let missing = self.gates.kinds.iter().filter(move |kind| !bit.contains(kind.as_str()));
+        missing.map(|kind| format!("no {kind} took effect while clients were at work, and it was asked for"))
+    }
+
+    /// Answers that a client could not make sense of, and clients that broke down: the history
+    /// holds nothing of what the system said there.
+    fn garbled(&self) -> impl Iterator<Item = String> {
+        let rows = self.errors.iter().filter(|row| ["protocol", "panic"].contains(&row.class.as_str()));
+        rows.map(|row| {
+            format!(
+                "{} ended in the error class `{}`",
+                counted(row.total, "operation", "operations"),
+                row.class
+            )
+        })
     }
 
     fn unknown(&self) -> Vec<String> {

@@ -55,7 +55,8 @@ pub(crate) fn in_order(verdicts: &[Verdict]) -> impl Iterator<Item = (&Verdict, 
 }
 
 fn relation(time: u64, faults: &[FaultWindow], end: u64) -> (Option<u32>, String) {
-    let active = |w: &&FaultWindow| w.in_effect.is_some_and(|t| t <= time && time <= w.heal.unwrap_or(end));
+    let active =
+        |w: &&FaultWindow| w.span_in_effect(end).is_some_and(|(from, to)| (from..=to).contains(&time));
     let during: Vec<&FaultWindow> = faults.iter().filter(active).collect();
     if let Some(last) = during.last() {
         let names: Vec<String> = during.iter().map(|w| name(w)).collect();

@@ -110,15 +110,9 @@ fn bar(fault: &FaultEffect, next: Option<&FaultEffect>, scale: &Scale, y: i64) -
         .into_iter()
         .find(|l| text_width(l) <= room)
         .unwrap_or_default();
-    let state = match fault.state {
-        FaultState::Bit => "in effect",
-        FaultState::DidNotBite => "did not take effect",
-        FaultState::Skipped => "skipped",
-        FaultState::CutOff => "cut off",
-    };
     html! {
         g {
-            title { (crate::conclusion::name(window)) ", " (state) ", from " (words::at(window.start)) }
+            title { (crate::conclusion::name(window)) ", " (fault.state.words()) ", from " (words::at(window.start)) }
             @if fault.state == FaultState::Bit {
                 rect x=(from) y=(y + 1) width=(to - from) height=(FAULT_ROW - 5) fill=(BAND.paint) opacity="0.34" {}
                 rect x=(from) y=(y + 1) width="2" height=(FAULT_ROW - 5) fill=(BAND.paint) {}

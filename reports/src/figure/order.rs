@@ -2,13 +2,13 @@
 //! order as numbers, the operation that fits nowhere in red, and below what the object held.
 
 use super::layout::{Bar, Layout, Metrics};
-use super::{mono_width, text_width};
+use super::{MONO_TENTHS, mono_width, text_width};
 use crate::palette::{
     BAD, BAD_INK, BAD_TINT, FAIL, FAIL_TINT, INFO, INFO_TINT, INK, INK2, INK3, LINE, OK, OK_INK, OK_TINT,
     ON_BAD, PANEL,
 };
 use crate::words;
-use duress_checkers::{Counterexample, Process};
+use duress_checkers::{Counterexample, Kind, Process};
 use maud::{Markup, html};
 
 /// Up to this width a figure may be shrunk to its column and is still readable; a wider one
@@ -132,7 +132,7 @@ impl Figure<'_> {
         }
         let (fill, thin) = if self.layout.bars[at].open {
             (INFO_TINT.paint, INFO.paint)
-        } else if self.example.ops[at].kind == duress_checkers::Kind::Fail {
+        } else if self.example.ops[at].kind == Kind::Fail {
             (FAIL_TINT.paint, FAIL.paint)
         } else {
             (OK_TINT.paint, OK.paint)
@@ -206,7 +206,7 @@ impl Figure<'_> {
                 text.m x=(bar.label_at) y=(y + 17) font-family="ui-monospace,monospace" font-size="12.5"
                     fill=(if at == self.example.culprit { BAD_INK.paint } else { INK.paint }) { (bar.label) }
             }
-            @if op.kind == duress_checkers::Kind::Fail {
+            @if op.kind == Kind::Fail {
                 line x1=(bar.from + 3) y1=(y + BAR / 2) x2=(bar.to - 3) y2=(y + BAR / 2) stroke=(FAIL.paint) {}
             }
         }
@@ -290,7 +290,7 @@ impl Figure<'_> {
             text x=(LEFT - 14) y=(y + 15) text-anchor="end" fill=(INK.paint) font-weight="600" { "holds" }
             @for ((from, state), to) in spans.into_iter().zip(ends) {
                 @if to > from + 2 {
-                    @let room = usize::try_from((to - from - 8).max(0) * 10 / 76).unwrap_or(0).min(LONGEST_STATE);
+                    @let room = usize::try_from((to - from - 8).max(0) * 10 / MONO_TENTHS).unwrap_or(0).min(LONGEST_STATE);
                     g {
                         title { "holds " (state) }
                         rect x=(from) y=(y) width=(to - from - 2) height=(HOLDS) rx="3" fill=(FAIL_TINT.paint) {}

@@ -12,10 +12,11 @@ mod timeline;
 mod verdict;
 
 use crate::artifact::{Run, RunInfo};
-use crate::conclusion::{Conclusion, Outcome};
+use crate::conclusion::Conclusion;
 use crate::figure::Sparks;
 use crate::measure::Calls;
 use crate::plots::Plots;
+use crate::words;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -34,8 +35,8 @@ struct Page<'a> {
 
 /// The page. Depends on nothing but its arguments.
 pub(crate) fn page(run: &Run, conclusion: &Conclusion, calls: &Calls, plots: &Plots) -> String {
-    let info = crate::words::presentable(&run.info);
-    let conclusion = crate::words::presentable(conclusion);
+    let info = words::presentable(&run.info);
+    let conclusion = words::presentable(conclusion);
     let sparks = Sparks::new(calls, conclusion.quiet_rate);
     Page { info: &info, conclusion: &conclusion, calls, plots, sparks }.render().into_string()
 }
@@ -80,13 +81,7 @@ impl Page<'_> {
 
     /// For tabs, mails and chats.
     fn title(&self) -> String {
-        let word = match self.conclusion.outcome {
-            Outcome::Valid => "PASS",
-            Outcome::Violation => "FAIL",
-            Outcome::Unknown => "UNKNOWN",
-            Outcome::Inconclusive => "INCONCLUSIVE",
-            Outcome::Failed => "ERROR",
-        };
+        let word = words::shout(self.conclusion.outcome);
         let what = self.conclusion.findings.first().map_or(&self.conclusion.headline, |f| &f.title);
         format!("{word} {} {}: {what}", self.info.name, self.info.id)
     }

@@ -50,7 +50,7 @@ fn fault_row(page: &Page<'_>, fault: &FaultEffect) -> Markup {
             td {
                 b { (name(window)) }
                 @for finding in findings { " " a.num href=(format!("#f{}", finding.number)) { (finding.number) } }
-                @if let Some(word) = state(fault.state) { " " small.refused { (word) } }
+                @if fault.state != FaultState::Bit { " " small.refused { (fault.state.words()) } }
                 @for line in &window.evidence { " " small { (words::short(line, 200)) } }
             }
             td.r { (words::at_bare(window.start)) " " small { (words::span(fault.in_effect_ns)) } }
@@ -62,15 +62,6 @@ fn fault_row(page: &Page<'_>, fault: &FaultEffect) -> Markup {
             td.r { (count(fault.ok)) }
             td.r { (count(fault.fail)) " " small { (count(fault.info)) } }
         }
-    }
-}
-
-fn state(state: FaultState) -> Option<&'static str> {
-    match state {
-        FaultState::Bit => None,
-        FaultState::DidNotBite => Some("did not take effect"),
-        FaultState::Skipped => Some("skipped"),
-        FaultState::CutOff => Some("the run ended before its probe"),
     }
 }
 

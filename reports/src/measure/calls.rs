@@ -1,8 +1,7 @@
 //! A history boiled down to the few bytes per call that all measurements need, in one pass.
 
-use super::PRECONDITION;
 use crate::words;
-use duress_checkers::{History, Kind};
+use duress_checkers::history::{History, Kind, PRECONDITION};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 

@@ -72,6 +72,18 @@ pub enum FaultState {
     CutOff,
 }
 
+impl FaultState {
+    /// In words, after the name of the fault.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Bit => "in effect",
+            Self::DidNotBite => "did not take effect",
+            Self::Skipped => "skipped",
+            Self::CutOff => "the run ended before its probe",
+        }
+    }
+}
+
 /// A length of time, or how much of it there is proof of: never a zero for "not seen".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -89,7 +101,7 @@ pub enum Reached {
 
 /// When a fault was in effect; `None` if it never was.
 pub(crate) fn windows_in_effect(faults: &[FaultWindow], end: u64) -> Vec<(u64, u64)> {
-    merged(faults.iter().filter_map(|w| Some((w.in_effect?, w.heal.unwrap_or(end)))))
+    merged(faults.iter().filter_map(|w| w.span_in_effect(end)))
 }
 
 /// In order of the schedule. `cut_short`: the run did not end by itself.
@@ -116,7 +128,9 @@ impl Measuring<'_> {
         let mut effect = FaultEffect {
             window: window.clone(),
             state,
-            in_effect_ns: window.effective_ns(self.calls.end),
+            in_effect_ns: window
+                .span_in_effect(self.calls.end)
+                .map_or(0, |(from, to)| to.saturating_sub(from)),
             no_answer: None,
             first_write: None,
             recovered: None,
@@ -137,7 +151,7 @@ impl Measuring<'_> {
 
     fn count(&self, effect: &mut FaultEffect) {
         let span = explains(self.window, self.calls.end);
-        let active = self.window.in_effect.map(|t| (t, self.window.heal.unwrap_or(self.calls.end)));
+        let active = self.window.span_in_effect(self.calls.end);
         let mut ok = Vec::new();
         for row in &self.calls.rows {
             if row.kind == Kind::Ok {

@@ -4,14 +4,12 @@ use super::Calls;
 use crate::artifact::FaultWindow;
 use crate::words::SECOND;
 use duress_checkers::Kind;
+use duress_checkers::history::PRECONDITION;
 use serde::{Deserialize, Serialize};
 
 /// How long after its end a fault still explains an error: connections break when a node
 /// comes back, too.
 const AFTERMATH: u64 = 2 * SECOND;
-
-/// The class of a compare-and-set whose comparison failed: an answer, not an error.
-pub const PRECONDITION: &str = "precondition";
 
 /// Errors of one class that ended in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

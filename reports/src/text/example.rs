@@ -12,8 +12,6 @@ const WIDEST: i64 = 150;
 const LONGEST: usize = 24;
 /// For the process and its node.
 const LEFT: i64 = 16;
-/// Final states listed.
-const MAX_FINALS: usize = 8;
 
 const COLUMNS: Metrics = Metrics {
     left: LEFT + 6,
@@ -39,17 +37,16 @@ pub(super) fn example(out: &mut String, example: &Counterexample) {
     for line in &example.argument {
         wrapped(out, line, "    ");
     }
-    for state in example.finals.iter().take(MAX_FINALS) {
+    for state in &example.finals {
         wrapped(
             out,
             &format!("If {}: it holds {}; {}.", state.assumption, state.state, state.refusal),
             "      ",
         );
     }
-    let more = example.finals.len().saturating_sub(MAX_FINALS) + example.finals_omitted;
-    if more > 0 {
-        let _ =
-            writeln!(out, "      And {} more states, none of which allows it.", words::count(more as u64));
+    if example.finals_omitted > 0 {
+        let more = words::counted(example.finals_omitted as u64, "more state", "more states");
+        let _ = writeln!(out, "      And {more}, none of which allows it.");
     }
     wrapped(out, &words::checked(example), "    ");
 }

@@ -3,7 +3,7 @@
 
 mod example;
 
-use crate::artifact::{Run, RunDir};
+use crate::artifact::{Run, RunDir, RunInfo};
 use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, in_order, name};
 use crate::words::{self, count};
 use duress_checkers::{Valid, Verdict};
@@ -41,11 +41,11 @@ pub fn summary(dir: &RunDir, run: &Run, conclusion: &Conclusion) -> String {
 pub fn verdict(verdict: &Verdict) -> String {
     let verdict = &words::presentable(verdict);
     let mut out = String::new();
-    let word = match verdict.valid {
-        Valid::Valid => "PASS",
-        Valid::Violation => "FAIL",
-        Valid::Unknown => "UNKNOWN",
-    };
+    let word = words::shout(match verdict.valid {
+        Valid::Valid => Outcome::Valid,
+        Valid::Violation => Outcome::Violation,
+        Valid::Unknown => Outcome::Unknown,
+    });
     let _ = writeln!(out, "{word}  {}", verdict.checker);
     if let Some(reason) = &verdict.reason {
         wrapped(&mut out, reason, "  ");
@@ -68,14 +68,8 @@ pub fn verdict(verdict: &Verdict) -> String {
     out
 }
 
-fn head(out: &mut String, info: &crate::artifact::RunInfo, conclusion: &Conclusion) {
-    let word = match conclusion.outcome {
-        Outcome::Valid => "PASS",
-        Outcome::Violation => "FAIL",
-        Outcome::Unknown => "UNKNOWN",
-        Outcome::Inconclusive => "INCONCLUSIVE",
-        Outcome::Failed => "ERROR",
-    };
+fn head(out: &mut String, info: &RunInfo, conclusion: &Conclusion) {
+    let word = words::shout(conclusion.outcome);
     let e = &conclusion.evidence;
     let _ = writeln!(
         out,

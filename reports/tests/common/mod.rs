@@ -86,13 +86,15 @@ pub fn info(seconds: u64) -> RunInfo {
             memory_bytes: 16_700_000_000,
             privilege: "root".to_owned(),
         },
-        gates: duress_reports::Gates { faults_asked: true, ..duress_reports::Gates::default() },
+        gates: duress_reports::Gates {
+            kinds: ["kill", "pause", "partition"].map(str::to_owned).into(),
+            ..duress_reports::Gates::default()
+        },
         setup_ms: 1_900,
         phases: vec![
             phase("setup", 0, 40),
             phase("main", 40, seconds * 1000),
             phase("heal", seconds * 1000, seconds * 1000 + 900),
-            phase("final", seconds * 1000 + 900, seconds * 1000 + 1600),
         ],
         warnings: Vec::new(),
         doubts: Vec::new(),

@@ -136,19 +136,24 @@ pub(super) fn resume_all(id: NamespaceId) -> Result<(), String> {
 
 /// What these processes are doing, as `/proc` says.
 pub(super) fn activity(processes: &[Process]) -> Activity {
-    let mut some = false;
+    let (mut stopped, mut alive) = (false, false);
     for state in processes.iter().flat_map(|process| thread_states(process.pid)) {
         match state {
-            'T' | 't' => some = true,
+            'T' | 't' => stopped = true,
             // Ended threads do nothing.
             'Z' | 'X' => {}
             // In the kernel, and stops before it runs another instruction of its own. Not to be
             // waited for: the parent in a vfork stays here while its stopped child does.
-            'D' => {}
+            'D' => alive = true,
             _ => return Activity::Running,
         }
     }
-    if some { Activity::Stopped } else { Activity::None }
+    match (stopped, alive) {
+        (true, _) => Activity::Stopped,
+        // All of them in the kernel: they are alive, and nothing says that they will stand still.
+        (false, true) => Activity::Running,
+        (false, false) => Activity::None,
+    }
 }
 
 /// When a process started, in clock ticks since the machine did: with its number, its identity.
