@@ -1,6 +1,6 @@
 //! Who judges a history, and within what limits.
 
-use crate::{History, Valid, Verdict};
+use crate::{History, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ pub trait Checker: Send + Sync {
     fn name(&self) -> &str;
 
     /// The verdict. Must look at [`Budget::is_spent`] often enough to stop within a few
-    /// milliseconds, and then answer [`Valid::Unknown`] (or a violation already proven).
+    /// milliseconds, and then answer [`Unknown`](crate::Valid::Unknown) (or a violation already proven).
     fn check(&self, history: &History, budget: &Budget) -> Verdict;
 }
 
@@ -57,9 +57,6 @@ pub fn check_safely(checker: &dyn Checker, history: &History, budget: &Budget) -
             .map(ToString::to_string)
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
-        Verdict {
-            reason: Some(format!("the checker panicked: {what}; this is a bug in Duress")),
-            ..Verdict::new(checker.name(), Valid::Unknown)
-        }
+        Verdict::unknown(checker.name(), format!("the checker panicked: {what}; this is a bug in Duress"))
     })
 }

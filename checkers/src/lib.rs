@@ -14,7 +14,7 @@ pub mod history;
 pub mod linear;
 pub mod model;
 pub mod verdict;
-mod words;
+pub mod words;
 
 pub use checker::{Budget, Checker, check_safely};
 pub use history::{Call, History, HistoryError, Kind, Op, Process};

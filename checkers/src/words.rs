@@ -1,30 +1,56 @@
-//! Numbers as people read them.
+//! Numbers, times and calls as people read them, in every sentence and report.
 
 use crate::history::Call;
 
-/// A moment: `94.604 s`. Nanoseconds since the start of the run.
-pub(crate) fn moment(ns: u64) -> String {
-    format!("{}.{:03} s", ns / 1_000_000_000, ns / 1_000_000 % 1000)
+/// `100,442`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 key`, `3 keys`.
+pub fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(n), if n == 1 { one } else { many })
+}
+
+/// A moment of the run: `94.604 s`.
+pub fn at(ns: u64) -> String {
+    format!("{} s", at_bare(ns))
+}
+
+/// The same without its unit.
+pub fn at_bare(ns: u64) -> String {
+    let ms = ns.saturating_add(500_000) / 1_000_000;
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+/// How long something took, to three digits: `0.42 ms`, `373 ms`, `1.51 s`, `12.3 s`.
+pub fn span(ns: u64) -> String {
+    match ns {
+        0 => "0 ms".to_owned(),
+        1..10_000_000 => format!("{:.2} ms", ns as f64 / 1e6),
+        10_000_000..100_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        // Up to where rounding would print `1000 ms`.
+        100_000_000..999_500_000 => format!("{:.0} ms", ns as f64 / 1e6),
+        999_500_000..10_000_000_000 => format!("{:.2} s", ns as f64 / 1e9),
+        10_000_000_000..600_000_000_000 => format!("{:.1} s", ns as f64 / 1e9),
+        _ => format!("{} min {} s", ns / 60_000_000_000, ns / 1_000_000_000 % 60),
+    }
 }
 
 /// How long after `from` something at `to` happened: `373 ms after`. Histories without a clock
 /// number their operations instead; such tiny differences say no more than the order.
 pub(crate) fn after(from: u64, to: u64) -> String {
-    let ns = to.saturating_sub(from);
-    match ns {
+    match to.saturating_sub(from) {
         0..1_000 => "after".to_owned(),
-        1_000..1_000_000 => format!("{} µs after", ns / 1_000),
-        1_000_000..10_000_000_000 => format!("{} ms after", ns / 1_000_000),
-        _ => format!("{}.{} s after", ns / 1_000_000_000, ns / 100_000_000 % 10),
-    }
-}
-
-/// A count: `840`, `1.2 M`.
-pub(crate) fn count(n: u64) -> String {
-    match n {
-        0..10_000 => n.to_string(),
-        10_000..1_000_000 => format!("{} k", n / 1_000),
-        _ => format!("{}.{} M", n / 1_000_000, n / 100_000 % 10),
+        ns => format!("{} after", span(ns)),
     }
 }
 
@@ -38,11 +64,6 @@ pub(crate) fn size(bytes: usize) -> String {
         0 => format!("{} {name}", bytes / unit),
         tenth => format!("{}.{tenth} {name}", bytes / unit),
     }
-}
-
-/// `1 key`, `3 keys`.
-pub(crate) fn plural(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// `process 8`, `process 8 through n4`.
@@ -69,15 +90,29 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(moment(94_604_123_456), "94.604 s");
-        assert_eq!(moment(7), "0.000 s");
+        let counts: Vec<_> = [0, 7, 999, 1000, 100_442, 1_234_567].into_iter().map(count).collect();
+        assert_eq!(counts, ["0", "7", "999", "1,000", "100,442", "1,234,567"]);
+        let spans: Vec<_> = [
+            0,
+            420_000,
+            3_400_000,
+            99_900_000,
+            373_000_000,
+            999_600_000,
+            1_510_000_000,
+            12_300_000_000,
+            605_000_000_000,
+        ]
+        .into_iter()
+        .map(span)
+        .collect();
+        assert_eq!(
+            spans,
+            ["0 ms", "0.42 ms", "3.40 ms", "99.9 ms", "373 ms", "1.00 s", "1.51 s", "12.3 s", "10 min 5 s"]
+        );
+        assert_eq!(at(94_603_999_999), "94.604 s");
         assert_eq!(after(5, 9), "after");
         assert_eq!(after(1_000_000, 374_000_000), "373 ms after");
-        assert_eq!(after(0, 12_340_000_000), "12.3 s after");
-        assert_eq!(
-            (count(840), count(52_000), count(1_234_567)),
-            ("840".into(), "52 k".into(), "1.2 M".into())
-        );
         assert_eq!(
             (size(2 << 30), size(3 << 19), size(100)),
             ("2 GiB".into(), "1.5 MiB".into(), "100 bytes".into())

@@ -1,6 +1,6 @@
 //! Writes everything that a run leaves behind for people and machines to read.
 
-use crate::artifact::{ArtifactError, Run, RunDir, write_whole};
+use crate::artifact::{ArtifactError, Run, RunDir, file, write_whole};
 use crate::conclusion::Conclusion;
 use crate::measure::Calls;
 use crate::plots::Plots;
@@ -22,11 +22,11 @@ pub fn write(dir: &RunDir, run: &Run, conclusion: &Conclusion) -> Result<(), Art
     let folder = dir.plots_dir();
     fs::create_dir_all(&folder).map_err(ArtifactError::io("create", &folder))?;
     for (name, plot) in [
-        ("rate.svg", &plots.rate),
-        ("latency-raw.svg", &plots.latency_raw),
-        ("latency-quantiles.svg", &plots.latency_quantiles),
+        (file::RATE, &plots.rate),
+        (file::LATENCY_RAW, &plots.latency_raw),
+        (file::LATENCY_QUANTILES, &plots.latency_quantiles),
     ] {
-        write_whole(&folder.join(name), plot.alone().as_bytes())?;
+        write_whole(&dir.path().join(name), plot.alone().as_bytes())?;
     }
     Ok(())
 }

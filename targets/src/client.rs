@@ -30,16 +30,14 @@ pub enum Completion {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{class}: {message}")]
 pub struct ClientError {
-    /// A short stable word to count by: `refused`, `timeout`, `leader-changed`, …
+    /// A short stable word to count by: `refused`, `timeout`, `leader-changed`, …; those of
+    /// [`duress_checkers::history::class`] mean more than themselves.
     pub class: &'static str,
     /// What the system said.
     pub message: String,
 }
 
 impl ClientError {
-    /// A comparison was made and failed: an answer, and not what reports count as an error.
-    pub const PRECONDITION: &'static str = "precondition";
-
     /// Nobody listens there. The engine rests a thread after it, so that a dead node, which
     /// refuses in microseconds, does not take most of the operations.
     pub const REFUSED: &'static str = "refused";

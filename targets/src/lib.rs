@@ -3,15 +3,14 @@
 //! A [`Target`] says how its servers are started, how a client talks to one of them, and
 //! which of them leads. It performs no fault and makes no node: that is the harness' part.
 
-pub mod client;
-pub mod etcd;
-pub mod node;
+mod client;
+mod etcd;
+mod node;
 pub mod obtain;
 pub mod registry;
 pub mod sim;
-pub mod target;
+mod target;
 
 pub use client::{Client, ClientError, Completion};
 pub use node::Node;
-pub use registry::{TARGETS, find};
 pub use target::{Launch, NodeStatus, OptionDoc, Server, Settings, Target, TargetEntry, TargetError};

@@ -56,6 +56,33 @@ pub struct NodeStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings(pub BTreeMap<String, String>);
 
+impl Settings {
+    /// Refuses what is not among a target's options.
+    pub(crate) fn only(&self, target: &'static str, options: &[OptionDoc]) -> Result<(), TargetError> {
+        let unknown = self.0.keys().find(|name| options.iter().all(|option| option.name != name.as_str()));
+        unknown.map_or(Ok(()), |name| {
+            let known: Vec<_> = options.iter().map(|option| option.name).collect();
+            Err(TargetError::UnknownSetting { target, name: name.clone(), known: known.join(", ") })
+        })
+    }
+
+    /// The value of an option, typed or by default, if `parse` understands it; `takes` says what
+    /// that is.
+    pub(crate) fn value<T>(
+        &self,
+        option: &OptionDoc,
+        takes: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, TargetError> {
+        let value = self.0.get(option.name).map_or(option.default, String::as_str);
+        parse(value).ok_or_else(|| TargetError::BadValue {
+            name: option.name,
+            value: value.to_owned(),
+            why: format!("it takes {takes}"),
+        })
+    }
+}
+
 /// One setting of a target.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionDoc {

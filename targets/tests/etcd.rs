@@ -2,7 +2,7 @@
 //! obtains by itself. Asked for with `DURESS_CLUSTERS=1`, since it fetches and starts servers.
 
 use duress_targets::obtain::{Request, default_cache, obtain};
-use duress_targets::{Client, Completion, Launch, Node, Server, Settings, Target, find};
+use duress_targets::{Client, Completion, Launch, Node, Server, Settings, Target, registry};
 use duress_workloads::Invocation;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
@@ -37,7 +37,7 @@ struct Cluster {
 
 impl Cluster {
     async fn start(version: &str, n_nodes: u8, settings: &[(&str, &str)]) -> Self {
-        let entry = find("etcd").expect("registered");
+        let entry = registry::find("etcd").expect("registered");
         let recipe = entry.recipe.expect("etcd is obtained");
         let request =
             Request { version: Some(version.to_owned()), ..Request::new(default_cache().expect("a place")) };
@@ -230,7 +230,7 @@ async fn without_a_quorum_writes_are_in_doubt_and_only_serializable_reads_answer
 /// A client of the first member that reads without asking the others.
 async fn serializable(cluster: &Cluster) -> Box<dyn Client> {
     let settings = Settings([("reads".to_owned(), "serializable".to_owned())].into());
-    let target = (find("etcd").expect("registered").make)(&settings).expect("settings");
+    let target = (registry::find("etcd").expect("registered").make)(&settings).expect("settings");
     target.connect(&cluster.nodes[0]).await.expect("a client")
 }
 

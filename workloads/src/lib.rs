@@ -5,10 +5,10 @@
 //! came of them. Nothing here performs an operation, sleeps or reads a clock.
 
 pub mod generator;
-pub mod register;
+mod register;
 pub mod registry;
-pub mod rng;
-pub mod workload;
+mod rng;
+mod workload;
 
 pub use generator::{Context, Generator, Invocation, Next};
 pub use rng::Rng;

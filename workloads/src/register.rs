@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// `read [k, null]` → `[k, v or null]`, `write [k, v]`, `cas [k, [old, new]]`.
-pub struct Register;
+struct Register;
 
-/// For the registry.
-pub const ENTRY: WorkloadEntry = WorkloadEntry {
+/// The workload in the registry.
+pub(crate) const ENTRY: WorkloadEntry = WorkloadEntry {
     name: "register",
     doc: "reads, writes and compare-and-sets on many keys; must be linearizable",
     fs: &["read", "write", "cas"],

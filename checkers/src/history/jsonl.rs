@@ -44,32 +44,23 @@ pub fn read_jsonl(mut reader: impl BufRead) -> Result<Loaded, HistoryError> {
     Ok(Loaded { history: History::new(ops)?, truncated })
 }
 
+/// Takes Clojure's keywords (`":ok"`) for `type` and `f`, too.
 fn parse(text: &[u8], position: u64) -> Result<Op, String> {
-    let value: Value = serde_json::from_slice(text).map_err(|e| e.to_string())?;
-    let Some(object) = value.as_object() else {
-        return Err(format!("expected an object with process, type, f and value, found {value}"));
-    };
-    let (no_index, no_time) = (!object.contains_key("index"), !object.contains_key("time"));
-    let mut op = Op::deserialize_lenient(value).map_err(|e| e.to_string())?;
-    if no_index {
-        op.index = position;
-    }
-    if no_time {
-        op.time = position;
-    }
-    Ok(op)
-}
-
-impl Op {
-    /// Like serde's, but takes Clojure keywords (`":ok"`) for `type` and `f`.
-    fn deserialize_lenient(mut value: Value) -> Result<Self, serde_json::Error> {
-        for key in ["type", "f"] {
-            if let Some(Value::String(word)) = value.get_mut(key)
-                && let Some(bare) = word.strip_prefix(':')
-            {
-                *word = bare.to_owned();
-            }
+    let mut object = match serde_json::from_slice(text).map_err(|e| e.to_string())? {
+        Value::Object(object) => object,
+        value => {
+            return Err(format!("expected an object with process, type, f and value, found {value}"));
         }
-        serde_json::from_value(value)
+    };
+    for key in ["index", "time"] {
+        object.entry(key).or_insert_with(|| position.into());
     }
+    for key in ["type", "f"] {
+        if let Some(Value::String(word)) = object.get_mut(key)
+            && let Some(bare) = word.strip_prefix(':')
+        {
+            *word = bare.to_owned();
+        }
+    }
+    serde_json::from_value(Value::Object(object)).map_err(|e| e.to_string())
 }

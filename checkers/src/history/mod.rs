@@ -2,6 +2,7 @@
 //!
 //! Not here: how a history is produced (the harness) or judged (the checkers).
 
+pub mod class;
 mod jsonl;
 mod op;
 mod pairing;

@@ -25,7 +25,8 @@ pub struct Op {
     /// Argument of an invocation, result of an `ok`. Keyed workloads use `[key, value]`.
     #[serde(default)]
     pub value: Value,
-    /// Why it did not end in `ok`. Foreign histories may carry any JSON here.
+    /// Why it did not end in `ok`; ours are `class: message`, see [`super::class`]. Foreign histories may carry any
+    /// JSON here.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub error: Option<String>,
     /// The node that the process talked to.

@@ -1,10 +1,10 @@
 //! Linearizability: is there one order of all operations, in keeping with real time, that a
 //! single object could have gone through?
 //!
-//! Reading order: `partition` (a history becomes lists of operations, one per key), `problem`
-//! (laid out for searching), `search` (is there an order?), `window` (is there provably none?),
-//! `engine` (both in turns, and the proof of the answer), `certify` (the second opinion),
-//! `explain` (the answer as a person wants it).
+//! Reading order: `partition` (a history becomes lists of operations, one per key), `subject`
+//! (one of them, with its model and limits), `problem` (laid out for searching), `search` (is
+//! there an order?), `window` (is there provably none?), `engine` (both in turns, and the proof
+//! of the answer), `certify` (the second opinion), `explain` (the answer as a person wants it).
 
 mod certify;
 mod engine;
@@ -17,6 +17,7 @@ mod partition;
 mod problem;
 mod search;
 mod states;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -28,11 +29,12 @@ use crate::history::History;
 use crate::model::{Model, Register};
 use crate::words;
 use crate::{Budget, Checker, Finding, Valid, Verdict};
-use engine::{Answer, Decided, Engine};
+use engine::{Answer, Decided};
 use limits::{Limits, Spent};
 use partition::{Part, Parts, Unfit};
 use problem::Flags;
 use std::sync::atomic::AtomicUsize;
+use subject::Subject;
 
 /// Violations that are explained; further ones are counted.
 const MAX_FINDINGS: usize = 8;
@@ -119,7 +121,7 @@ impl<M: Model> Linearizable<M> {
         largest_first.sort_by_key(|&at| std::cmp::Reverse(parts[at].entries.len()));
         let decide = |at: usize| {
             let limits = Limits::new(budget, held);
-            let decided = Engine::new(&self.model, &parts[at], &limits, self.flags).decide();
+            let decided = engine::decide(&Subject::new(&self.model, &parts[at], &limits), self.flags);
             (decided, limits.refused_memory())
         };
         let together = parallel::map(budget.threads, &largest_first, decide);
@@ -142,7 +144,7 @@ impl<M: Model> Linearizable<M> {
     ) -> Option<Finding> {
         let Answer::Violation(proof) = &decided.answer else { return None };
         let limits = Limits::new(budget, held);
-        Some(explain::finding(&Engine::new(&self.model, part, &limits, self.flags), proof))
+        Some(explain::finding(&Subject::new(&self.model, part, &limits), proof))
     }
 }
 
@@ -160,7 +162,7 @@ fn ran_out(spent: Spent, budget: &Budget) -> String {
     }
 }
 
-/// `3 of 64 keys not decided: key 17: memory limit 2 GiB after 1.2 M configurations, …`.
+/// `3 of 64 keys not decided: key 17: memory limit 2 GiB after 1,234,567 configurations, …`.
 fn why_undecided<O>(
     undecided: &[usize],
     parts: &[Part<'_, O>],
@@ -172,10 +174,10 @@ fn why_undecided<O>(
         let decided = &decided[at];
         let what = match &decided.answer {
             Answer::Spent(spent) => format!(
-                "{} after {} configurations, widest frontier {} open operations",
+                "{} after {}, widest frontier {}",
                 ran_out(*spent, budget),
-                words::count(decided.configurations),
-                decided.widest
+                words::counted(decided.configurations, "configuration", "configurations"),
+                words::counted(decided.widest as u64, "open operation", "open operations")
             ),
             _ => format!("internal error, a bug in Duress: {}", decided.bugs.join("; ")),
         };
@@ -190,7 +192,11 @@ fn why_undecided<O>(
     let reasons = reasons.join("; ");
     match parts {
         [Part { key: None, .. }] => reasons,
-        _ => format!("{} of {} not decided: {reasons}", undecided.len(), words::plural(parts.len(), "key")),
+        _ => format!(
+            "{} of {} not decided: {reasons}",
+            undecided.len(),
+            words::counted(parts.len() as u64, "key", "keys")
+        ),
     }
 }
 

@@ -144,10 +144,6 @@ impl<'h, O: Clone + Eq + std::hash::Hash> Part<'h, O> {
         self.entries.push(Entry { class, invoke: call.invoke.index, ret });
         self.calls.push(call);
     }
-
-    pub(super) fn op(&self, entry: u32) -> &O {
-        &self.classes[self.entries[entry as usize].class as usize]
-    }
 }
 
 type KeyAndOp<'h, O> = (Option<&'h Value>, Option<O>);

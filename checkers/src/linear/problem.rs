@@ -2,7 +2,6 @@
 //! optional operations by class.
 
 use super::limits::{Charge, Spent};
-use super::partition::Entry;
 
 /// The reductions of the search. All on in use; tests compare every combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,19 +64,6 @@ pub(super) struct Item {
     pub(super) ret: Option<u64>,
     /// Bit in the mask while open.
     pub(super) slot: u32,
-}
-
-impl Item {
-    pub(super) fn new(at: u32, entry: &Entry, observers: &[bool]) -> Self {
-        Self {
-            entry: at,
-            class: entry.class,
-            observer: observers[entry.class as usize],
-            invoke: entry.invoke,
-            ret: entry.ret,
-            slot: 0,
-        }
-    }
 }
 
 impl Problem {
@@ -144,7 +130,7 @@ impl Problem {
         self.starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.items.capacity() * size_of::<Item>()
             + self.returns.capacity() * 4
             + self.starts.capacity() * 8

@@ -41,8 +41,6 @@ pub(super) enum End {
 pub(super) struct Search<'a, M: Model, K> {
     problem: &'a Problem,
     flags: Flags,
-    /// Passing this many returns is success.
-    limit: u32,
     pub(super) states: States<'a, M>,
     uses: Uses,
     memo: Memo<K>,
@@ -62,17 +60,17 @@ pub(super) struct Search<'a, M: Model, K> {
     pub(super) furthest: u32,
     /// The effort when it got there.
     pub(super) furthest_at: u64,
-    /// States met at the last return, when asked for.
-    pub(super) finals: Option<Finals>,
+    /// When asked for: the states met before the last return is passed.
+    pub(super) finals: Option<Vec<Final>>,
 }
 
-/// The states met once `at` returns are passed, each with the shortest way found to it.
-#[derive(Default)]
-pub(super) struct Finals {
-    /// Where to collect.
-    pub(super) at: u32,
-    /// State, optional operations used, and items in order.
-    pub(super) found: Vec<(u32, u32, Vec<u32>)>,
+/// A state met before the last return is passed, with the shortest way found to it.
+pub(super) struct Final {
+    pub(super) state: u32,
+    /// Optional operations on the way.
+    pub(super) used: u32,
+    /// Items in order.
+    pub(super) trail: Vec<u32>,
 }
 
 struct Frame<K> {
@@ -84,18 +82,16 @@ struct Frame<K> {
 }
 
 impl<'a, M: Model, K: Mask> Search<'a, M, K> {
-    /// A search that has to pass `limit` returns, from the starts it is given afterwards.
+    /// A search that has to pass every return, from the starts it is given afterwards.
     pub(super) fn new(
         problem: &'a Problem,
         states: States<'a, M>,
         flags: Flags,
-        limit: u32,
         limits: &'a Limits<'a>,
     ) -> Self {
         Self {
             problem,
             flags,
-            limit,
             states,
             uses: Uses::new(),
             memo: Memo::new(flags.dominance, !problem.optional.is_empty()),
@@ -112,14 +108,14 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         }
     }
 
-    /// Adds a place to begin: before return `pos`, with the items in `done` linearized.
-    pub(super) fn start(&mut self, pos: u32, state: M::State, done: impl Iterator<Item = u32>) {
+    /// Adds a place to begin: before the first return, with the items in `done` linearized.
+    pub(super) fn start(&mut self, state: M::State, done: impl Iterator<Item = u32>) {
         let mut mask = K::empty(self.problem.slots);
         for item in done {
             mask.set(self.problem.items[item as usize].slot);
         }
         let state = self.states.id(state);
-        self.starts.push(Config { pos, state, uses: uses::NONE, mask });
+        self.starts.push(Config { pos: 0, state, uses: uses::NONE, mask });
     }
 
     /// The order that [`End::Linearizable`] found, as items.
@@ -192,7 +188,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
     fn advance(&mut self, config: &mut Config<K>) -> bool {
         let problem = self.problem;
         loop {
-            if config.pos >= self.limit {
+            if config.pos >= problem.len() {
                 return true;
             }
             if self.flags.eager {
@@ -280,7 +276,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
             return false;
         }
         // Where final states are collected, a last step needs nobody to notice it.
-        if self.finals.as_ref().is_some_and(|finals| finals.at == config.pos) {
+        if self.finals.is_some() && self.is_last(config) {
             return true;
         }
         let problem = self.problem;
@@ -319,16 +315,22 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
     }
 
     fn note_final(&mut self, config: &Config<K>) {
-        let Some(finals) = self.finals.as_mut().filter(|finals| finals.at == config.pos) else { return };
+        let is_last = self.is_last(config);
+        let Some(finals) = self.finals.as_mut().filter(|_| is_last) else { return };
         let used = self.uses.total(config.uses);
-        match finals.found.iter_mut().find(|(state, ..)| *state == config.state) {
-            Some((_, best, trail)) if used < *best => {
-                *best = used;
-                trail.clone_from(&self.trail);
+        match finals.iter_mut().find(|known| known.state == config.state) {
+            Some(known) if used < known.used => {
+                known.used = used;
+                known.trail.clone_from(&self.trail);
             }
             Some(_) => {}
-            None => finals.found.push((config.state, used, self.trail.clone())),
+            None => finals.push(Final { state: config.state, used, trail: self.trail.clone() }),
         }
+    }
+
+    /// Is only the last return left to pass?
+    fn is_last(&self, config: &Config<K>) -> bool {
+        config.pos + 1 == self.problem.len()
     }
 
     fn bytes(&self) -> usize {

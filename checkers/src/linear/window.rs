@@ -9,13 +9,12 @@
 //! What this costs depends on the window alone, not on how many optional operations came
 //! before it; the plain search multiplies with each of those.
 
-use super::engine::Engine;
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
-use super::partition::Entry;
 use super::problem::{Flags, Item, Problem};
 use super::search::{End, Search};
 use super::states::States;
+use super::subject::Subject;
 use crate::model::Model;
 
 /// At most this many changing operations may be open at a cut: their subsets are enumerated.
@@ -45,15 +44,18 @@ pub(super) struct Trial {
 impl Window {
     /// Everything that matters between the cut and the return at `until`, inclusive. What returns
     /// later is optional: at `until` it may have happened.
-    pub(super) fn new(entries: &[Entry], observers: &[bool], since: Option<u64>, until: u64) -> Self {
+    pub(super) fn new<M: Model>(subject: &Subject<'_, M>, since: Option<u64>, until: u64) -> Self {
         let items = (0_u32..)
-            .zip(entries)
+            .zip(&subject.part.entries)
             .take_while(|(_, entry)| entry.invoke <= until)
             .filter(|(_, entry)| entry.ret.is_none_or(|ret| since.is_none_or(|since| ret > since)))
-            .map(|(at, entry)| {
-                let mut item = Item::new(at, entry, observers);
-                item.ret = item.ret.filter(|&ret| ret <= until);
-                item
+            .map(|(at, entry)| Item {
+                entry: at,
+                class: entry.class,
+                observer: subject.is_observer(at),
+                invoke: entry.invoke,
+                ret: entry.ret.filter(|&ret| ret <= until),
+                slot: 0,
             })
             .filter(|item| item.ret.is_some() || !item.observer)
             .collect();
@@ -61,25 +63,25 @@ impl Window {
     }
 
     /// Is it impossible? Spends no more effort than `cap`.
-    pub(super) fn refute<M: Model>(&self, engine: &Engine<'_, M>, flags: Flags, cap: u64) -> Trial {
-        let mut charge = Charge::new(engine.limits);
+    pub(super) fn refute<M: Model>(&self, subject: &Subject<'_, M>, flags: Flags, cap: u64) -> Trial {
+        let mut charge = Charge::new(subject.limits);
         let problem = match Problem::new(self.items.clone(), flags, &mut charge) {
             Ok(problem) => problem,
             Err(spent) => return Trial { end: End::Spent(spent), configurations: 0, effort: 0, passed: 0 },
         };
-        by_width!(problem.slots, K => self.run::<M, K>(engine, &problem, flags, cap))
+        by_width!(problem.slots, K => self.run::<M, K>(subject, &problem, flags, cap))
     }
 
     fn run<M: Model, K: Mask>(
         &self,
-        engine: &Engine<'_, M>,
+        subject: &Subject<'_, M>,
         problem: &Problem,
         flags: Flags,
         cap: u64,
     ) -> Trial {
-        let states = States::new(engine.model, &engine.part.classes);
-        let mut search = Search::<M, K>::new(problem, states, flags, problem.len(), engine.limits);
-        let end = match self.starts(engine, problem, &mut search) {
+        let states = States::new(subject.model, &subject.part.classes);
+        let mut search = Search::<M, K>::new(problem, states, flags, subject.limits);
+        let end = match self.starts(subject, problem, &mut search) {
             Ok(true) => search.run(cap),
             // Too many to begin with: says nothing, like running out of configurations.
             Ok(false) => End::Paused,
@@ -91,12 +93,12 @@ impl Window {
     /// Gives a search every place where this window can begin. False: there are too many.
     pub(super) fn starts<M: Model, K: Mask>(
         &self,
-        engine: &Engine<'_, M>,
+        subject: &Subject<'_, M>,
         problem: &Problem,
         search: &mut Search<'_, M, K>,
     ) -> Result<bool, Spent> {
         let Some(since) = self.since else {
-            search.start(0, engine.model.initial(), std::iter::empty());
+            search.start(subject.model.initial(), std::iter::empty());
             return Ok(true);
         };
         if problem.len() == 0 {
@@ -110,26 +112,26 @@ impl Window {
         if open.len() > MAX_OPEN_AT_CUT {
             return Ok(false);
         }
-        let Some(states) = self.any_state(engine) else { return Ok(false) };
+        let Some(states) = self.any_state(subject) else { return Ok(false) };
         if states.len() << open.len() > MAX_STARTS {
             return Ok(false);
         }
         for subset in 0..1_usize << open.len() {
-            engine.limits.time()?;
+            subject.limits.time()?;
             let done =
                 || open.iter().enumerate().filter(|(bit, _)| subset >> bit & 1 == 1).map(|(_, &at)| at);
             for state in &states {
-                search.start(0, state.clone(), done().chain(seen.iter().copied()));
+                search.start(state.clone(), done().chain(seen.iter().copied()));
             }
         }
         Ok(true)
     }
 
-    fn any_state<M: Model>(&self, engine: &Engine<'_, M>) -> Option<Vec<M::State>> {
+    fn any_state<M: Model>(&self, subject: &Subject<'_, M>) -> Option<Vec<M::State>> {
         let mut classes: Vec<u32> = self.items.iter().map(|item| item.class).collect();
         classes.sort_unstable();
         classes.dedup();
-        let ops: Vec<&M::Op> = classes.iter().map(|&class| &engine.part.classes[class as usize]).collect();
-        engine.model.any_state(&ops)
+        let ops: Vec<&M::Op> = classes.iter().map(|&class| &subject.part.classes[class as usize]).collect();
+        subject.model.any_state(&ops)
     }
 }

@@ -4,7 +4,6 @@
 //! [`crate::linear`] decides whether some such order explains what happened at the same time.
 
 mod register;
-mod stale;
 
 pub use register::{Held, Register, RegisterOp};
 
@@ -14,7 +13,7 @@ use std::fmt;
 use std::hash::Hash;
 
 /// The name of a violation whose kind is not proven.
-pub const NOT_LINEARIZABLE: &str = "not linearizable";
+pub(crate) const NOT_LINEARIZABLE: &str = "not linearizable";
 
 /// A sequential object. Deterministic: a state and an operation have one outcome.
 ///

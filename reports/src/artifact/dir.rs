@@ -8,6 +8,19 @@ use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+/// Files of a run, relative to its directory.
+pub(crate) mod file {
+    pub(crate) const INFO: &str = "run.json";
+    pub(crate) const HISTORY: &str = "history.jsonl";
+    pub(crate) const FAULTS: &str = "faults.jsonl";
+    pub(crate) const VERDICT: &str = "verdict.json";
+    pub(crate) const REPORT: &str = "report.html";
+    pub(crate) const JUNIT: &str = "junit.xml";
+    pub(crate) const RATE: &str = "plots/rate.svg";
+    pub(crate) const LATENCY_RAW: &str = "plots/latency-raw.svg";
+    pub(crate) const LATENCY_QUANTILES: &str = "plots/latency-quantiles.svg";
+}
+
 /// A directory that holds a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDir {
@@ -65,32 +78,32 @@ impl RunDir {
 
     /// `run.json`.
     pub fn info_file(&self) -> PathBuf {
-        self.path.join("run.json")
+        self.path.join(file::INFO)
     }
 
     /// `history.jsonl`.
     pub fn history_file(&self) -> PathBuf {
-        self.path.join("history.jsonl")
+        self.path.join(file::HISTORY)
     }
 
     /// `faults.jsonl`.
     pub fn faults_file(&self) -> PathBuf {
-        self.path.join("faults.jsonl")
+        self.path.join(file::FAULTS)
     }
 
     /// `verdict.json`.
     pub fn verdict_file(&self) -> PathBuf {
-        self.path.join("verdict.json")
+        self.path.join(file::VERDICT)
     }
 
     /// `report.html`.
     pub fn report_file(&self) -> PathBuf {
-        self.path.join("report.html")
+        self.path.join(file::REPORT)
     }
 
     /// `junit.xml`.
     pub fn junit_file(&self) -> PathBuf {
-        self.path.join("junit.xml")
+        self.path.join(file::JUNIT)
     }
 
     /// `plots/`.

@@ -89,6 +89,15 @@ impl FaultWindow {
         self.in_effect.is_some()
     }
 
+    /// `F4 pause n4`. Descriptions usually begin with the kind; if not, it is put in front.
+    pub(crate) fn name(&self) -> String {
+        if self.description.starts_with(&self.kind) {
+            format!("F{} {}", self.id, self.description)
+        } else {
+            format!("F{} {} {}", self.id, self.kind, self.description)
+        }
+    }
+
     /// From when to when it was in effect, if it ever was; `end` closes a window that nobody
     /// healed.
     pub(crate) fn span_in_effect(&self, end: u64) -> Option<(u64, u64)> {

@@ -15,8 +15,8 @@ mod error;
 mod fault;
 mod run;
 
-pub(crate) use dir::write_whole;
 pub use dir::{Run, RunDir};
+pub(crate) use dir::{file, write_whole};
 pub use error::ArtifactError;
 pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
 pub use run::{Binary, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus};

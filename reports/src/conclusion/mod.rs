@@ -12,10 +12,10 @@ pub use crate::measure::{ErrorRow, FaultEffect, FaultState, LatencyRow, Quantile
 pub use evidence::{Evidence, FaultTally, Tally};
 pub use outcome::{Gates, Outcome};
 pub use placed::Placed;
-pub(crate) use placed::{in_order, name};
+pub(crate) use placed::in_order;
 pub use trust::{Mark, Trust};
 
-use crate::artifact::{FORMAT, Run, RunStatus};
+use crate::artifact::{FORMAT, Run, RunStatus, file};
 use crate::measure::{Calls, Quiet, effects, errors, latency};
 use duress_checkers::Verdict;
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,6 @@ pub fn conclude(run: &Run, verdicts: Vec<Verdict>) -> Conclusion {
         evidence: &evidence,
         findings: &findings,
         errors: &errors,
-        gates: &run.info.gates,
     });
     Conclusion {
         format: FORMAT,
@@ -102,16 +101,16 @@ pub fn conclude(run: &Run, verdicts: Vec<Verdict>) -> Conclusion {
 }
 
 fn files(run: &Run) -> Vec<String> {
-    let journal = (!run.faults.is_empty()).then_some("faults.jsonl");
+    let journal = (!run.faults.is_empty()).then_some(file::FAULTS);
     let fixed = [
-        "run.json",
-        "history.jsonl",
-        "verdict.json",
-        "report.html",
-        "junit.xml",
-        "plots/rate.svg",
-        "plots/latency-raw.svg",
-        "plots/latency-quantiles.svg",
+        file::INFO,
+        file::HISTORY,
+        file::VERDICT,
+        file::REPORT,
+        file::JUNIT,
+        file::RATE,
+        file::LATENCY_RAW,
+        file::LATENCY_QUANTILES,
     ];
     let logs = run.info.nodes.iter().filter_map(|n| n.log.as_deref());
     fixed.into_iter().chain(journal).chain(logs).map(str::to_owned).collect()

@@ -6,8 +6,8 @@
 
 use super::{ErrorRow, Evidence, FaultEffect, FaultState, Placed};
 use crate::artifact::{Run, RunStatus};
-use crate::conclusion::placed::name;
 use crate::words::{self, count, counted};
+use duress_checkers::history::class;
 use duress_checkers::{Valid, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -75,7 +75,6 @@ pub(super) struct Facts<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) findings: &'a [Placed],
     pub(super) errors: &'a [ErrorRow],
-    pub(super) gates: &'a Gates,
 }
 
 /// The decision.
@@ -134,7 +133,7 @@ impl Facts<'_> {
         if self.verdicts.is_empty() {
             doubts.push("nothing was checked".to_owned());
         }
-        let min_ok = self.gates.min_ok.max(1);
+        let min_ok = self.run.info.gates.min_ok.max(1);
         if total.ok < min_ok {
             let ok = match total.ok {
                 0 => "no operation".to_owned(),
@@ -150,12 +149,12 @@ impl Facts<'_> {
         }
         for fault in self.faults.iter().filter(|f| f.state == FaultState::DidNotBite) {
             let seen = fault.window.evidence.last().map_or("it was not probed", String::as_str);
-            doubts.push(format!("{} did not take effect: {seen}", name(&fault.window)));
+            doubts.push(format!("{} did not take effect: {seen}", fault.window.name()));
         }
         doubts.extend(self.missing_kinds());
         for fault in self.faults.iter().filter(|f| f.window.in_effect.is_some() && f.window.healed.is_none())
         {
-            doubts.push(format!("{} was not seen to be undone", name(&fault.window)));
+            doubts.push(format!("{} was not seen to be undone", fault.window.name()));
         }
         if let Some(unread @ 1..) = self.evidence.without_final_read {
             let of = self.evidence.keys.unwrap_or(unread);
@@ -171,14 +170,15 @@ impl Facts<'_> {
         let noticed = |f: &&FaultEffect| f.state == FaultState::Bit && f.ok + f.fail + f.info > 0;
         let bit: BTreeSet<&str> =
             self.faults.iter().filter(noticed).map(|f| f.window.kind.as_str()).collect();
-        let missing = self.gates.kinds.iter().filter(move |kind| !bit.contains(kind.as_str()));
+        let missing = self.run.info.gates.kinds.iter().filter(move |kind| !bit.contains(kind.as_str()));
         missing.map(|kind| format!("no {kind} took effect while clients were at work, and it was asked for"))
     }
 
     /// Answers that a client could not make sense of, and clients that broke down: the history
     /// holds nothing of what the system said there.
     fn garbled(&self) -> impl Iterator<Item = String> {
-        let rows = self.errors.iter().filter(|row| ["protocol", "panic"].contains(&row.class.as_str()));
+        let rows =
+            self.errors.iter().filter(|row| [class::PROTOCOL, class::PANIC].contains(&row.class.as_str()));
         rows.map(|row| {
             format!(
                 "{} ended in the error class `{}`",

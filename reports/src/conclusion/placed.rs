@@ -59,24 +59,15 @@ fn relation(time: u64, faults: &[FaultWindow], end: u64) -> (Option<u32>, String
         |w: &&FaultWindow| w.span_in_effect(end).is_some_and(|(from, to)| (from..=to).contains(&time));
     let during: Vec<&FaultWindow> = faults.iter().filter(active).collect();
     if let Some(last) = during.last() {
-        let names: Vec<String> = during.iter().map(|w| name(w)).collect();
+        let names: Vec<String> = during.iter().map(|w| w.name()).collect();
         return (Some(last.id), format!("during {}", words::list(&names)));
     }
     let ended = faults.iter().filter(|w| w.bit()).filter_map(|w| Some((w.heal.filter(|t| *t < time)?, w)));
     match ended.max_by_key(|(heal, w)| (*heal, w.id)) {
-        Some((heal, w)) if time - heal <= JUST_AFTER => (Some(w.id), format!("just after {}", name(w))),
+        Some((heal, w)) if time - heal <= JUST_AFTER => (Some(w.id), format!("just after {}", w.name())),
         Some((heal, w)) if time - heal <= NEAR => {
-            (None, format!("{} after {}", words::span(time - heal), name(w)))
+            (None, format!("{} after {}", words::span(time - heal), w.name()))
         }
         _ => (None, "no fault within 10 s before".to_owned()),
-    }
-}
-
-/// `F4 pause n4`. Descriptions usually begin with the kind; if not, it is put in front.
-pub(crate) fn name(window: &FaultWindow) -> String {
-    if window.description.starts_with(&window.kind) {
-        format!("F{} {}", window.id, window.description)
-    } else {
-        format!("F{} {} {}", window.id, window.kind, window.description)
     }
 }

@@ -112,7 +112,7 @@ fn bar(fault: &FaultEffect, next: Option<&FaultEffect>, scale: &Scale, y: i64) -
         .unwrap_or_default();
     html! {
         g {
-            title { (crate::conclusion::name(window)) ", " (fault.state.words()) ", from " (words::at(window.start)) }
+            title { (window.name()) ", " (fault.state.words()) ", from " (words::at(window.start)) }
             @if fault.state == FaultState::Bit {
                 rect x=(from) y=(y + 1) width=(to - from) height=(FAULT_ROW - 5) fill=(BAND.paint) opacity="0.34" {}
                 rect x=(from) y=(y + 1) width="2" height=(FAULT_ROW - 5) fill=(BAND.paint) {}

@@ -3,7 +3,7 @@
 use super::Page;
 use super::timeline::key;
 use super::verdict::quoted;
-use crate::conclusion::{FaultEffect, FaultState, Quantiles, Reached, name};
+use crate::conclusion::{FaultEffect, FaultState, Quantiles, Reached};
 use crate::words::{self, count};
 use duress_checkers::{Kind, Valid};
 use maud::{Markup, PreEscaped, html};
@@ -48,7 +48,7 @@ fn fault_row(page: &Page<'_>, fault: &FaultEffect) -> Markup {
     html! {
         tr id=(format!("fault-{}", window.id)) {
             td {
-                b { (name(window)) }
+                b { (window.name()) }
                 @for finding in findings { " " a.num href=(format!("#f{}", finding.number)) { (finding.number) } }
                 @if fault.state != FaultState::Bit { " " small.refused { (fault.state.words()) } }
                 @for line in &window.evidence { " " small { (words::short(line, 200)) } }

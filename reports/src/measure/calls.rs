@@ -1,7 +1,8 @@
 //! A history boiled down to the few bytes per call that all measurements need, in one pass.
 
 use crate::words;
-use duress_checkers::history::{History, Kind, PRECONDITION};
+use duress_checkers::history::class::PRECONDITION;
+use duress_checkers::{History, Kind};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 

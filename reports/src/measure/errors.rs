@@ -4,7 +4,7 @@ use super::Calls;
 use crate::artifact::FaultWindow;
 use crate::words::SECOND;
 use duress_checkers::Kind;
-use duress_checkers::history::PRECONDITION;
+use duress_checkers::history::class::PRECONDITION;
 use serde::{Deserialize, Serialize};
 
 /// How long after its end a fault still explains an error: connections break when a node

@@ -4,7 +4,7 @@
 mod example;
 
 use crate::artifact::{Run, RunDir, RunInfo};
-use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, in_order, name};
+use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, in_order};
 use crate::words::{self, count};
 use duress_checkers::{Valid, Verdict};
 use std::fmt::Write;
@@ -137,7 +137,7 @@ fn faults(out: &mut String, conclusion: &Conclusion) {
         let _ = writeln!(
             out,
             "  {:<FAULT_WIDTH$}  {in_effect:>9}  {:>9}  {:>11}  {:>11}  {:>6}  {:>6}",
-            words::short(&name(&fault.window), FAULT_WIDTH),
+            words::short(&fault.window.name(), FAULT_WIDTH),
             reached(fault.no_answer.as_ref()),
             reached(fault.first_write.as_ref()),
             reached(fault.recovered.as_ref()),

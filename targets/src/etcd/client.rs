@@ -6,6 +6,7 @@ use super::gateway::{Bytes, Failure, Gateway, Header, Range, Ranged};
 use super::settings::Reads;
 use crate::{Client, ClientError, Completion};
 use async_trait::async_trait;
+use duress_checkers::history::class;
 use duress_workloads::Invocation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -58,22 +59,20 @@ impl Client for EtcdClient {
             },
             Action::Write(new) => match self.write(&key, new).await {
                 Ok(()) => Completion::Ok(asked.clone()),
-                Err(failure) => undone(failure),
+                Err(failure) => unanswered(failure),
             },
             Action::Cas(old, new) => match self.cas(&key, old, new).await {
                 Ok(true) => Completion::Ok(asked.clone()),
                 // Certain: the transaction was applied, and took its empty branch.
-                Ok(false) => {
-                    Completion::Fail(ClientError::new(ClientError::PRECONDITION, "the value was another"))
-                }
-                Err(failure) => undone(failure),
+                Ok(false) => Completion::Fail(ClientError::new(class::PRECONDITION, "the value was another")),
+                Err(failure) => unanswered(failure),
             },
         }
     }
 }
 
-/// How a write ends that got no proper answer.
-fn undone(failure: Failure) -> Completion {
+/// How a change ends that got no proper answer.
+fn unanswered(failure: Failure) -> Completion {
     if failure.no_effect { Completion::Fail(failure.error) } else { Completion::Info(failure.error) }
 }
 

@@ -6,6 +6,7 @@
 use crate::ClientError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use duress_checkers::history::class;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::error::Error;
@@ -88,7 +89,7 @@ pub(super) struct Failure {
 impl Failure {
     /// An answer that does not fit the question. What the member has done is unknown.
     pub(super) fn protocol(message: impl Into<String>) -> Self {
-        Self::in_doubt("protocol", message)
+        Self::in_doubt(class::PROTOCOL, message)
     }
 
     fn in_doubt(class: &'static str, message: impl Into<String>) -> Self {

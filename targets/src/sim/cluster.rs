@@ -35,14 +35,14 @@ pub(super) enum Served {
 
 impl Cluster {
     /// A cluster of so many nodes; the seed decides latencies and elections.
-    pub fn new(n_nodes: usize, bug: Bug, seed: u64) -> Self {
+    pub(super) fn new(n_nodes: usize, bug: Bug, seed: u64) -> Self {
         let rng = Rng::new(seed).split("cluster");
         let state = Mutex::new(State::new(n_nodes, bug, rng, Instant::now()));
         Self(Arc::new(Inner { state, n_nodes, seed, n_clients: AtomicU64::new(0) }))
     }
 
     /// How many nodes there are, running or not.
-    pub fn n_nodes(&self) -> usize {
+    pub(super) fn n_nodes(&self) -> usize {
         self.0.n_nodes
     }
 

@@ -1,6 +1,7 @@
 //! What a client asks of a register, and what comes of it.
 
 use crate::{ClientError, Completion};
+use duress_checkers::history::class;
 use duress_workloads::Invocation;
 use serde_json::{Value, json};
 
@@ -57,7 +58,7 @@ impl Command {
             Self::Cas { old, .. } => {
                 let word = |held: Held| Value::from(held).to_string();
                 let why = format!("it holds {}, not {}", word(held), word(old));
-                Completion::Fail(ClientError::new(ClientError::PRECONDITION, why))
+                Completion::Fail(ClientError::new(class::PRECONDITION, why))
             }
         }
     }

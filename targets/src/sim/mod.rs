@@ -13,58 +13,47 @@ mod state;
 mod tests;
 
 pub use cluster::Cluster;
-pub use state::{Bug, NodeState};
+pub use state::NodeState;
 
 use crate::{
     Client, ClientError, Node, NodeStatus, OptionDoc, Server, Settings, Target, TargetEntry, TargetError,
 };
 use async_trait::async_trait;
 use client::SimClient;
+use state::Bug;
 use std::sync::Arc;
 
-/// For the registry.
-pub const ENTRY: TargetEntry = TargetEntry {
+/// The cluster in the registry.
+pub static ENTRY: TargetEntry = TargetEntry {
     name: NAME,
     doc: "a small register cluster inside Duress, with a planted bug",
     workloads: &["register"],
-    options: OPTIONS,
+    options: &[BUG, NODES, SEED],
     recipe: None,
     make: |settings| Ok(Arc::new(Sim::new(settings)?)),
 };
 
 const NAME: &str = "sim";
-const OPTIONS: &[OptionDoc] = &[
-    OptionDoc { name: "bug", default: "stale-read", doc: "stale-read, lost-write or none" },
-    OptionDoc { name: "nodes", default: "5", doc: "how many nodes, 1 to 9" },
-    OptionDoc { name: "seed", default: "0", doc: "decides latencies and elections" },
-];
+const BUG: OptionDoc =
+    OptionDoc { name: "bug", default: "stale-read", doc: "stale-read, lost-write or none" };
+const NODES: OptionDoc = OptionDoc { name: "nodes", default: "5", doc: "how many nodes, 1 to 9" };
+const SEED: OptionDoc = OptionDoc { name: "seed", default: "0", doc: "decides latencies and elections" };
 const MAX_NODES: usize = 9;
 
 /// The cluster as a target.
-pub struct Sim {
+struct Sim {
     cluster: Cluster,
 }
 
 impl Sim {
     /// A cluster whose nodes have yet to be started.
-    ///
-    /// # Errors
-    /// When there is no such setting, or its value cannot be.
-    pub fn new(settings: &Settings) -> Result<Self, TargetError> {
-        if let Some(name) = settings.0.keys().find(|name| OPTIONS.iter().all(|option| option.name != **name))
-        {
-            let known: Vec<_> = OPTIONS.iter().map(|option| option.name).collect();
-            return Err(TargetError::UnknownSetting {
-                target: NAME,
-                name: name.clone(),
-                known: known.join(", "),
-            });
-        }
-        let bug = setting(settings, &OPTIONS[0], "stale-read, lost-write or none", Bug::parse)?;
-        let nodes = setting(settings, &OPTIONS[1], "a whole number from 1 to 9", |text| {
+    fn new(settings: &Settings) -> Result<Self, TargetError> {
+        settings.only(NAME, ENTRY.options)?;
+        let bug = settings.value(&BUG, BUG.doc, Bug::parse)?;
+        let nodes = settings.value(&NODES, &format!("a whole number from 1 to {MAX_NODES}"), |text| {
             text.parse().ok().filter(|nodes| (1..=MAX_NODES).contains(nodes))
         })?;
-        let seed = setting(settings, &OPTIONS[2], "a whole number", |text| text.parse().ok())?;
+        let seed = settings.value(&SEED, "a whole number", |text| text.parse().ok())?;
         Ok(Self { cluster: Cluster::new(nodes, bug, seed) })
     }
 
@@ -76,20 +65,6 @@ impl Sim {
             .map(|number| number - 1)
             .ok_or_else(|| ClientError::new("no-such-node", format!("{} is not in the cluster", node.name)))
     }
-}
-
-fn setting<T>(
-    settings: &Settings,
-    option: &OptionDoc,
-    takes: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, TargetError> {
-    let value = settings.0.get(option.name).map_or(option.default, String::as_str);
-    parse(value).ok_or_else(|| TargetError::BadValue {
-        name: option.name,
-        value: value.to_owned(),
-        why: format!("it takes {takes}"),
-    })
 }
 
 #[async_trait]

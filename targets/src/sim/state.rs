@@ -17,7 +17,7 @@ const ELECTION_TIMEOUT: Duration = Duration::from_millis(150);
 
 /// What is wrong with the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bug {
+pub(super) enum Bug {
     /// A node answers reads from its own copy, even when it has been cut off.
     StaleRead,
     /// A leader does not notice that it has lost its majority. It goes on to acknowledge

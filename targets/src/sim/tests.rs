@@ -6,7 +6,7 @@ use crate::Completion;
 use duress_checkers::{Budget, History, Keys, Kind, Op, Process, Valid, Verdict};
 use duress_workloads::generator::GeneratorExt as _;
 use duress_workloads::{
-    Context, Generator, Generators, Invocation, Next, Rng, Workload as _, WorkloadOptions, register,
+    Context, Generator, Generators, Invocation, Next, Rng, Workload, WorkloadOptions, registry,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -35,6 +35,10 @@ enum Faults {
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
     Settings(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+}
+
+fn register() -> Box<dyn Workload> {
+    (registry::find("register").expect("in the registry").make)()
 }
 
 fn node(n: usize) -> Node {
@@ -159,7 +163,7 @@ async fn run(bug: &str, faults: Faults, seed: u64) -> Vec<Op> {
     mend(&sim.cluster);
     sleep(Duration::from_millis(500)).await;
     let rng = Rng::new(seed);
-    let Generators { main, last } = register::Register.generators(&WorkloadOptions::default(), &rng);
+    let Generators { main, last } = register().generators(&WorkloadOptions::default(), &rng);
     let began = Instant::now();
     let limit = u64::try_from(RUN.as_nanos()).unwrap();
     let generator = main.time_limit(limit).boxed();
@@ -191,7 +195,7 @@ fn simulate(bug: &str, faults: Faults, seed: u64) -> Vec<Op> {
 
 fn judge(ops: Vec<Op>) -> Verdict {
     let history = History::new(ops).unwrap();
-    register::Register.checker(Keys::Keyed).check(&history, &Budget::default())
+    register().checker(Keys::Keyed).check(&history, &Budget::default())
 }
 
 fn count(ops: &[Op], kind: Kind) -> usize {

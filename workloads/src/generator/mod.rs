@@ -65,11 +65,10 @@ pub use time_limit::TimeLimit;
 pub use until_ok::UntilOk;
 
 use duress_checkers::Op;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What to do: a function and its argument.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Invocation {
     /// `read`, `write`, `cas`, …
     pub f: String,

@@ -6,9 +6,10 @@
 //! possibilities. What stays impossible although everything else is forgiven is the core; and
 //! then it is impossible alone, too.
 
-use super::super::engine::{Engine, Proof};
+use super::super::engine::Proof;
 use super::super::problem::Flags;
 use super::super::search::End;
+use super::super::subject::Subject;
 use super::super::window::Window;
 use crate::model::Model;
 
@@ -19,7 +20,7 @@ const TRIAL_CAP: u64 = 40_000;
 const CAP: u64 = 600_000;
 
 /// Entries of the core, by invocation. Not always the smallest: the effort is limited.
-pub(super) fn core<M: Model>(engine: &Engine<'_, M>, proof: &Proof) -> Vec<u32> {
+pub(super) fn core<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Vec<u32> {
     let mut window = proof.window.clone();
     let mut chunk = window.items.len().div_ceil(2);
     let mut effort = 0;
@@ -27,10 +28,8 @@ pub(super) fn core<M: Model>(engine: &Engine<'_, M>, proof: &Proof) -> Vec<u32> 
         let mut from = 0;
         while from < window.items.len() && effort < CAP {
             let to = (from + chunk).min(window.items.len());
-            let forgiven = forgive(&window, from..to, proof.culprit);
-            if let Some(forgiven) = forgiven {
-                let flags = Flags { windows: false, ..Flags::ALL };
-                let trial = forgiven.refute(engine, flags, TRIAL_CAP);
+            if let Some(forgiven) = forgive(&window, from..to, proof.culprit) {
+                let trial = forgiven.refute(subject, Flags::ALL, TRIAL_CAP);
                 // Laying out a window costs something, too.
                 effort += trial.effort + window.items.len() as u64;
                 if trial.end == End::Impossible {

@@ -1,11 +1,11 @@
 //! Every state that the object can be in when the culprit has to be placed.
 
-use super::super::engine::Engine;
 use super::super::limits::Charge;
 use super::super::mask::{Mask, by_width};
 use super::super::problem::{Flags, Problem};
-use super::super::search::{End, Finals, Search};
+use super::super::search::{End, Search};
 use super::super::states::States;
+use super::super::subject::Subject;
 use super::super::window::Window;
 use crate::model::Model;
 
@@ -24,16 +24,15 @@ pub(super) struct Final<M: Model> {
 /// The states after everything in `window` but the culprit, the one that `order` leads to first.
 /// `None` when they are too many to visit.
 pub(super) fn finals<M: Model>(
-    engine: &Engine<'_, M>,
+    subject: &Subject<'_, M>,
     window: &Window,
     order: &[u32],
 ) -> Option<Vec<Final<M>>> {
-    let flags = Flags { windows: false, ..Flags::ALL };
-    let mut charge = Charge::new(engine.limits);
-    let problem = Problem::new(window.items.clone(), flags, &mut charge).ok()?;
-    let mut found = by_width!(problem.slots, K => visit::<M, K>(engine, window, &problem))?;
-    let base = order.iter().try_fold(engine.model.initial(), |state, &entry| {
-        engine.model.step(&state, engine.part.op(entry)).ok()
+    let mut charge = Charge::new(subject.limits);
+    let problem = Problem::new(window.items.clone(), Flags::ALL, &mut charge).ok()?;
+    let mut found = by_width!(problem.slots, K => visit::<M, K>(subject, window, &problem))?;
+    let base = order.iter().try_fold(subject.model.initial(), |state, &entry| {
+        subject.model.step(&state, subject.op(entry)).ok()
     })?;
     let used: rustc_hash::FxHashSet<u32> = order.iter().copied().collect();
     let optional: rustc_hash::FxHashSet<u32> =
@@ -46,7 +45,7 @@ pub(super) fn finals<M: Model>(
         }
         let taken: Vec<u32> =
             trail.iter().copied().filter(|entry| optional.contains(entry) && !used.contains(entry)).collect();
-        let changes = |entry: &&u32| !engine.observers[engine.part.entries[**entry as usize].class as usize];
+        let changes = |entry: &&u32| !subject.is_observer(**entry);
         let decisive = if taken.is_empty() { trail.iter().rev().find(changes).copied() } else { None };
         Final { state, taken, decisive }
     };
@@ -57,25 +56,23 @@ pub(super) fn finals<M: Model>(
 type Visited<S> = Vec<(S, u32, Vec<u32>)>;
 
 fn visit<M: Model, K: Mask>(
-    engine: &Engine<'_, M>,
+    subject: &Subject<'_, M>,
     window: &Window,
     problem: &Problem,
 ) -> Option<Visited<M::State>> {
-    let states = States::new(engine.model, &engine.part.classes);
-    let flags = Flags { windows: false, ..Flags::ALL };
-    let mut search = Search::<M, K>::new(problem, states, flags, problem.len(), engine.limits);
-    let at = problem.len().checked_sub(1)?;
-    search.finals = Some(Finals { at, found: Vec::new() });
-    if !window.starts(engine, problem, &mut search).ok()? || search.run(CAP) != End::Impossible {
+    if problem.len() == 0 {
+        return None;
+    }
+    let states = States::new(subject.model, &subject.part.classes);
+    let mut search = Search::<M, K>::new(problem, states, Flags::ALL, subject.limits);
+    search.finals = Some(Vec::new());
+    if !window.starts(subject, problem, &mut search).ok()? || search.run(CAP) != End::Impossible {
         return None;
     }
     let finals = search.finals.take()?;
     let entries = |trail: Vec<u32>| trail.into_iter().map(|at| problem.items[at as usize].entry).collect();
-    Some(
-        finals
-            .found
-            .into_iter()
-            .map(|(state, uses, trail)| (search.states.state(state).clone(), uses, entries(trail)))
-            .collect(),
-    )
+    let visited = finals
+        .into_iter()
+        .map(|last| (search.states.state(last.state).clone(), last.used, entries(last.trail)));
+    Some(visited.collect())
 }

@@ -1,6 +1,6 @@
 //! Which operations to show, and the order through them.
 
-use super::super::engine::Engine;
+use super::super::subject::Subject;
 use crate::model::Model;
 use std::collections::BTreeSet;
 
@@ -23,16 +23,16 @@ pub(super) struct Shown<M: Model> {
 
 impl<M: Model> Shown<M> {
     /// Everything in `wanted`, what was open around the culprit, and the end of the order.
-    pub(super) fn new(engine: &Engine<'_, M>, culprit: u32, order: &[u32], wanted: &[u32]) -> Self {
+    pub(super) fn new(subject: &Subject<'_, M>, culprit: u32, order: &[u32], wanted: &[u32]) -> Self {
         let mut chosen: BTreeSet<u32> = wanted.iter().copied().chain([culprit]).collect();
         let tail = order.iter().rev().take(TAIL).copied();
-        for entry in tail.chain(open_around(engine, culprit)) {
+        for entry in tail.chain(open_around(subject, culprit)) {
             if chosen.len() < MAX_SHOWN {
                 chosen.insert(entry);
             }
         }
-        let states = replay(engine, order);
-        let (initial, steps) = coherent(engine, order, &states, &mut chosen);
+        let states = replay(subject, order);
+        let (initial, steps) = coherent(subject, order, &states, &mut chosen);
         Self { ops: chosen.into_iter().collect(), initial, steps }
     }
 
@@ -42,25 +42,25 @@ impl<M: Model> Shown<M> {
 }
 
 /// What was open while the culprit was, the latest invoked first, observers last.
-fn open_around<M: Model>(engine: &Engine<'_, M>, culprit: u32) -> impl Iterator<Item = u32> {
-    let entries = &engine.part.entries;
+fn open_around<M: Model>(subject: &Subject<'_, M>, culprit: u32) -> impl Iterator<Item = u32> {
+    let entries = &subject.part.entries;
     let this = entries[culprit as usize];
     let mut open: Vec<u32> = (0_u32..)
         .zip(entries)
         .filter(|(_, entry)| Some(entry.invoke) < this.ret && entry.ret.is_none_or(|ret| ret > this.invoke))
-        .filter(|(_, entry)| entry.ret.is_some() || !engine.observers[entry.class as usize])
+        .filter(|&(at, entry)| entry.ret.is_some() || !subject.is_observer(at))
         .map(|(at, _)| at)
         .collect();
-    open.sort_by_key(|&at| (engine.observers[entries[at as usize].class as usize], std::cmp::Reverse(at)));
+    open.sort_by_key(|&at| (subject.is_observer(at), std::cmp::Reverse(at)));
     open.into_iter()
 }
 
 /// The states before each step of the order, and after the last.
-fn replay<M: Model>(engine: &Engine<'_, M>, order: &[u32]) -> Vec<M::State> {
-    let mut states = vec![engine.model.initial()];
+fn replay<M: Model>(subject: &Subject<'_, M>, order: &[u32]) -> Vec<M::State> {
+    let mut states = vec![subject.model.initial()];
     for &entry in order {
         let last = states.last().expect("there is an initial state");
-        let next = engine.model.step(last, engine.part.op(entry));
+        let next = subject.model.step(last, subject.op(entry));
         states.push(next.expect("the order was replayed when it was found"));
     }
     states
@@ -72,7 +72,7 @@ type Steps<M> = (<M as Model>::State, Vec<(u32, <M as Model>::State)>);
 /// a step depends on a change that is not shown, that change is added. If this adds too much,
 /// the steps are the unbroken end of the order.
 fn coherent<M: Model>(
-    engine: &Engine<'_, M>,
+    subject: &Subject<'_, M>,
     order: &[u32],
     states: &[M::State],
     chosen: &mut BTreeSet<u32>,
@@ -80,7 +80,7 @@ fn coherent<M: Model>(
     let room = chosen.len().max(MAX_SHOWN);
     let mut tried = chosen.clone();
     while tried.len() <= room {
-        match pick(engine, order, states, &tried) {
+        match pick(subject, order, states, &tried) {
             Ok(steps) => {
                 *chosen = tried;
                 return steps;
@@ -98,7 +98,7 @@ fn coherent<M: Model>(
 
 /// The steps of the chosen operations, or an operation that has to be chosen too.
 fn pick<M: Model>(
-    engine: &Engine<'_, M>,
+    subject: &Subject<'_, M>,
     order: &[u32],
     states: &[M::State],
     chosen: &BTreeSet<u32>,
@@ -110,7 +110,7 @@ fn pick<M: Model>(
         let before = now.take().unwrap_or_else(|| states[at].clone());
         at_first.get_or_insert_with(|| before.clone());
         let after = &states[at + 1];
-        if engine.model.step(&before, engine.part.op(entry)).as_ref() != Ok(after) {
+        if subject.model.step(&before, subject.op(entry)).as_ref() != Ok(after) {
             let changed = (0..at).rev().find(|&at| states[at] != states[at + 1]);
             return Err(order[changed.expect("the state differs, so something changed it")]);
         }

@@ -38,7 +38,7 @@ fn a_stale_read_is_named_with_who_and_when_and_why() {
     assert_eq!((finding.anomaly.as_str(), finding.title.as_str()), ("stale read", "stale read on key 17"));
     assert_eq!(
         finding.sentence,
-        "Process 8 read 4 from key 17 through n4 at 0.012 s, in an operation that began 6 ms after write 5 by \
+        "Process 8 read 4 from key 17 through n4 at 0.012 s, in an operation that began 6.00 ms after write 5 by \
          process 11 through n2 had been acknowledged: 4 was gone by then, and nothing wrote it again."
     );
     let proof = proof(&finding);

@@ -3,7 +3,13 @@
 //! `null` is a value like any other (shown as `nil`), never "unknown": a read that got no
 //! answer is left out, a read that was answered `null` says that the register held `null`.
 
-use super::{Anomaly, Case, Model, Refusal, stale};
+mod anomaly;
+mod op;
+
+pub use op::RegisterOp;
+
+use super::{Anomaly, Case, Model, Refusal};
+use op::word;
 use serde_json::Value;
 
 /// A register that holds a JSON value.
@@ -24,17 +30,6 @@ impl Default for Register {
     fn default() -> Self {
         Self { initial: Value::Null }
     }
-}
-
-/// What happened to a register.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum RegisterOp {
-    /// It was read, and this was the answer.
-    Read(Value),
-    /// It was overwritten.
-    Write(Value),
-    /// It held the first and now holds the second.
-    Cas(Value, Value),
 }
 
 /// What a register holds.
@@ -83,19 +78,11 @@ impl Model for Register {
     }
 
     fn is_observer(&self, op: &RegisterOp) -> bool {
-        match op {
-            RegisterOp::Read(_) => true,
-            RegisterOp::Cas(old, new) => old == new,
-            RegisterOp::Write(_) => false,
-        }
+        op.written().is_none()
     }
 
     fn label(&self, op: &RegisterOp) -> String {
-        match op {
-            RegisterOp::Read(value) => format!("read → {}", word(value)),
-            RegisterOp::Write(value) => format!("write {}", word(value)),
-            RegisterOp::Cas(old, new) => format!("cas {} → {}", word(old), word(new)),
-        }
+        op.label()
     }
 
     fn show(&self, state: &Held) -> String {
@@ -133,18 +120,10 @@ impl Model for Register {
     }
 
     fn anomaly(&self, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
-        stale::classify(&self.initial, case)
+        anomaly::classify(&self.initial, case)
     }
 }
 
 fn holds(state: &Held, value: &Value) -> bool {
     matches!(state, Held::Value(held) if held == value)
-}
-
-/// A value as people write it.
-pub(super) fn word(value: &Value) -> String {
-    match value {
-        Value::Null => "nil".to_owned(),
-        other => other.to_string(),
-    }
 }

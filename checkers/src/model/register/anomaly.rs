@@ -3,8 +3,9 @@
 //! Each rule below argues from the calls alone and is silent when an operation in doubt could
 //! explain what was seen: a name that is wrong misleads more than no name.
 
-use super::register::word;
-use super::{Anomaly, Case, RegisterOp, Seen};
+use super::RegisterOp;
+use super::op::word;
+use crate::model::{Anomaly, Case, NOT_LINEARIZABLE, Seen};
 use crate::words::{after, who};
 use serde_json::Value;
 
@@ -20,15 +21,6 @@ pub(super) fn classify(initial: &Value, case: &Case<'_, RegisterOp>) -> Option<A
         }
         RegisterOp::Cas(old, new) if old != new => lost_update(initial, old, case),
         RegisterOp::Cas(..) | RegisterOp::Write(_) => None,
-    }
-}
-
-/// The value an operation leaves behind, if it differs from the one before.
-fn writes(op: &RegisterOp) -> Option<&Value> {
-    match op {
-        RegisterOp::Write(value) => Some(value),
-        RegisterOp::Cas(old, new) if old != new => Some(new),
-        RegisterOp::Cas(..) | RegisterOp::Read(_) => None,
     }
 }
 
@@ -48,11 +40,11 @@ fn return_time(call: &Call) -> u64 {
 fn never_written(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
     let culprit = &case.calls[case.culprit];
     let read = returned(culprit)?;
-    let is_writer = |call: &&Call| writes(call.op) == Some(value);
+    let is_writer = |call: &&Call| call.op.written() == Some(value);
     if value == initial || case.calls.iter().any(|call| is_writer(&call) && invoked(call) < read) {
         return None;
     }
-    let unproven = |because| Some(Anomaly { name: super::NOT_LINEARIZABLE, because, evidence: Vec::new() });
+    let unproven = |because| Some(Anomaly { name: NOT_LINEARIZABLE, because, evidence: Vec::new() });
     let shown = word(value);
     if let Some(failed) = case.failed.iter().find(|call| is_writer(call) && invoked(call) < read) {
         let by = who(&failed.call);
@@ -79,7 +71,7 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
     let mut written_until = None;
     let mut writer = None;
     for (at, call) in case.calls.iter().enumerate() {
-        if writes(call.op) == Some(value) && invoked(call) < read {
+        if call.op.written() == Some(value) && invoked(call) < read {
             // In doubt: it may take effect at any time.
             let end = returned(call)?;
             if written_until < Some(end) {
@@ -101,9 +93,9 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
     };
     let proof = (0..case.calls.len())
         .filter(|&at| proves(&case.calls[at]))
-        .min_by_key(|&at| (writes(case.calls[at].op).is_none(), returned(&case.calls[at])))?;
+        .min_by_key(|&at| (case.calls[at].op.written().is_none(), returned(&case.calls[at])))?;
     let over = &case.calls[proof];
-    let (label, by) = (label(over.op), who(&over.call));
+    let (label, by) = (over.op.label(), who(&over.call));
     let late = after(return_time(over), culprit.call.invoke.time);
     let evidence = writer.into_iter().chain([proof]).collect();
     if let Some(missed) = lost(value, proof, case) {
@@ -115,7 +107,7 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
             evidence,
         });
     }
-    let how = if writes(over.op).is_some() { "had been acknowledged" } else { "had returned" };
+    let how = if over.op.written().is_some() { "had been acknowledged" } else { "had returned" };
     Some(Anomaly {
         name: "stale read",
         because: format!(
@@ -145,7 +137,7 @@ fn lost(value: &Value, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize
         if at == over {
             continue;
         }
-        if writes(call.op).is_some() {
+        if call.op.written().is_some() {
             if returned(call).is_some_and(|ret| ret < invoked(&case.calls[over])) {
                 continue;
             }
@@ -176,7 +168,7 @@ fn lost_update(initial: &Value, old: &Value, case: &Case<'_, RegisterOp>) -> Opt
                 && matches!(call.op, RegisterOp::Cas(from, to) if from == old && to != old)
         })
         .collect();
-    let written = case.calls.iter().filter(|call| before(call) && writes(call.op) == Some(old)).count()
+    let written = case.calls.iter().filter(|call| before(call) && call.op.written() == Some(old)).count()
         + usize::from(initial == old);
     let other = *replaced.iter().find(|&&at| at != case.culprit)?;
     if written == 0 || replaced.len() <= written {
@@ -188,14 +180,9 @@ fn lost_update(initial: &Value, old: &Value, case: &Case<'_, RegisterOp>) -> Opt
             "although {} had been there only {}, and {} by {} had replaced it too",
             word(old),
             if written == 1 { "once".to_owned() } else { format!("{written} times") },
-            label(case.calls[other].op),
+            case.calls[other].op.label(),
             who(&case.calls[other].call)
         ),
         evidence: replaced,
     })
-}
-
-fn label(op: &RegisterOp) -> String {
-    use super::Model;
-    super::Register::default().label(op)
 }

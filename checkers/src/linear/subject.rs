@@ -1,0 +1,48 @@
+//! One key as everything here looks at it: the calls, the model that judges them, and what may
+//! be spent on that.
+
+use super::limits::Limits;
+use super::partition::Part;
+use crate::history::Call;
+use crate::model::Model;
+
+/// What is decided. Operations are given as positions in [`Part::entries`].
+pub(super) struct Subject<'a, M: Model> {
+    pub(super) model: &'a M,
+    pub(super) part: &'a Part<'a, M::Op>,
+    pub(super) limits: &'a Limits<'a>,
+    /// By class.
+    observers: Vec<bool>,
+}
+
+impl<'a, M: Model> Subject<'a, M> {
+    pub(super) fn new(model: &'a M, part: &'a Part<'a, M::Op>, limits: &'a Limits<'a>) -> Self {
+        let observers = part.classes.iter().map(|op| model.is_observer(op)).collect();
+        Self { model, part, limits, observers }
+    }
+
+    pub(super) fn op(&self, entry: u32) -> &M::Op {
+        &self.part.classes[self.class(entry)]
+    }
+
+    pub(super) fn is_observer(&self, entry: u32) -> bool {
+        self.observers[self.class(entry)]
+    }
+
+    pub(super) fn call(&self, entry: u32) -> &Call<'a> {
+        &self.part.calls[entry as usize]
+    }
+
+    pub(super) fn label(&self, entry: u32) -> String {
+        self.model.label(self.op(entry))
+    }
+
+    /// When it returned, if that is known.
+    pub(super) fn ret(&self, entry: u32) -> Option<u64> {
+        self.part.entries[entry as usize].ret
+    }
+
+    fn class(&self, entry: u32) -> usize {
+        self.part.entries[entry as usize].class as usize
+    }
+}
