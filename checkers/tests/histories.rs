@@ -61,6 +61,21 @@ fn foreign_keys_are_ignored_and_missing_ones_filled_in() {
 }
 
 #[test]
+fn equal_numbers_are_equal_and_numbers_too_large_to_compare_are_refused() {
+    let value = |text: &str| {
+        let line = format!(r#"{{"process":0,"type":"invoke","f":"write","value":{text}}}"#);
+        lines(&[&line, ""]).map(|history| history.ops()[0].value.to_string())
+    };
+    assert_eq!(value("[1.0,-2e0]"), Ok("[1,-2]".to_owned()));
+    assert_eq!(value("[1,2.5]"), Ok("[1,2.5]".to_owned()));
+    assert_eq!(value("18446744073709551615"), Ok("18446744073709551615".to_owned()));
+    for text in ["18446744073709551616", "[18446744073709551617,1]", "1e300", "9007199254740993.0"] {
+        let why = value(text).expect_err(text);
+        assert!(why.contains("line 1") && why.contains("more digits"), "{why}");
+    }
+}
+
+#[test]
 fn processes_are_numbers_or_the_nemesis() {
     for process in ["-1", "1.5", "\"client\"", "null"] {
         let line = INVOKE.replace("\"process\":0", &format!("\"process\":{process}"));

@@ -62,5 +62,35 @@ fn parse(text: &[u8], position: u64) -> Result<Op, String> {
             *word = bare.to_owned();
         }
     }
+    if let Some(value) = object.get_mut("value") {
+        canonical(value)?;
+    }
     serde_json::from_value(Value::Object(object)).map_err(|e| e.to_string())
+}
+
+/// Beyond this, neighbouring whole numbers become the same floating-point number.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Makes equal numbers equal: `1.0` is `1`. One that cannot be told from its neighbours any more
+/// is refused, since two values, or two keys, would become one.
+fn canonical(value: &mut Value) -> Result<(), String> {
+    match value {
+        Value::Array(items) => items.iter_mut().try_for_each(canonical),
+        Value::Object(fields) => fields.values_mut().try_for_each(canonical),
+        Value::Number(number) if number.is_f64() => {
+            let float = number.as_f64().unwrap_or(f64::NAN);
+            if float.fract() != 0.0 {
+                return Ok(());
+            }
+            if float.abs() >= EXACT {
+                return Err(format!("{number} has more digits than can be compared; write it as a string"));
+            }
+            // Exact: it is whole, and small enough.
+            #[expect(clippy::cast_possible_truncation, reason = "checked above")]
+            let whole = float as i64;
+            *value = whole.into();
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }

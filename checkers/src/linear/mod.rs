@@ -126,12 +126,19 @@ impl<M: Model> Linearizable<M> {
         };
         let together = parallel::map(budget.threads, &largest_first, decide);
         let alone = budget.threads == 1 || parts.len() == 1;
-        // Whoever was refused memory while others held some gets all of it now. So the answers
-        // do not depend on what happened to run at the same time.
+        // Whoever was refused memory while others held some gets all of it now, so that answers do
+        // not depend on what happened to run at the same time. A second try that ends in nothing,
+        // when time runs out meanwhile, does not take back what the first one has proven.
         together
             .into_iter()
             .enumerate()
-            .map(|(at, (decided, refused))| if refused && !alone { decide(at).0 } else { decided })
+            .map(|(at, (first, refused))| {
+                if !refused || alone {
+                    return first;
+                }
+                let (second, _) = decide(at);
+                if matches!(second.answer, Answer::Spent(_)) { first } else { second }
+            })
             .collect()
     }
 

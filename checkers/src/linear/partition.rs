@@ -193,9 +193,10 @@ fn is_keyed<M: Model>(model: &M, history: &History, limits: &Limits) -> Result<b
             limits.time()?;
         }
         let op = call.invoke;
-        let inner = unwrap(&op.value)
-            .filter(|(key, _)| !(key.is_null() || key.is_array() || key.is_object()))
-            .map(|(_, inner)| inner);
+        // A key is a word or a number, but for a pair with `nil`: no read asks for one as a value.
+        let plain = |key: &Value| !(key.is_null() || key.is_array() || key.is_object());
+        let inner =
+            unwrap(&op.value).filter(|(key, inner)| inner.is_null() || plain(key)).map(|(_, inner)| inner);
         let reads = |value: &Value| model.op(&op.f, value, None);
         match inner {
             Some(inner) if reads(inner).is_err() && reads(&op.value).is_ok() => {

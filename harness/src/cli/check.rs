@@ -6,7 +6,7 @@ use crate::checking;
 use crate::failure::Failure;
 use clap::{Args, ValueEnum};
 use duress_checkers::history::{Loaded, read_jsonl};
-use duress_checkers::{History, Keys, Valid, Verdict};
+use duress_checkers::{History, Keys, Kind, Valid, Verdict};
 use duress_reports::artifact::RunDir;
 use duress_reports::conclusion::conclude;
 use std::fs::File;
@@ -85,6 +85,14 @@ impl CheckArgs {
                 self.path.display().to_string(),
                 "there is no client operation in it, so there is nothing to check",
                 "give a history with at least one invocation of a client",
+            ));
+        }
+        let nothing_succeeded = !history.ops().iter().any(|op| op.process.is_client() && op.kind == Kind::Ok);
+        if nothing_succeeded && verdict.valid == Valid::Valid {
+            return Err(Failure::usage(
+                self.path.display().to_string(),
+                "no operation of a client succeeded, so nothing was seen that could contradict anything",
+                "give a history in which something succeeded",
             ));
         }
         if self.json {

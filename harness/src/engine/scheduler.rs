@@ -211,7 +211,14 @@ impl<'a> Engine<'a> {
             }
             Err(error) => {
                 let Some(thread) = owners.remove(&error.id()) else { return };
-                (thread, None, Completion::Info(ClientError::new(duress_checkers::history::class::PANIC, error.to_string())))
+                (
+                    thread,
+                    None,
+                    Completion::Info(ClientError::new(
+                        duress_checkers::history::class::PANIC,
+                        error.to_string(),
+                    )),
+                )
             }
         };
         let Some(flight) = self.threads[thread].busy.take() else { return };

@@ -55,6 +55,8 @@ fn histories_that_are_none() {
     };
     let invoke = r#"{"process":0,"type":"invoke","f":"read","value":null}"#;
     check("empty.jsonl", "", "there is nothing to check");
+    let failed = format!("{invoke}\n{}\n", invoke.replace("invoke", "fail"));
+    check("failed.jsonl", &failed, "no operation of a client succeeded");
     check("garbage.jsonl", "this is\nno history\n", "line 1 is not an operation");
     check("middle.jsonl", &format!("{invoke}\n{{\"process\":\n{invoke}\n"), "line 2 is not an operation");
     check("overlap.jsonl", &format!("{invoke}\n{invoke}\n"), "while its operation 0 is still open");
@@ -99,6 +101,27 @@ fn histories_of_others_are_judged() {
     assert!(run.stdout.contains("stale read"), "{}", run.stdout);
     let json = bench.duress(&["check", "--json", "stale.jsonl"]).expect(1);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json.stdout).expect("json")["valid"], "violation");
+}
+
+#[test]
+fn doubts_about_keys_are_said_and_settled_by_a_flag() {
+    let bench = Bench::new();
+    let mut text = String::new();
+    for (process, f, asked, answered) in [
+        (0, "write", "[[1,2],5]", "[[1,2],5]"),
+        (1, "write", "[[1,3],6]", "[[1,3],6]"),
+        (2, "read", "[[1,2],null]", "[[1,2],5]"),
+    ] {
+        for (kind, value) in [("invoke", asked), ("ok", answered)] {
+            text.push_str(&format!(
+                "{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n"
+            ));
+        }
+    }
+    fs::write(bench.path("lists.jsonl"), text).expect("written");
+    let run = bench.duress(&["check", "lists.jsonl"]).expect(2);
+    assert!(run.stdout.contains("[key, value] pair"), "{}", run.stdout);
+    bench.duress(&["check", "--keys", "keyed", "lists.jsonl"]).expect(0);
 }
 
 #[test]
