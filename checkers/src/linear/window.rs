@@ -1,10 +1,11 @@
 //! Refuting a history by a few of its operations.
 //!
-//! Cut the history before some return and pretend that nothing is known about what came
-//! before: the object may be in *any* state, every subset of the operations open at the cut may
-//! have taken effect, and no optional operation was used yet. Whatever the true configuration
-//! is, one of these starts can do all that it can. So if all of them run into a wall a few
-//! returns later, the history cannot be linearized, and those few operations show why.
+//! Cut the history before some return and pretend that nothing is known about the order of
+//! what came before: the object may be in *any* state that can come of it, every subset of the
+//! operations open at the cut may have taken effect, and no optional operation was used yet.
+//! Whatever the true configuration is, one of these starts can do all that it can. So if all of
+//! them run into a wall a few returns later, the history cannot be linearized, and those few
+//! operations show why.
 //!
 //! What this costs depends on the window alone, not on how many optional operations came
 //! before it; the plain search multiplies with each of those.
@@ -112,7 +113,7 @@ impl Window {
         if open.len() > MAX_OPEN_AT_CUT {
             return Ok(false);
         }
-        let Some(states) = self.any_state(subject) else { return Ok(false) };
+        let Some(states) = self.any_state(subject, since) else { return Ok(false) };
         if states.len() << open.len() > MAX_STARTS {
             return Ok(false);
         }
@@ -127,11 +128,17 @@ impl Window {
         Ok(true)
     }
 
-    fn any_state<M: Model>(&self, subject: &Subject<'_, M>) -> Option<Vec<M::State>> {
-        let mut classes: Vec<u32> = self.items.iter().map(|item| item.class).collect();
-        classes.sort_unstable();
-        classes.dedup();
-        let ops: Vec<&M::Op> = classes.iter().map(|&class| &subject.part.classes[class as usize]).collect();
-        subject.model.any_state(&ops)
+    /// What the object may be like at the cut, as far as it matters here.
+    fn any_state<M: Model>(&self, subject: &Subject<'_, M>, since: u64) -> Option<Vec<M::State>> {
+        let classes = |used: &mut dyn Iterator<Item = u32>| {
+            let mut classes: Vec<u32> = used.collect();
+            classes.sort_unstable();
+            classes.dedup();
+            classes.into_iter().map(|class| &subject.part.classes[class as usize]).collect::<Vec<_>>()
+        };
+        let before = subject.part.entries.iter().take_while(|entry| entry.invoke < since);
+        let past = classes(&mut before.map(|entry| entry.class));
+        let ops = classes(&mut self.items.iter().map(|item| item.class));
+        subject.model.any_state(&past, &ops)
     }
 }

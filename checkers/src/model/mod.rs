@@ -67,10 +67,10 @@ pub trait Model: Send + Sync {
         format!("did {} on {object}", self.label(op))
     }
 
-    /// States such that, towards `ops` alone, every state the object can ever be in behaves like
-    /// one of them. They are where the search begins when it wants to refute a history by looking
-    /// at a few of its operations only. `None` when they cannot be listed.
-    fn any_state(&self, _ops: &[&Self::Op]) -> Option<Vec<Self::State>> {
+    /// States such that, towards `ops` alone, every state that some order of some of `past` leads
+    /// to behaves like one of them. They are where the search begins when it wants to refute a
+    /// history by looking at a few of its operations only. `None` when they cannot be listed.
+    fn any_state(&self, _past: &[&Self::Op], _ops: &[&Self::Op]) -> Option<Vec<Self::State>> {
         None
     }
 

@@ -19,7 +19,8 @@ use shown::Shown;
 /// Final states listed; further ones are counted.
 const MAX_FINALS: usize = 8;
 
-/// Explains one key's violation. Never fails: what cannot be had within the budget is absent.
+/// Explains one key's violation. Never fails: an order and final states that cannot be had within
+/// the budget are said to be missing.
 pub(super) fn finding<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Finding {
     let part = subject.part;
     let object = match &part.key {
@@ -39,15 +40,18 @@ pub(super) fn finding<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Find
     );
     Finding {
         anomaly: anomaly.name.to_owned(),
-        title: part
-            .key
-            .as_ref()
-            .map_or_else(|| anomaly.name.to_owned(), |_| format!("{} on {object}", anomaly.name)),
+        title: title(anomaly.name, part.key.is_some().then_some(&object)),
         sentence,
         key: part.key.clone(),
         time,
-        counterexample: Explanation::new(subject, proof, &anomaly, object).map(|e| e.counterexample()),
+        counterexample: Some(Explanation::new(subject, proof, &anomaly, object).counterexample()),
     }
+}
+
+/// `stale read on key 17`. The general name would only repeat the verdict.
+fn title(anomaly: &str, key: Option<&String>) -> String {
+    let name = if anomaly == NOT_LINEARIZABLE { "no legal order" } else { anomaly };
+    key.map_or_else(|| name.to_owned(), |key| format!("{name} on {key}"))
 }
 
 fn anomaly<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Anomaly {
@@ -69,28 +73,65 @@ struct Explanation<'a, M: Model> {
     proof: &'a Proof,
     object: String,
     core: Vec<u32>,
-    finals: Vec<Final<M>>,
-    /// The finals are what any past allows, not only the true one.
-    finals_from_window: bool,
+    finals: Finals<M>,
     shown: Shown<M>,
 }
 
-impl<'a, M: Model> Explanation<'a, M> {
-    fn new(subject: &'a Subject<'a, M>, proof: &'a Proof, anomaly: &Anomaly, object: String) -> Option<Self> {
-        let order = proof.order.as_deref()?;
-        let until = subject.ret(proof.culprit)?;
-        let whole = Window::new(subject, None, until);
-        let (mut finals, finals_from_window) = match finals::finals(subject, &whole, order) {
-            Some(finals) => (finals, false),
-            None => (finals::finals(subject, &proof.window, order)?, true),
+/// What the object can be like before the culprit.
+enum Finals<M: Model> {
+    /// After some order of all that came before.
+    Exact(Vec<Final<M>>),
+    /// More than that: what any past allows.
+    AtMost(Vec<Final<M>>),
+    /// Too many to visit, or nothing to visit them from.
+    Unlisted,
+}
+
+impl<M: Model> Finals<M> {
+    fn new(subject: &Subject<'_, M>, proof: &Proof) -> Self {
+        let (Some(order), Some(until)) = (&proof.order, subject.ret(proof.culprit)) else {
+            return Self::Unlisted;
         };
-        finals.retain(|last| subject.model.step(&last.state, subject.op(proof.culprit)).is_err());
+        if let Some(finals) = finals::finals(subject, &Window::new(subject, None, until), order) {
+            return Self::Exact(finals);
+        }
+        finals::finals(subject, &proof.window, order).map_or(Self::Unlisted, Self::AtMost)
+    }
+
+    fn list(&self) -> &[Final<M>] {
+        match self {
+            Self::Exact(list) | Self::AtMost(list) => list,
+            Self::Unlisted => &[],
+        }
+    }
+
+    /// `Before it, key 17 can hold 2 values, and none allows it:`
+    fn told(&self, object: &str) -> String {
+        let values = || words::counted(self.list().len() as u64, "value", "values");
+        match self {
+            Self::Exact(_) => format!("Before it, {object} can hold {}, and none allows it:", values()),
+            Self::AtMost(_) => {
+                format!("Before it, {object} can hold at most {}, and none allows it:", values())
+            }
+            Self::Unlisted => {
+                format!(
+                    "What {object} can hold before it is too much to list; the search found no way that allows it."
+                )
+            }
+        }
+    }
+}
+
+impl<'a, M: Model> Explanation<'a, M> {
+    fn new(subject: &'a Subject<'a, M>, proof: &'a Proof, anomaly: &Anomaly, object: String) -> Self {
+        let finals = Finals::new(subject, proof);
         let core = core::core(subject, proof);
         let evidence = anomaly.evidence.iter().filter_map(|&at| u32::try_from(at).ok());
-        let taken = finals.iter().take(MAX_FINALS).flat_map(|last| last.taken.iter().chain(&last.decisive));
+        let listed = finals.list().iter().take(MAX_FINALS);
+        let taken = listed.flat_map(|last| last.taken.iter().chain(&last.decisive));
         let wanted: Vec<u32> = core.iter().chain(taken).copied().chain(evidence).collect();
-        let shown = Shown::new(subject, proof.culprit, order, &wanted);
-        Some(Self { subject, proof, object, core, finals, finals_from_window, shown })
+        let shown = Shown::new(subject, proof.culprit, proof.order.as_deref().unwrap_or_default(), &wanted);
+        Self { subject, proof, object, core, finals, shown }
     }
 
     fn counterexample(&self) -> Counterexample {
@@ -104,8 +145,8 @@ impl<'a, M: Model> Explanation<'a, M> {
             core: self.core.iter().filter_map(at).collect(),
             initial: self.subject.model.show(&self.shown.initial),
             order: self.steps(),
-            finals: self.finals.iter().take(MAX_FINALS).map(|last| self.final_state(last)).collect(),
-            finals_omitted: self.finals.len().saturating_sub(MAX_FINALS),
+            finals: self.finals.list().iter().take(MAX_FINALS).map(|last| self.final_state(last)).collect(),
+            finals_omitted: self.finals.list().len().saturating_sub(MAX_FINALS),
             argument: self.argument(),
             n_calls: part.entries.len() + part.failed.len(),
             n_prefix: part.entries.iter().filter(|entry| Some(entry.invoke) < until).count(),
@@ -126,7 +167,9 @@ impl<'a, M: Model> Explanation<'a, M> {
             assumption: self.assumption(last),
             refusal: match self.subject.model.step(&last.state, self.subject.op(self.proof.culprit)) {
                 Err(refusal) => refusal.to_string(),
-                Ok(_) => unreachable!("final states that accept the culprit were left out"),
+                Ok(_) => {
+                    unreachable!("the search that listed the final states found none that allows the culprit")
+                }
             },
         }
     }
@@ -155,9 +198,17 @@ impl<'a, M: Model> Explanation<'a, M> {
     }
 
     fn argument(&self) -> Vec<String> {
-        let mut lines = Vec::new();
         let (object, culprit) = (&self.object, self.proof.culprit);
-        lines.push(format!("At first {object} holds {}.", self.subject.model.show(&self.shown.initial)));
+        let label = self.subject.label(culprit);
+        let by = format!("{label} by {}", words::who(self.subject.call(culprit)));
+        if self.proof.order.is_none() {
+            return vec![
+                format!("No order of what came before {by} was found within the budget."),
+                "Whatever that order is, the operations marked as the core rule it out.".to_owned(),
+            ];
+        }
+        let mut lines =
+            vec![format!("At first {object} holds {}.", self.subject.model.show(&self.shown.initial))];
         for (n, (entry, state)) in (1..).zip(&self.shown.steps) {
             let by = words::who(self.subject.call(*entry));
             let says = if self.subject.is_observer(*entry) {
@@ -167,12 +218,8 @@ impl<'a, M: Model> Explanation<'a, M> {
             };
             lines.push(format!("{n}. {} by {by}: {says}.", self.subject.label(*entry)));
         }
-        let label = self.subject.label(culprit);
-        let by = format!("{label} by {}", words::who(self.subject.call(culprit)));
         lines.push(self.why_after(&by));
-        let possible = words::counted(self.finals.len() as u64, "value", "values");
-        let bound = if self.finals_from_window { "at most " } else { "" };
-        lines.push(format!("Before it, {object} can hold {bound}{possible}, and none allows it:"));
+        lines.push(self.finals.told(object));
         lines
     }
 

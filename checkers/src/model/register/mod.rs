@@ -10,6 +10,7 @@ pub use op::RegisterOp;
 
 use super::{Anomaly, Case, Model, Refusal};
 use op::word;
+use rustc_hash::FxHashSet;
 use serde_json::Value;
 
 /// A register that holds a JSON value.
@@ -17,8 +18,8 @@ use serde_json::Value;
 /// | `f` | invocation | `ok` |
 /// |---|---|---|
 /// | `read` | anything, `null` by custom | the value read |
-/// | `write` | the value | ignored |
-/// | `cas` | `[old, new]` | ignored |
+/// | `write` | the value | the same, or `null` |
+/// | `cas` | `[old, new]` | the same, or `null` |
 #[derive(Clone, Debug, PartialEq)]
 pub struct Register {
     /// What it holds at first.
@@ -56,6 +57,10 @@ impl Model for Register {
     fn op(&self, f: &str, asked: &Value, answered: Option<&Value>) -> Result<Option<RegisterOp>, String> {
         match f {
             "read" => Ok(answered.map(|value| RegisterOp::Read(value.clone()))),
+            // Which of the two took effect would be a guess.
+            "write" | "cas" if answered.is_some_and(|value| !value.is_null() && value != asked) => {
+                Err(format!("{f} of {asked} was answered with another value"))
+            }
             "write" => Ok(Some(RegisterOp::Write(asked.clone()))),
             "cas" => match asked.as_array().map(Vec::as_slice) {
                 Some([old, new]) => Ok(Some(RegisterOp::Cas(old.clone(), new.clone()))),
@@ -106,13 +111,16 @@ impl Model for Register {
         }
     }
 
-    /// Only values that somebody compares with can make a difference; all others are alike.
-    fn any_state(&self, ops: &[&RegisterOp]) -> Option<Vec<Held>> {
+    /// Only values that somebody compares with can make a difference, and of these only those
+    /// that somebody may have written; all others are alike.
+    fn any_state(&self, past: &[&RegisterOp], ops: &[&RegisterOp]) -> Option<Vec<Held>> {
+        let written: FxHashSet<&Value> =
+            past.iter().filter_map(|op| op.written()).chain([&self.initial]).collect();
         let mut states = vec![Held::Other];
-        let mut seen = rustc_hash::FxHashSet::default();
+        let mut seen = FxHashSet::default();
         for op in ops {
             let (RegisterOp::Read(value) | RegisterOp::Cas(value, _)) = op else { continue };
-            if seen.insert(value) {
+            if written.contains(value) && seen.insert(value) {
                 states.push(Held::Value(value.clone()));
             }
         }
