@@ -9,7 +9,7 @@ use crate::nemesis::schedule;
 use duress_targets::{Settings, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,10 @@ use std::time::Duration;
 pub const MAX_NODES: usize = 9;
 /// More clients than this do not fit one engine thread.
 pub const MAX_CONCURRENCY: usize = 1_000;
+/// More live keys than this and hardly two operations meet on one.
+pub const MAX_KEYS: usize = 10_000;
+/// A checker with less gives up on anything, in MiB.
+pub const MIN_CHECK_MIB: usize = 16;
 /// The longest run; histories beyond it are for soak tests.
 pub const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
 
@@ -133,6 +137,13 @@ impl Plan {
         let seed = options.seed.unwrap_or_else(draw_seed);
         let mut settings = options.settings.clone();
         if entry.recipe.is_none() {
+            if options.bin.is_some() || options.version.is_some() {
+                return Err(Failure::usage(
+                    format!("--bin or --version with {}", entry.name),
+                    "it lives inside Duress: there is nothing to obtain",
+                    "leave it out",
+                ));
+            }
             // What lives inside Duress has to be told what real servers see for themselves.
             settings.insert("nodes".to_owned(), options.nodes.to_string());
             settings.insert("seed".to_owned(), seed.to_string());
@@ -141,7 +152,9 @@ impl Plan {
         let node_names: Vec<String> = (1..=options.nodes).map(|n| format!("n{n}")).collect();
         let kinds: Vec<String> = options.faults.iter().filter(|kind| *kind != "none").cloned().collect();
         let schedule = match &options.schedule {
-            Some(path) => schedule::read(path, &node_names)?,
+            Some(path) => {
+                schedule::read(path, &node_names, millis(options.time), options.allow_majority_loss)?
+            }
             None => schedule::plan(
                 &schedule::Request {
                     kinds: &kinds,
@@ -206,8 +219,9 @@ impl Plan {
         table
     }
 
-    /// The command that repeats this run, with the version that was tested.
-    pub fn repeat(&self, version: Option<&str>) -> String {
+    /// The command that repeats this run, with the version that was tested, and the run's own copy
+    /// of a schedule.
+    pub fn repeat(&self, version: Option<&str>, schedule: Option<&Path>) -> String {
         let (o, d) = (&self.options, RunOptions::default());
         let duration = |d: Duration| humantime::format_duration(d).to_string().replace(' ', "");
         let mut words = vec![format!("duress run {} --seed {}", self.entry.name, self.seed)];
@@ -220,7 +234,7 @@ impl Plan {
         add(o.nodes != d.nodes, "nodes", o.nodes.to_string());
         add(true, "time", duration(o.time));
         match &o.schedule {
-            Some(path) => add(true, "schedule", path.display().to_string()),
+            Some(path) => add(true, "schedule", schedule.unwrap_or(path).display().to_string()),
             None => {
                 add(true, "faults", o.faults.join(","));
                 add(o.interval != d.interval, "interval", duration(o.interval));
@@ -267,8 +281,12 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
         (1..=MAX_CONCURRENCY).contains(&concurrency),
         format!("use 1 to {MAX_CONCURRENCY}"),
     )?;
-    range("keys", o.keys.to_string(), o.keys > 0, "use 1 or more".to_owned())?;
+    let keys = (1..=MAX_KEYS).contains(&o.keys);
+    range("keys", o.keys.to_string(), keys, format!("use 1 to {MAX_KEYS}"))?;
     range("ops-per-key", o.ops_per_key.to_string(), o.ops_per_key > 0, "use 1 or more".to_owned())?;
+    let memory = o.check_memory >> 20;
+    let enough = memory >= MIN_CHECK_MIB;
+    range("check-memory", memory.to_string(), enough, format!("use {MIN_CHECK_MIB} or more"))?;
     let op_timeout = humantime::format_duration(o.op_timeout).to_string();
     range("op-timeout", op_timeout, !o.op_timeout.is_zero(), "use more than 0s".to_owned())?;
     let interval = humantime::format_duration(o.interval).to_string();

@@ -23,6 +23,7 @@ use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::{self, Obtained};
 use duress_targets::{Node, Server};
 use interrupts::Interrupts;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What came of a run.
@@ -146,9 +147,13 @@ fn obtain(plan: &Plan, listener: &dyn Listener) -> Result<Option<Obtained>, Fail
 
 /// For `--schedule`, and for whoever wants to change it.
 fn write_schedule(plan: &Plan, claim: &Claim) -> Result<(), Failure> {
-    let path = claim.dir.path().join("schedule.json");
+    let path = schedule_file(claim);
     let text = serde_json::to_vec_pretty(&plan.schedule).unwrap_or_default();
     std::fs::write(&path, text).map_err(|source| Failure::File { path, what: "written", source })
+}
+
+fn schedule_file(claim: &Claim) -> PathBuf {
+    claim.dir.path().join("schedule.json")
 }
 
 fn gates(plan: &Plan) -> Gates {
@@ -219,7 +224,8 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         status: RunStatus::Running,
         started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         duress: env!("CARGO_PKG_VERSION").to_owned(),
-        repeat: plan.repeat(binary.as_ref().map(|binary| binary.version.as_str())),
+        repeat: plan
+            .repeat(binary.as_ref().map(|binary| binary.version.as_str()), Some(&schedule_file(claim))),
         target: plan.entry.name.to_owned(),
         workload: plan.workload.name.to_owned(),
         seed: plan.seed,

@@ -92,8 +92,8 @@ fn a_schedule_survives_its_file() {
     let faults = plan(&FAULTS.map(|entry| entry.name), 5, 3, true);
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), serde_json::to_vec_pretty(&faults).expect("json")).expect("written");
-    assert_eq!(schedule::read(file.path(), &names(5)).expect("a schedule"), faults);
-    let error = schedule::read(file.path(), &names(2)).expect_err("names of other nodes");
+    assert_eq!(schedule::read(file.path(), &names(5), 60_000, true).expect("a schedule"), faults);
+    let error = schedule::read(file.path(), &names(2), 60_000, true).expect_err("names of other nodes");
     assert!(error.to_string().contains("there is no node `n"), "{error}");
 }
 
@@ -139,17 +139,25 @@ fn files_that_break_nothing_or_break_twice_are_refused() {
     let check = |text: &str, n: usize, expected: &str| {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("written");
-        let error = schedule::read(file.path(), &names(n)).expect_err("refused").to_string();
+        let error = schedule::read(file.path(), &names(n), 5_000, false).expect_err("refused").to_string();
         assert!(error.contains(expected), "{text}: {error}");
     };
     let fault = |fault: &str| format!(r#"[{{"at_ms":100,"for_ms":900,"fault":{fault}}}]"#);
     let partition = |shape: &str| fault(&format!(r#"{{"kind":"partition","shape":{shape}}}"#));
+    check("[]", 5, "holds no fault");
+    check(
+        r#"[{"at_ms":5000,"for_ms":1,"fault":{"kind":"kill","nodes":"leader"}}]"#,
+        5,
+        "the run ends at 5000 ms",
+    );
+    check(&fault(r#"{"kind":"kill","nodes":{"named":["n1","n2","n3"]}}"#), 5, "takes the majority");
     check("{}", 5, "a schedule is a JSON array");
     check(&partition(r#"{"majorities-ring":["n1","n2","n3"]}"#), 3, "breaks nothing");
     check(&partition(r#"{"groups":[["n1","n2","n3"]]}"#), 3, "breaks nothing");
     check(&partition(r#"{"bridge":[]}"#), 3, "breaks nothing");
     check(&partition(r#"{"bridge":["n1","n2"]}"#), 3, "breaks nothing");
     check(&partition(r#"{"isolate":"leader"}"#), 1, "breaks nothing");
+    check(&partition(r#"{"isolate":"leader"}"#), 2, "takes the majority");
     check(&fault(r#"{"kind":"kill","nodes":{"named":[]}}"#), 3, "breaks nothing");
     let kill = r#"{"at_ms":100,"for_ms":900,"fault":{"kind":"kill","nodes":{"named":["n1"]}}}"#;
     check(&format!("[{}]", kill.replace("900", "0")), 3, "breaks nothing");

@@ -49,9 +49,17 @@ fn parse(text: &[u8], position: u64) -> Result<Op, String> {
     let mut object = match serde_json::from_slice(text).map_err(|e| e.to_string())? {
         Value::Object(object) => object,
         value => {
-            return Err(format!("expected an object with process, type, f and value, found {value}"));
+            let found: String = value.to_string().chars().take(SHOWN).collect();
+            return Err(format!("expected an object with process, type, f and value, found {found}"));
         }
     };
+    // Taken for `nil`, what was left out would become an accusation.
+    let says = |key: &str, word: &str| {
+        object.get(key).and_then(Value::as_str).is_some_and(|text| text.trim_start_matches(':') == word)
+    };
+    if says("type", "ok") && says("f", "read") && !object.contains_key("value") {
+        return Err("an ok read has no value".to_owned());
+    }
     for key in ["index", "time"] {
         object.entry(key).or_insert_with(|| position.into());
     }
@@ -67,6 +75,9 @@ fn parse(text: &[u8], position: u64) -> Result<Op, String> {
     }
     serde_json::from_value(Value::Object(object)).map_err(|e| e.to_string())
 }
+
+/// Characters of a line that an error repeats.
+const SHOWN: usize = 60;
 
 /// Beyond this, neighbouring whole numbers become the same floating-point number.
 const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -35,12 +35,28 @@ impl DoctorArgs {
     }
 }
 
+/// Versions of tools come with the versions of all their libraries.
+fn shortened(detail: &str) -> String {
+    const WIDEST: usize = 90;
+    if detail.chars().count() <= WIDEST {
+        return detail.to_owned();
+    }
+    detail.chars().take(WIDEST).chain(['…']).collect()
+}
+
 fn table(found: &[doctor::Capability]) -> String {
     let width = found.iter().map(|c| c.name.len()).max().unwrap_or(0);
     let mut text = String::new();
+    let can = |name: &str| found.iter().any(|c| c.name == name && c.available);
+    let hosts = can("network namespaces") && (can("TUN device") || can("packet sockets"));
+    text.push_str(if hosts {
+        "duress run works here\n\n"
+    } else {
+        "duress run cannot make hosts here; duress demo works\n\n"
+    });
     for c in found {
         let mark = if c.available { "yes" } else { "no " };
-        let _ = writeln!(text, "{mark}  {:<width$}  {}", c.name, c.detail);
+        let _ = writeln!(text, "{mark}  {:<width$}  {}", c.name, shortened(&c.detail));
         if !c.available {
             let _ = writeln!(text, "     {:<width$}  needed for: {}", "", c.needed_for);
             let _ = writeln!(text, "     {:<width$}  to enable: {}", "", c.fix);

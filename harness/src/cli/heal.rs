@@ -12,6 +12,9 @@ use duress_reports::artifact::{RunDir, RunStatus};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// Noted in a run that was swept, so that it is swept once.
+const KILLED: &str = "duress was killed during this run";
+
 /// `duress heal`
 #[derive(Debug, Args)]
 pub(super) struct HealArgs {
@@ -22,10 +25,18 @@ pub(super) struct HealArgs {
 
 impl HealArgs {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        if !self.out.is_dir() {
+            return Err(Failure::usage(
+                self.out.display().to_string(),
+                "there is no such directory",
+                "give the directory that holds the runs",
+            ));
+        }
         let mut healed = 0;
         for dir in store::runs(&self.out) {
             let mut info = dir.load_info()?;
-            if info.status != RunStatus::Running {
+            let swept = info.warnings.iter().any(|warning| warning == KILLED);
+            if info.status != RunStatus::Running || swept {
                 continue;
             }
             if store::is_alive(&dir) {
@@ -33,8 +44,7 @@ impl HealArgs {
                 continue;
             }
             let ended = crate::env::local::heal::sweep(&marks(&dir));
-            info.status = RunStatus::Interrupted;
-            info.warnings.push("duress was killed during this run".to_owned());
+            info.warnings.push(KILLED.to_owned());
             dir.write_info(&info)?;
             healed += 1;
             print(&format!(

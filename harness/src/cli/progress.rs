@@ -59,7 +59,7 @@ impl View {
         let bar = live.then(|| {
             let bar = ProgressBar::no_length();
             // The template is a constant of ours; indicatif checks it at run time only.
-            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
                 bar.set_style(style);
             }
             bar
@@ -103,7 +103,7 @@ fn tick(shared: Arc<Shared>) -> (Sender<()>, JoinHandle<()>) {
                 continue;
             }
             match &shared.bar {
-                Some(bar) => bar.set_message(text),
+                Some(bar) => bar.set_message(format!("{} {text}", shared.stamp())),
                 None => say(&format!("{} {text}", shared.stamp())),
             }
         }
@@ -128,7 +128,8 @@ impl Shared {
     fn summary(&self, every: Duration) -> String {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Counts { ok, fail, info } = state.counts;
-        if ok + fail + info == 0 {
+        // While the history is checked, the clients' numbers stand still.
+        if ok + fail + info == 0 || state.phase.starts_with("checking") {
             return state.phase.clone();
         }
         let rate = (ok - state.ok_before) as f64 / every.as_secs_f64();

@@ -2,7 +2,6 @@
 
 use super::{print, progress, say};
 use crate::failure::Failure;
-use crate::nemesis::schedule;
 use crate::plan::{Plan, RunOptions};
 use crate::run;
 use clap::{Args, ValueEnum};
@@ -25,14 +24,14 @@ pub(super) struct RunArgs {
     /// Length of the part under faults
     #[arg(long, short, default_value = "30s", value_parser = humantime::parse_duration)]
     time: Duration,
-    /// Kinds of faults, or `none`; `duress list faults`
-    #[arg(long, short, value_delimiter = ',', default_values_t = schedule::DEFAULT_FAULTS.map(str::to_owned))]
+    /// Kinds of faults, separated by commas, or `none`; `duress list faults`
+    #[arg(long, short, value_delimiter = ',', default_value = "kill,pause,partition")]
     faults: Vec<String>,
     /// Mean length of a fault, and of the quiet between two of a kind
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
     interval: Duration,
     /// Follow this schedule (a `schedule.json` of a run) instead of planning one
-    #[arg(long, conflicts_with = "interval")]
+    #[arg(long, conflicts_with_all = ["interval", "faults"])]
     schedule: Option<PathBuf>,
     /// Let faults take the majority of the nodes too
     #[arg(long)]
@@ -215,7 +214,7 @@ fn dry_run(plan: &Plan) -> String {
         };
         text.push_str(&format!("F{id:<3} {:>7} to {:>7}  {fault}\n", planned.at_ms, planned.end_ms()));
     }
-    text.push_str(&format!("\n{}\n", plan.repeat(None)));
+    text.push_str(&format!("\n{}\n", plan.repeat(None, None)));
     text
 }
 

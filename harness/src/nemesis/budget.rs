@@ -58,28 +58,29 @@ impl<'a> Budget<'a> {
         None
     }
 
-    /// The fault, with as many of its victims as the budget leaves; `None` when it leaves none.
-    fn shrink(&self, fault: &PlannedFault, active: &[PlannedFault]) -> Option<PlannedFault> {
-        let mut taken = Disruption::default();
-        for other in active.iter().filter(|other| other.overlaps(fault)) {
+    /// Do the nodes that this fault and those in force take fit the budget?
+    pub(super) fn leaves_room(&self, fault: &PlannedFault, planned: &[PlannedFault]) -> bool {
+        let mut taken = disruption(&fault.fault, self.names);
+        for other in planned.iter().filter(|other| other.overlaps(fault)) {
             taken.add(disruption(&other.fault, self.names));
         }
+        taken.len() <= self.most
+    }
+
+    /// The fault, with as many of its victims as the budget leaves; `None` when it leaves none.
+    fn shrink(&self, fault: &PlannedFault, active: &[PlannedFault]) -> Option<PlannedFault> {
         let mut fault = fault.clone();
-        loop {
-            let mut sum = taken.clone();
-            sum.add(disruption(&fault.fault, self.names));
-            if sum.len() <= self.most {
-                return Some(fault);
-            }
+        while !self.leaves_room(&fault, active) {
             if !lose_a_victim(&mut fault.fault) {
                 return None;
             }
         }
+        Some(fault)
     }
 }
 
 /// Nodes that are taken, by name, and unnamed that are, whoever they are.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Disruption {
     nodes: BTreeSet<String>,
     /// Nodes that cannot be named before the fault strikes.

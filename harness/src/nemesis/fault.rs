@@ -31,13 +31,12 @@ impl PlannedFault {
     }
 
     /// Do both end or stop processes of the same node at some time? The second would find nothing
-    /// to break. Two faults on the leader do, as far as anybody knows before they strike.
+    /// to break. Whoever leads then may be anybody, as far as is known before they strike.
     pub fn meets(&self, other: &Self) -> bool {
         let process = |fault: &Fault| !matches!(fault, Fault::Partition { .. });
         let same = match (self.fault.named(), other.fault.named()) {
             (Some(ours), Some(theirs)) => ours.iter().any(|name| theirs.contains(name)),
-            (None, None) => true,
-            _ => false,
+            _ => true,
         };
         same && process(&self.fault) && process(&other.fault) && self.overlaps(other)
     }

@@ -181,11 +181,17 @@ fn attempt(entries: &[&'static FaultEntry], request: &Request<'_>, rng: &Rng) ->
     lanes.iter().all(|lane| lane.placed).then_some(planned)
 }
 
-/// Reads a schedule: a JSON array of [`PlannedFault`].
+/// Reads a schedule for a run of this length: a JSON array of [`PlannedFault`].
 ///
 /// # Errors
-/// A file that is none, and names that are no nodes of this cluster.
-pub fn read(path: &Path, nodes: &[String]) -> Result<Vec<PlannedFault>, Failure> {
+/// A file that is none, names that are no nodes of this cluster, faults that could not happen, and
+/// ones that take the majority without leave.
+pub fn read(
+    path: &Path,
+    nodes: &[String],
+    time_ms: u64,
+    allow_majority_loss: bool,
+) -> Result<Vec<PlannedFault>, Failure> {
     let what = || format!("--schedule {}", path.display());
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(what(), error.to_string(), "check the path"))?;
@@ -197,6 +203,10 @@ pub fn read(path: &Path, nodes: &[String]) -> Result<Vec<PlannedFault>, Failure>
         )
     })?;
     faults.sort_by_key(|fault| (fault.at_ms, fault.for_ms));
+    if faults.is_empty() {
+        return Err(Failure::usage(what(), "it holds no fault", "use --faults none for a run without any"));
+    }
+    let budget = Budget::new(nodes, allow_majority_loss);
     for (at, fault) in faults.iter().enumerate() {
         let refuse = |why: String, fix: &str| Err(Failure::usage(what(), why, fix));
         if let Some(name) = fault.fault.named().into_iter().flatten().find(|name| !nodes.contains(*name)) {
@@ -209,6 +219,18 @@ pub fn read(path: &Path, nodes: &[String]) -> Result<Vec<PlannedFault>, Failure>
             return refuse(
                 format!("fault {} breaks nothing", at + 1),
                 "give it victims and a length, or leave it out",
+            );
+        }
+        if fault.at_ms >= time_ms {
+            return refuse(
+                format!("fault {} begins at {} ms, and the run ends at {time_ms} ms", at + 1, fault.at_ms),
+                "use a longer --time, or leave it out",
+            );
+        }
+        if !budget.leaves_room(fault, &faults[..at]) {
+            return refuse(
+                format!("fault {} takes the majority, with those that are in force then", at + 1),
+                "spare some nodes, or use --allow-majority-loss",
             );
         }
         if faults[..at].iter().any(|other| other.meets(fault)) {

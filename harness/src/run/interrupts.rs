@@ -56,8 +56,8 @@ impl Drop for Interrupts {
 }
 
 async fn hear(stopper: &Stopper, checking: &AtomicBool, budget: &Budget, listener: &dyn Listener) {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
     else {
         // Without handlers the signals do what they do to any process.
         return std::future::pending().await;
@@ -66,6 +66,7 @@ async fn hear(stopper: &Stopper, checking: &AtomicBool, budget: &Budget, listene
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
         let wished = stopper.press();
         let (told, enough) = match (checking.load(Ordering::Relaxed), wished) {

@@ -144,6 +144,7 @@ impl Phases<'_> {
         }
         if self.stop.wished() < StopKind::Now
             && let Err(failure) = self.await_healthy(StopKind::Now).await
+            && self.stop.wished() < StopKind::Now
         {
             self.info.doubts.push(format!("after the last fault was healed: {failure}"));
         }
@@ -192,7 +193,7 @@ impl Phases<'_> {
                 }
                 tokio::select! {
                     () = tokio::time::sleep(HEALTH_POLL) => {}
-                    () = self.stop.wait(enough) => return Err(self.unhealthy(0, "interrupted".to_owned())),
+                    () = self.stop.wait(enough) => return Err(interrupted()),
                 }
             }
         }
@@ -225,6 +226,14 @@ impl Phases<'_> {
     fn say(&self, what: &str) {
         self.listener.event(&Event::Phase(what));
     }
+}
+
+fn interrupted() -> Failure {
+    Failure::Run(RunFailure {
+        what: "interrupted".to_owned(),
+        why: "the cluster was not healthy yet, so nothing was tested".to_owned(),
+        fix: "let it run".to_owned(),
+    })
 }
 
 /// Notes servers that end although nobody asked them to.

@@ -41,6 +41,10 @@ fn impossible_numbers_and_combinations() {
     refused(&["run", "etcd", "--time", "0s"], "out of range");
     refused(&["run", "etcd", "--time", "300ms", "--faults", "kill"], "they do not all fit into 300 ms");
     refused(&["run", "etcd", "--time", "soon"], "invalid value");
+    refused(&["run", "etcd", "--keys", "1000000000"], "use 1 to 10000");
+    refused(&["run", "etcd", "--check-memory", "0"], "use 16 or more");
+    refused(&["run", "sim", "--version", "1"], "there is nothing to obtain");
+    refused(&["heal", "nowhere"], "there is no such directory");
     refused(&["run", "etcd", "--concurrency", "0"], "out of range");
     refused(&["run", "etcd", "--schedule", "/nowhere.json"], "check the path");
 }
@@ -57,6 +61,8 @@ fn histories_that_are_none() {
     check("empty.jsonl", "", "there is nothing to check");
     let failed = format!("{invoke}\n{}\n", invoke.replace("invoke", "fail"));
     check("failed.jsonl", &failed, "no operation of a client succeeded");
+    let valueless = r#"{"process":0,"type":"ok","f":"read"}"#;
+    check("valueless.jsonl", &format!("{invoke}\n{valueless}\n"), "an ok read has no value");
     check("garbage.jsonl", "this is\nno history\n", "line 1 is not an operation");
     check("middle.jsonl", &format!("{invoke}\n{{\"process\":\n{invoke}\n"), "line 2 is not an operation");
     check("overlap.jsonl", &format!("{invoke}\n{invoke}\n"), "while its operation 0 is still open");

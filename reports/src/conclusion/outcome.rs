@@ -152,6 +152,9 @@ impl Facts<'_> {
             doubts.push(format!("{} did not take effect: {seen}", fault.window.name()));
         }
         doubts.extend(self.missing_kinds());
+        if !self.run.info.gates.kinds.is_empty() && self.evidence.ok_under_fault == 0 {
+            doubts.push("no operation succeeded while a fault was in effect".to_owned());
+        }
         for fault in self.faults.iter().filter(|f| f.window.in_effect.is_some() && f.window.healed.is_none())
         {
             doubts.push(format!("{} was not seen to be undone", fault.window.name()));

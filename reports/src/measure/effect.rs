@@ -38,7 +38,7 @@ pub struct FaultEffect {
     /// never applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_answer: Option<Reached>,
-    /// From its start to the first `ok` of a write invoked after it.
+    /// From when it took effect to the first `ok` of a write invoked after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_write: Option<Reached>,
     /// From the end of its undoing to the usual rate, with every node answering; absent when
@@ -201,7 +201,7 @@ impl Measuring<'_> {
     }
 
     fn first_write(&self) -> Option<Reached> {
-        let start = self.window.start;
+        let start = self.window.in_effect.unwrap_or(self.window.start);
         let writes: Vec<bool> = self.calls.fs.iter().map(|f| access(f).writes).collect();
         let asked = |row: &&super::Row| row.invoked >= start && writes[row.f as usize];
         // Without a write that asked there is nothing to be measured.

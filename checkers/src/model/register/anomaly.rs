@@ -102,7 +102,7 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
         return Some(Anomaly {
             name: "lost write",
             because: format!(
-                "although {label} by {by} had been acknowledged before it began, {late}; none of the {missed} reads that followed saw that write, and nobody ever did"
+                "in an operation that began {late} {label} by {by} had been acknowledged: none of the {missed} reads that followed saw that write, and nobody ever did"
             ),
             evidence,
         });
