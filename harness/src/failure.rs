@@ -80,6 +80,8 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage { .. } | Self::Target(_) | Self::History { .. } | Self::Artifact(_) => 254,
+            // What the user named is not there, or contradicts itself.
+            Self::Obtain(ObtainError::Request(_) | ObtainError::Unfit { .. }) => 254,
             Self::Obtain(_) | Self::Environment(_) | Self::File { .. } | Self::Run(_) => 3,
         })
     }

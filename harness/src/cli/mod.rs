@@ -36,7 +36,7 @@ enum Command {
     Demo(run::DemoArgs),
     /// Check a history or a run again
     Check(check::CheckArgs),
-    /// Write the reports of a run again
+    /// Write the reports of a run again; exits with 0 whatever the verdict
     Report(report::ReportArgs),
     /// List targets, workloads, faults, exit codes
     List(list::ListArgs),

@@ -1,4 +1,5 @@
-//! `duress report`: writes the reports of a run again, from what is on disk.
+//! `duress report`: writes the reports of a run again, from what is on disk. Whatever the verdict
+//! is, it exits with 0 once they are written: judging is `duress check`'s.
 
 use super::print;
 use crate::checking;

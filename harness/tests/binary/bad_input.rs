@@ -143,7 +143,7 @@ fn an_occupied_directory_is_left_alone() {
 #[test]
 fn a_missing_binary_says_where_it_was_looked_for() {
     let bench = Bench::new();
-    let run = bench.duress(&["run", "etcd", "--bin", "/nowhere/etcd"]).expect(3);
+    let run = bench.duress(&["run", "etcd", "--bin", "/nowhere/etcd"]).expect(254);
     assert!(run.stderr.contains("/nowhere/etcd"), "{}", run.stderr);
     assert!(!bench.path("runs").exists());
 }

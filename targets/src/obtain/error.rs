@@ -56,6 +56,7 @@ fn nowhere(server: &str, version: Option<&str>, tried: &[Tried]) -> String {
     let tried: String = tried.iter().map(|tried| format!("\n  - {tried}")).collect();
     format!(
         "no {server}{version} could be had; tried:{tried}\n\
-         Give a binary with `--bin PATH`, or an archive of the project with `--url URL --sha256 SUM`."
+         Give a binary with `duress run --bin PATH`; `duress fetch --url URL --sha256 SUM` makes one \
+         of an archive of the project."
     )
 }
