@@ -33,6 +33,9 @@ pub struct Verdict {
     /// Violations, the most telling one first.
     #[serde(default)]
     pub findings: Vec<Finding>,
+    /// Violations beyond those: counted, and not explained.
+    #[serde(default, skip_serializing_if = "none")]
+    pub findings_omitted: u64,
     /// What was looked at, in numbers: keys, calls, configurations, …
     #[serde(default)]
     pub stats: serde_json::Map<String, Value>,
@@ -46,6 +49,7 @@ impl Verdict {
             valid,
             reason: None,
             findings: Vec::new(),
+            findings_omitted: 0,
             stats: serde_json::Map::new(),
         }
     }
@@ -54,6 +58,11 @@ impl Verdict {
     pub fn unknown(checker: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()), ..Self::new(checker, Valid::Unknown) }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn none(n: &u64) -> bool {
+    *n == 0
 }
 
 /// One violation.

@@ -275,6 +275,17 @@ fn findings_say_which_fault_they_fell_into() {
 }
 
 #[test]
+fn a_first_finding_without_a_fault_names_the_first_with_one_and_counts_all() {
+    let mut verdict = Verdict { findings_omitted: 4, ..verdicts::violation() };
+    verdict.findings[0].time = 1_000 * MS;
+    let conclusion = conclude(&common::run(600), vec![verdict]);
+    assert_eq!(conclusion.headline, "Not linearizable: stale read on key 17 (and 5 more)");
+    let expected = "It came back at 1.000 s (no fault within 10 s before). \
+                    The first to come with a fault is the lost write on key 23, at 22.001 s, during";
+    assert!(conclusion.lede.contains(expected), "{}", conclusion.lede);
+}
+
+#[test]
 fn a_violation_without_findings_is_one() {
     let conclusion = conclude(&common::run(600), vec![Verdict::new("linearizable", Valid::Violation)]);
     assert_eq!((conclusion.exit_code, conclusion.headline.as_str()), (1, "Not linearizable"));

@@ -109,6 +109,7 @@ impl<M: Model> Linearizable<M> {
         Verdict {
             reason: (valid == Valid::Unknown)
                 .then(|| why_undecided(&undecided, &parts.parts, &decided, budget)),
+            findings_omitted: violations.len().saturating_sub(MAX_FINDINGS) as u64,
             findings,
             stats: stats(parts, &decided, violations.len(), undecided.len()),
             ..Verdict::new(NAME, valid)

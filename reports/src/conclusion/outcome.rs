@@ -225,10 +225,13 @@ impl Facts<'_> {
         let checkers = self.verdicts.iter().filter(|v| v.valid == Valid::Violation);
         let broken: Vec<String> = checkers.map(|v| format!("not {}", v.checker)).collect();
         let broken = words::list(&broken).replacen('n', "N", 1);
-        match self.findings {
-            [] => broken,
-            [one] => format!("{broken}: {}", one.title),
-            [one, rest @ ..] => format!("{broken}: {} (and {} more)", one.title, count(rest.len() as u64)),
+        let omitted: u64 = self.verdicts.iter().map(|v| v.findings_omitted).sum();
+        match (self.findings, omitted) {
+            ([], _) => broken,
+            ([one], 0) => format!("{broken}: {}", one.title),
+            ([one, rest @ ..], omitted) => {
+                format!("{broken}: {} (and {} more)", one.title, count(rest.len() as u64 + omitted))
+            }
         }
     }
 
@@ -282,12 +285,24 @@ impl Facts<'_> {
             )),
             None => {
                 lede.push_str(&format!(" It came back at {} ({}).", words::at(placed.time), placed.relation));
+                lede.push_str(&self.first_with_a_fault());
             }
         }
         if self.run.info.status == RunStatus::Failed {
             lede.push_str(" The run broke down as well; that does not excuse it.");
         }
         lede
+    }
+
+    /// The first finding that a fault may have to do with, where the first of all has none.
+    fn first_with_a_fault(&self) -> String {
+        let Some(first) = self.findings.iter().find(|f| f.fault.is_some()) else { return String::new() };
+        format!(
+            " The first to come with a fault is the {}, at {}, {}.",
+            first.title,
+            words::at(first.time),
+            first.relation
+        )
     }
 
     /// What was done, in one or two sentences.

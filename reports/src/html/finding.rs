@@ -30,6 +30,10 @@ pub(super) fn sections(page: &Page<'_>) -> Markup {
         @if all.len() > MAX_SHOWN {
             p.sub { (counted((all.len() - MAX_SHOWN) as u64, "more finding is", "more findings are")) " in verdict.json." }
         }
+        @let omitted = page.conclusion.verdicts.iter().map(|v| v.findings_omitted).sum();
+        @if omitted > 0 {
+            p.sub { (counted(omitted, "more violation was", "more violations were")) " found, and not explained." }
+        }
     }
 }
 

@@ -58,8 +58,9 @@ pub fn verdict(verdict: &Verdict) -> String {
             example::example(&mut out, counterexample);
         }
     }
-    if verdict.findings.len() > MAX_FINDINGS {
-        let _ = writeln!(out, "      and {} more", verdict.findings.len() - MAX_FINDINGS);
+    let more = verdict.findings.len().saturating_sub(MAX_FINDINGS) as u64 + verdict.findings_omitted;
+    if more > 0 {
+        let _ = writeln!(out, "      and {} more", count(more));
     }
     out.push('\n');
     for (name, value) in &verdict.stats {
