@@ -7,7 +7,7 @@ use crate::words::{self, count, counted};
 use maud::{Markup, html};
 
 /// Findings in the list; the rest is counted.
-const MAX_LISTED: usize = 12;
+const MAX_LISTED: usize = 5;
 
 pub(super) fn section(page: &Page<'_>) -> Markup {
     let c = page.conclusion;

@@ -101,6 +101,10 @@ fn findings(out: &mut String, conclusion: &Conclusion) {
     if all.len() > MAX_FINDINGS {
         let _ = writeln!(out, "      and {} more in the report", count((all.len() - MAX_FINDINGS) as u64));
     }
+    let omitted: u64 = conclusion.verdicts.iter().map(|v| v.findings_omitted).sum();
+    if omitted > 0 {
+        let _ = writeln!(out, "      and {} more that are only counted", count(omitted));
+    }
     let first = in_order(&conclusion.verdicts).find_map(|(_, f)| f.counterexample.as_ref());
     if let Some(counterexample) = first {
         out.push('\n');
