@@ -14,6 +14,12 @@ pub trait Target: Send + Sync {
     /// Opens one client connection to one node.
     async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError>;
 
+    /// Has this node, started for the first time, come so far that the next one may be started?
+    /// For servers that get in each other's way when they all begin at the same time.
+    async fn started(&self, _node: &Node) -> Result<(), ClientError> {
+        Ok(())
+    }
+
     /// Does this node serve the cluster, that is: does it answer something that needs a quorum?
     async fn healthy(&self, node: &Node) -> Result<(), ClientError>;
 

@@ -14,6 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
+/// How long a node may keep the next one from being started.
+const STARTED_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is asked meanwhile.
+const START_POLL: Duration = Duration::from_millis(5);
 /// How long a cluster may take to become healthy, at the start and after the last fault.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(60);
 /// How often a node is asked.
@@ -60,6 +64,7 @@ impl Phases<'_> {
         self.say(&format!("starting {} nodes", self.nodes.len()));
         for node in 0..self.nodes.len() {
             self.env.start(node)?;
+            self.await_started(node).await;
         }
         self.await_healthy(StopKind::Soon).await?;
         for (at, node) in self.nodes.iter().enumerate() {
@@ -167,6 +172,15 @@ impl Phases<'_> {
         }
         self.end(clock);
         driven
+    }
+
+    /// Gives a node a moment before the next one is started. Whether it takes it is for
+    /// [`Self::await_healthy`] to judge.
+    async fn await_started(&self, node: usize) {
+        let patience = Instant::now() + STARTED_WITHIN;
+        while Instant::now() < patience && self.plan.target.started(&self.nodes[node]).await.is_err() {
+            tokio::time::sleep(START_POLL).await;
+        }
     }
 
     /// Waits until every node answers something that needs a quorum, unless the user wishes to

@@ -29,6 +29,11 @@ pub(super) struct Gateway {
 
 impl Gateway {
     pub(super) fn new(addr: IpAddr) -> Result<Self, ClientError> {
+        Self::at(SocketAddr::new(addr, CLIENT_PORT))
+    }
+
+    /// The way to something else that the member serves.
+    pub(super) fn at(addr: SocketAddr) -> Result<Self, ClientError> {
         let http = reqwest::Client::builder()
             // A proxy of the user's environment would stand between us and the member.
             .no_proxy()
@@ -47,7 +52,7 @@ impl Gateway {
             .map_err(|e| ClientError::new("setup", chain(&e)))?;
         // An address, never a name: a look-up would run on another thread, which may be in
         // another network namespace.
-        Ok(Self { http, base: format!("http://{}", SocketAddr::new(addr, CLIENT_PORT)) })
+        Ok(Self { http, base: format!("http://{addr}") })
     }
 
     /// Sends one request, once, and reads its answer.
@@ -56,8 +61,16 @@ impl Gateway {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        let sent = self.http.post(format!("{}{path}", self.base)).json(body).send().await;
-        let mut response = sent.map_err(|e| Failure::transport(&e))?;
+        self.send(self.http.post(format!("{}{path}", self.base)).json(body)).await
+    }
+
+    /// The same without a body.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.send(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
+        let mut response = request.send().await.map_err(|e| Failure::transport(&e))?;
         let status = response.status().as_u16();
         let mut text = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| Failure::transport(&e))? {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// Where members talk to each other.
-const PEER_PORT: u16 = 2380;
+pub(super) const PEER_PORT: u16 = 2380;
 
 /// etcd 3.4 on ARM ends at once, even when only asked for its version, unless it is told
 /// that this is meant. Newer ones and other processors do not care.

@@ -17,6 +17,7 @@ use gateway::{Gateway, Int64, Range, Ranged};
 use serde::Deserialize;
 use serde_json::json;
 use settings::Config;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +68,14 @@ impl Target for Etcd {
         Ok(Box::new(EtcdClient::new(Gateway::new(node.addr)?, self.config.reads)))
     }
 
+    /// A new member asks all others whether the cluster exists already, and waits a second for
+    /// each that listens and does not answer yet (etcd's `isMemberBootstrapped`): five that begin
+    /// together may take four seconds, one after the other takes a few hundred milliseconds.
+    async fn started(&self, node: &Node) -> Result<(), ClientError> {
+        let gateway = Gateway::at(SocketAddr::new(node.addr, launch::PEER_PORT))?;
+        in_time(gateway.get::<serde_json::Value>("/version")).await.map(|_| ())
+    }
+
     async fn healthy(&self, node: &Node) -> Result<(), ClientError> {
         let range = Range::new("duress/health", false);
         probe::<Ranged>(node, "/v3/kv/range", &json!(range)).await.map(|_| ())
@@ -106,7 +115,11 @@ async fn probe<T: serde::de::DeserializeOwned>(
     body: &serde_json::Value,
 ) -> Result<T, ClientError> {
     let gateway = Gateway::new(node.addr)?;
-    match tokio::time::timeout(PROBE_TIMEOUT, gateway.post(path, body)).await {
+    in_time(gateway.post(path, body)).await
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, gateway::Failure>>) -> Result<T, ClientError> {
+    match tokio::time::timeout(PROBE_TIMEOUT, answer).await {
         Ok(answer) => answer.map_err(|failure| failure.error),
         Err(_) => Err(ClientError::new("timeout", format!("no answer within {PROBE_TIMEOUT:?}"))),
     }
