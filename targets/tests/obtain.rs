@@ -317,7 +317,7 @@ fn every_source_is_in_the_message_when_none_helps() {
         "  - distribution's package toy-server: no `apt-get` on PATH",
         "  - PyPI wheel toy-wheel: we use its 2.0.0 only, not 9.9.9",
         "  - project's release archive: no `curl` or `wget` on PATH",
-        "Give a binary with `--bin PATH`",
+        "Give a binary with `duress run --bin PATH`",
     ]) {
         assert!(line.starts_with(start), "{line} / {start}");
     }

@@ -27,7 +27,8 @@ pub(super) struct RunArgs {
     /// Kinds of faults, separated by commas, or `none`; `duress list faults`
     #[arg(long, short, value_delimiter = ',', default_value = "kill,pause,partition")]
     faults: Vec<String>,
-    /// Mean length of a fault, and of the quiet between two of a kind
+    /// Mean length of a fault, and of the quiet between two of a kind; halved until all kinds fit into
+    /// the run
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
     interval: Duration,
     /// Follow this schedule (a `schedule.json` of a run) instead of planning one
