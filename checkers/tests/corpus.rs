@@ -6,7 +6,7 @@
 mod formats;
 
 use duress_checkers::model::{Model, Refusal};
-use duress_checkers::{Budget, Checker, History, Keys, Linearizable, Valid, Verdict};
+use duress_checkers::{Budget, Checker, History, Keys, Linearizable, Process, Valid, Verdict};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -106,7 +106,13 @@ impl Model for Strings {
         String::new()
     }
 
-    fn op(&self, f: &str, asked: &Value, answered: Option<&Value>) -> Result<Option<Text>, String> {
+    fn op(
+        &self,
+        _: Process,
+        f: &str,
+        asked: &Value,
+        answered: Option<&Value>,
+    ) -> Result<Option<Text>, String> {
         let text = |value: &Value| value.as_str().map(str::to_owned).ok_or(format!("{value} is no string"));
         match f {
             "get" => answered.map(|value| text(value).map(Text::Get)).transpose(),

@@ -174,7 +174,7 @@ fn read_call<'h, M: Model>(model: &M, keyed: bool, call: &Call<'h>) -> Result<Ke
             return Err(wrong(op.index, &format!("expected [key, value], found {}", op.value)));
         }
     };
-    let op = model.op(&invoke.f, asked, answered).map_err(|why| wrong(invoke.index, &why))?;
+    let op = model.op(invoke.process, &invoke.f, asked, answered).map_err(|why| wrong(invoke.index, &why))?;
     Ok((key, op))
 }
 
@@ -197,7 +197,7 @@ fn is_keyed<M: Model>(model: &M, history: &History, limits: &Limits) -> Result<b
         let plain = |key: &Value| !(key.is_null() || key.is_array() || key.is_object());
         let inner =
             unwrap(&op.value).filter(|(key, inner)| inner.is_null() || plain(key)).map(|(_, inner)| inner);
-        let reads = |value: &Value| model.op(&op.f, value, None);
+        let reads = |value: &Value| model.op(op.process, &op.f, value, None);
         match inner {
             Some(inner) if reads(inner).is_err() && reads(&op.value).is_ok() => {
                 against = against.or(Some(op.index));

@@ -7,7 +7,7 @@ mod register;
 
 pub use register::{Held, Register, RegisterOp};
 
-use crate::history::Call;
+use crate::history::{Call, Process};
 use serde_json::Value;
 use std::fmt;
 use std::hash::Hash;
@@ -33,13 +33,20 @@ pub trait Model: Send + Sync {
     /// The state before anything happened.
     fn initial(&self) -> Self::State;
 
-    /// Reads one call. `asked` is the invocation's value and `answered` the completion's, absent
-    /// when the outcome is in doubt. `None` means that the call can be left out, since it neither
-    /// changes anything nor says anything: a read without an answer.
+    /// Reads one call. `process` is who made it, for objects that have owners; `asked` is the
+    /// invocation's value and `answered` the completion's, absent when the outcome is in doubt.
+    /// `None` means that the call can be left out, since it neither changes anything nor says
+    /// anything: a read without an answer.
     ///
     /// # Errors
     /// In words, when this is no operation of this object: unknown `f`, or values of another shape.
-    fn op(&self, f: &str, asked: &Value, answered: Option<&Value>) -> Result<Option<Self::Op>, String>;
+    fn op(
+        &self,
+        process: Process,
+        f: &str,
+        asked: &Value,
+        answered: Option<&Value>,
+    ) -> Result<Option<Self::Op>, String>;
 
     /// The state after `op`.
     ///

@@ -4,7 +4,7 @@ use super::super::{Keys, Linearizable};
 use super::build::Build;
 use super::random::{Dice, Run, atomic};
 use crate::model::{Model, Refusal};
-use crate::{Budget, Checker, Valid, check_safely};
+use crate::{Budget, Checker, Process, Valid, check_safely};
 use serde_json::{Value, json};
 
 /// Many writes, all of them different, and as many compare-and-sets, all open from the beginning
@@ -115,7 +115,7 @@ fn a_model_that_panics_is_unknown_and_keeps_its_words() {
             "broken".to_owned()
         }
         fn initial(&self) {}
-        fn op(&self, _: &str, _: &Value, _: Option<&Value>) -> Result<Option<()>, String> {
+        fn op(&self, _: Process, _: &str, _: &Value, _: Option<&Value>) -> Result<Option<()>, String> {
             Ok(Some(()))
         }
         fn step(&self, (): &(), (): &()) -> Result<(), Refusal> {

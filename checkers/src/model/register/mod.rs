@@ -9,6 +9,7 @@ mod op;
 pub use op::RegisterOp;
 
 use super::{Anomaly, Case, Model, Refusal};
+use crate::history::Process;
 use op::word;
 use rustc_hash::FxHashSet;
 use serde_json::Value;
@@ -54,7 +55,13 @@ impl Model for Register {
         Held::Value(self.initial.clone())
     }
 
-    fn op(&self, f: &str, asked: &Value, answered: Option<&Value>) -> Result<Option<RegisterOp>, String> {
+    fn op(
+        &self,
+        _: Process,
+        f: &str,
+        asked: &Value,
+        answered: Option<&Value>,
+    ) -> Result<Option<RegisterOp>, String> {
         match f {
             "read" => Ok(answered.map(|value| RegisterOp::Read(value.clone()))),
             // Which of the two took effect would be a guess.
