@@ -79,6 +79,14 @@ pub(crate) fn node<'a>(call: &Call<'a>) -> Option<&'a str> {
     call.invoke.node.as_deref().or_else(|| call.completion.and_then(|op| op.node.as_deref()))
 }
 
+/// A value as people write it.
+pub(crate) fn value(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => "nil".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// A key as people write it: strings without quotes.
 pub(crate) fn bare(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)

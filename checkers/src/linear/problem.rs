@@ -6,8 +6,9 @@ use super::limits::{Charge, Spent};
 /// The reductions of the search. All on in use; tests compare every combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flags {
-    /// A legal open observer is linearized at once. It changes nothing, it is already invoked,
-    /// and so any order that has it later can have it now.
+    /// An open observer that leaves the state as it is is linearized at once. It is already
+    /// invoked, and without it the states after its later place can do no less; so any order that
+    /// has it later can have it now.
     pub(super) eager: bool,
     /// Equal optional operations are counted, not told apart: the earliest invoked can stand in
     /// for any other, since its interval contains the other's.

@@ -197,7 +197,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
                     let item = &problem.items[at as usize];
                     if item.observer
                         && !config.mask.has(item.slot)
-                        && self.states.step(config.state, item.class).is_some()
+                        && self.states.step(config.state, item.class) == Some(config.state)
                     {
                         config.mask.set(item.slot);
                         self.trail.push(at);
@@ -222,8 +222,9 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
             frame.cursor += 1;
             self.effort += 1;
             let item = &problem.items[at as usize];
-            // An eager search has taken the observers that are legal here.
-            if frame.config.mask.has(item.slot) || (self.flags.eager && item.observer) {
+            // An eager search has taken the observers that change nothing here; those left are
+            // refused, or make a state that stands for several stand for fewer.
+            if frame.config.mask.has(item.slot) {
                 continue;
             }
             if let Some(state) = self.states.step(frame.config.state, item.class) {

@@ -3,14 +3,55 @@
 //! Not here: concurrency. A model knows one operation after the other; the search in
 //! [`crate::linear`] decides whether some such order explains what happened at the same time.
 
+mod container;
+mod counter;
+mod fetch_add;
+mod lock;
+mod log;
+mod map;
+mod persist;
 mod register;
+mod registry;
+mod set;
+mod versioned;
 
+pub use container::{
+    Bag, Bagged, Container, ContainerOp, Discipline, Fifo, Heap, Lifo, Line, Pile, PriorityQueue, Queue,
+    SmallestFirst, Stack, Unordered, Words,
+};
+pub use counter::{Counter, CounterOp};
+pub use fetch_add::{FetchAdd, FetchAddOp};
+pub use lock::{
+    FencedLock, FencedOp, Fencing, Holder, Mutex, MutexOp, OwnedOp, ReentrantMutex, Semaphore, SemaphoreOp,
+};
+pub use log::{Entries, Log, LogOp};
+pub use map::{Cells, KeyValue, MapOp, Micro};
+pub use persist::Element;
 pub use register::{Held, Register, RegisterOp};
+pub use registry::{Made, ModelEntry, models};
+pub use set::{Elements, Members, Set, SetOp};
+pub use versioned::{Version, Versioned, VersionedOp, VersionedRegister};
 
 use crate::history::{Call, Process};
 use serde_json::Value;
 use std::fmt;
 use std::hash::Hash;
+
+/// Elements of a state that are shown; further ones are counted.
+const MAX_LISTED: usize = 16;
+
+/// A list in a few characters: `[1, 2, and 40 more]`.
+fn listed(open: &str, items: impl Iterator<Item: fmt::Display>, close: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut more = 0;
+    for item in items {
+        if words.len() < MAX_LISTED { words.push(item.to_string()) } else { more += 1 }
+    }
+    if more > 0 {
+        words.push(format!("and {more} more"));
+    }
+    format!("{open}{}{close}", words.join(", "))
+}
 
 /// The name of a violation whose kind is not proven.
 pub(crate) const NOT_LINEARIZABLE: &str = "not linearizable";
@@ -54,8 +95,10 @@ pub trait Model: Send + Sync {
     /// A [`Refusal`] when `op` cannot have been answered like this in `state`.
     fn step(&self, state: &Self::State, op: &Self::Op) -> Result<Self::State, Refusal>;
 
-    /// Can `op` never change any state? Must not say yes wrongly: the search then takes it as
-    /// soon as it is legal, without looking at alternatives.
+    /// Does `op` only tell what a state is? It then changes no state; except that a state that
+    /// stands for several at once may become one that stands for fewer of them. Must not say yes
+    /// wrongly: the search takes such an operation as soon as it leaves the state as it is,
+    /// without looking at alternatives.
     fn is_observer(&self, op: &Self::Op) -> bool;
 
     /// The operation in a few characters: `write 4`, `read → 4`.
@@ -76,7 +119,8 @@ pub trait Model: Send + Sync {
 
     /// States such that, towards `ops` alone, every state that some order of some of `past` leads
     /// to behaves like one of them. They are where the search begins when it wants to refute a
-    /// history by looking at a few of its operations only. `None` when they cannot be listed.
+    /// history by looking at a few of its operations only. One that can do more than it should is
+    /// no mistake, one that is missing is. `None` when they cannot be listed.
     fn any_state(&self, _past: &[&Self::Op], _ops: &[&Self::Op]) -> Option<Vec<Self::State>> {
         None
     }
@@ -127,6 +171,23 @@ pub struct Seen<'a, O> {
     pub op: &'a O,
     /// Who, when and through which node.
     pub call: Call<'a>,
+}
+
+impl<O> Seen<'_, O> {
+    /// Index of the invocation.
+    pub(crate) fn invoked(&self) -> u64 {
+        self.call.invoke.index
+    }
+
+    /// Index of the return, if it returned.
+    pub(crate) fn returned(&self) -> Option<u64> {
+        self.call.returned().map(|op| op.index)
+    }
+
+    /// When it returned, in nanoseconds since the start of the run.
+    pub(crate) fn return_time(&self) -> u64 {
+        self.call.returned().map_or(u64::MAX, |op| op.time)
+    }
 }
 
 /// A violation to be named.

@@ -4,9 +4,8 @@
 //! explain what was seen: a name that is wrong misleads more than no name.
 
 use super::RegisterOp;
-use super::op::word;
 use crate::model::{Anomaly, Case, NOT_LINEARIZABLE, Seen};
-use crate::words::{after, who};
+use crate::words::{after, value as word, who};
 use serde_json::Value;
 
 type Call<'a> = Seen<'a, RegisterOp>;
@@ -24,29 +23,17 @@ pub(super) fn classify(initial: &Value, case: &Case<'_, RegisterOp>) -> Option<A
     }
 }
 
-fn invoked(call: &Call) -> u64 {
-    call.call.invoke.index
-}
-
-fn returned(call: &Call) -> Option<u64> {
-    call.call.returned().map(|op| op.index)
-}
-
-fn return_time(call: &Call) -> u64 {
-    call.call.returned().map_or(u64::MAX, |op| op.time)
-}
-
 /// Nobody had begun to write the value when it was read.
 fn never_written(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
     let culprit = &case.calls[case.culprit];
-    let read = returned(culprit)?;
+    let read = culprit.returned()?;
     let is_writer = |call: &&Call| call.op.written() == Some(value);
-    if value == initial || case.calls.iter().any(|call| is_writer(&call) && invoked(call) < read) {
+    if value == initial || case.calls.iter().any(|call| is_writer(&call) && call.invoked() < read) {
         return None;
     }
     let unproven = |because| Some(Anomaly { name: NOT_LINEARIZABLE, because, evidence: Vec::new() });
     let shown = word(value);
-    if let Some(failed) = case.failed.iter().find(|call| is_writer(call) && invoked(call) < read) {
+    if let Some(failed) = case.failed.iter().find(|call| is_writer(call) && call.invoked() < read) {
         let by = who(&failed.call);
         return unproven(format!("although the only write of {shown}, by {by}, had been reported as failed"));
     }
@@ -67,13 +54,13 @@ fn never_written(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) ->
 /// something else began and returned that shows another value.
 fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
     let culprit = &case.calls[case.culprit];
-    let (began, read) = (invoked(culprit), returned(culprit)?);
+    let (began, read) = (culprit.invoked(), culprit.returned()?);
     let mut written_until = None;
     let mut writer = None;
     for (at, call) in case.calls.iter().enumerate() {
-        if call.op.written() == Some(value) && invoked(call) < read {
+        if call.op.written() == Some(value) && call.invoked() < read {
             // In doubt: it may take effect at any time.
-            let end = returned(call)?;
+            let end = call.returned()?;
             if written_until < Some(end) {
                 (written_until, writer) = (Some(end), Some(at));
             }
@@ -87,16 +74,16 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
         RegisterOp::Cas(old, new) => old != value || new != value,
     };
     let proves = |call: &Call| {
-        Some(invoked(call)) > written_until
-            && returned(call).is_some_and(|end| end < began)
+        Some(call.invoked()) > written_until
+            && call.returned().is_some_and(|end| end < began)
             && shows_another(call.op)
     };
     let proof = (0..case.calls.len())
         .filter(|&at| proves(&case.calls[at]))
-        .min_by_key(|&at| (case.calls[at].op.written().is_none(), returned(&case.calls[at])))?;
+        .min_by_key(|&at| (case.calls[at].op.written().is_none(), case.calls[at].returned()))?;
     let over = &case.calls[proof];
     let (label, by) = (over.op.label(), who(&over.call));
-    let late = after(return_time(over), culprit.call.invoke.time);
+    let late = after(over.return_time(), culprit.call.invoke.time);
     let evidence = writer.into_iter().chain([proof]).collect();
     if let Some(missed) = lost(value, proof, case) {
         return Some(Anomaly {
@@ -129,7 +116,7 @@ fn lost(value: &Value, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize
     if case.calls.iter().any(seen) {
         return None;
     }
-    let end = returned(&case.calls[over])?;
+    let end = case.calls[over].returned()?;
     // Every read until somebody changes the register again, and there must be no other change
     // in flight that could have hidden the write.
     let mut missed = 0;
@@ -138,15 +125,15 @@ fn lost(value: &Value, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize
             continue;
         }
         if call.op.written().is_some() {
-            if returned(call).is_some_and(|ret| ret < invoked(&case.calls[over])) {
+            if call.returned().is_some_and(|ret| ret < case.calls[over].invoked()) {
                 continue;
             }
-            if invoked(call) < end {
+            if call.invoked() < end {
                 return None;
             }
             break;
         }
-        if invoked(call) > end {
+        if call.invoked() > end {
             if !matches!(call.op, RegisterOp::Read(seen) if seen == value) {
                 return None;
             }
@@ -158,13 +145,13 @@ fn lost(value: &Value, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize
 
 /// More operations replaced `old` than ever wrote it.
 fn lost_update(initial: &Value, old: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
-    let read = returned(&case.calls[case.culprit])?;
-    let before = |call: &Call| invoked(call) < read;
+    let read = case.calls[case.culprit].returned()?;
+    let before = |call: &Call| call.invoked() < read;
     let replaced: Vec<usize> = (0..case.calls.len())
         .filter(|&at| {
             let call = &case.calls[at];
             before(call)
-                && returned(call).is_some()
+                && call.returned().is_some()
                 && matches!(call.op, RegisterOp::Cas(from, to) if from == old && to != old)
         })
         .collect();

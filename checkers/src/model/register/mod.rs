@@ -10,7 +10,7 @@ pub use op::RegisterOp;
 
 use super::{Anomaly, Case, Model, Refusal};
 use crate::history::Process;
-use op::word;
+use crate::words::value as word;
 use rustc_hash::FxHashSet;
 use serde_json::Value;
 

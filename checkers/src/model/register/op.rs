@@ -1,5 +1,6 @@
 //! What happened to a register, and how that is written.
 
+use crate::words::value as word;
 use serde_json::Value;
 
 /// What happened to a register.
@@ -29,13 +30,5 @@ impl RegisterOp {
             Self::Write(value) => format!("write {}", word(value)),
             Self::Cas(old, new) => format!("cas {} → {}", word(old), word(new)),
         }
-    }
-}
-
-/// A value as people write it.
-pub(super) fn word(value: &Value) -> String {
-    match value {
-        Value::Null => "nil".to_owned(),
-        other => other.to_string(),
     }
 }

@@ -1,0 +1,154 @@
+//! Every model by name, as a checker: what `duress check --model` offers.
+
+use super::persist::Element;
+use super::{
+    Bag, Container, Counter, Discipline, FencedLock, FetchAdd, KeyValue, Log, Model, Mutex, PriorityQueue,
+    Queue, ReentrantMutex, Register, Semaphore, Set, Stack, VersionedRegister,
+};
+use crate::{Checker, Keys, Linearizable};
+use serde_json::Value;
+
+/// A model that can be asked for by name.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelEntry {
+    /// As in `cas-register`.
+    pub name: &'static str,
+    /// What it is and which functions it knows, in one line.
+    pub doc: &'static str,
+    /// A checker for it. The first argument is the initial value, if it is not the usual one.
+    ///
+    /// # Errors
+    /// In words, when that is no initial value of this model.
+    pub make: fn(Option<Value>, Keys) -> Made,
+}
+
+/// A checker, or what is wrong with the initial value.
+pub type Made = Result<Box<dyn Checker>, String>;
+
+/// All models, the most used first.
+pub fn models() -> &'static [ModelEntry] {
+    &MODELS
+}
+
+const MODELS: [ModelEntry; 15] = [
+    ModelEntry {
+        name: "register",
+        doc: "a register: read, write, cas [old, new]",
+        make: |initial, keys| made(Register { initial: initial.unwrap_or_default() }, keys),
+    },
+    ModelEntry {
+        name: "versioned-register",
+        doc: "a register with versions: read → [version, value], write, cas [old version, value]",
+        make: |initial, keys| made(VersionedRegister { initial: initial.unwrap_or_default() }, keys),
+    },
+    ModelEntry {
+        name: "map",
+        doc: r#"keys and values: txn of ["r", key, null] and ["w", key, value]; the initial value is every key's"#,
+        make: |initial, keys| made(KeyValue { initial: initial.unwrap_or_default() }, keys),
+    },
+    ModelEntry {
+        name: "set",
+        doc: "a set: add, remove, contains [element, null], read; the initial value is a list",
+        make: |initial, keys| made(Set { initial: elements(initial)? }, keys),
+    },
+    ModelEntry {
+        name: "counter",
+        doc: "a counter: add, read",
+        make: |initial, keys| made(Counter { initial: number(initial, 0)? }, keys),
+    },
+    ModelEntry {
+        name: "fetch-add",
+        doc: "a counter whose additions answer: fetch-add [n, null], read",
+        make: |initial, keys| made(FetchAdd { initial: number(initial, 0)? }, keys),
+    },
+    ModelEntry {
+        name: "queue",
+        doc: "first in, first out: enqueue, dequeue; the initial value is a list",
+        make: |initial, keys| container(Queue::default(), initial, keys),
+    },
+    ModelEntry {
+        name: "bag",
+        doc: "an unordered queue: enqueue, dequeue; the initial value is a list",
+        make: |initial, keys| container(Bag::default(), initial, keys),
+    },
+    ModelEntry {
+        name: "stack",
+        doc: "last in, first out: push, pop; the initial value is a list",
+        make: |initial, keys| container(Stack::default(), initial, keys),
+    },
+    ModelEntry {
+        name: "priority-queue",
+        doc: "the smallest number first: insert, delete-min; the initial value is a list",
+        make: |initial, keys| container(PriorityQueue::default(), initial, keys),
+    },
+    ModelEntry {
+        name: "log",
+        doc: "append-only: append, read [index, null], read null; the initial value is a list",
+        make: |initial, keys| made(Log { initial: elements(initial)? }, keys),
+    },
+    ModelEntry {
+        name: "mutex",
+        doc: "a mutex that anybody may release: acquire, release",
+        make: |initial, keys| none(initial).and_then(|()| made(Mutex, keys)),
+    },
+    ModelEntry {
+        name: "reentrant-mutex",
+        doc: "a mutex that its owner may acquire again: acquire, release; the initial value limits how often",
+        make: |initial, keys| {
+            let limit = number(initial, u32::MAX.into())?;
+            let limit = u32::try_from(limit).map_err(|_| format!("{limit} is no number of times"))?;
+            made(ReentrantMutex { limit }, keys)
+        },
+    },
+    ModelEntry {
+        name: "fenced-lock",
+        doc: "a lock with owners and increasing tokens: acquire → token, release",
+        make: |initial, keys| none(initial).and_then(|()| made(FencedLock, keys)),
+    },
+    ModelEntry {
+        name: "semaphore",
+        doc: "acquire n, release n; the initial value is the number of permits, usually 1",
+        make: |initial, keys| {
+            let permits = number(initial, 1)?;
+            let permits = u32::try_from(permits).map_err(|_| format!("{permits} is no number of permits"))?;
+            made(Semaphore { permits }, keys)
+        },
+    },
+];
+
+fn made<M: Model + 'static>(model: M, keys: Keys) -> Made {
+    Ok(Box::new(Linearizable::new(model, keys)))
+}
+
+fn container<D: Discipline>(empty: Container<D>, initial: Option<Value>, keys: Keys) -> Made {
+    let initial = elements(initial)?;
+    if initial.iter().any(|element| element.value().is_null()) {
+        return Err("null is no element: a container answers with it when it is empty".to_owned());
+    }
+    initial.iter().try_for_each(|element| D::admits(element.value()))?;
+    made(Container { initial, ..empty }, keys)
+}
+
+fn elements(initial: Option<Value>) -> Result<Vec<Element>, String> {
+    match initial {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(list)) => Ok(list.iter().map(Element::from).collect()),
+        Some(other) => Err(format!("the initial value has to be a list, not {other}")),
+    }
+}
+
+fn number(initial: Option<Value>, usual: i64) -> Result<i64, String> {
+    match initial {
+        None | Some(Value::Null) => Ok(usual),
+        Some(value) => {
+            value.as_i64().ok_or_else(|| format!("the initial value has to be a whole number, not {value}"))
+        }
+    }
+}
+
+fn none(initial: Option<Value>) -> Result<(), String> {
+    match initial {
+        None | Some(Value::Null) => Ok(()),
+        Some(value) => Err(format!("a lock is free at first and takes no initial value such as {value}")),
+    }
+}
