@@ -2,9 +2,7 @@
 //!
 //! Not here: assertions about time. Whoever changes the engine reads these before and after.
 
-#[path = "../tests/formats/mod.rs"]
-mod formats;
-
+use duress_checkers::history::{ReadOptions, read};
 use duress_checkers::{Budget, Checker, History, Keys, Kind, Linearizable, Op, Process, Register, Verdict};
 use serde_json::{Value, json};
 use std::hint::black_box;
@@ -48,14 +46,23 @@ fn main() {
 }
 
 fn published(checker: &Linearizable, folder: &Path) {
-    let read =
-        |path: &std::path::PathBuf| formats::jepsen_log(&std::fs::read_to_string(path).expect("a log"));
-    let logs: Vec<History> = formats::files(folder, "log").iter().map(read).collect();
+    let logs = load(folder, "log");
     measure(&format!("{} etcd logs, with explanations", logs.len()), checker, &logs);
-    let knossos = folder.join("../../knossos/cas-register/good");
-    let read = |path: &std::path::PathBuf| formats::edn(&std::fs::read_to_string(path).expect("a history"));
-    let histories: Vec<History> = formats::files(&knossos, "edn").iter().map(read).collect();
+    let histories = load(&folder.join("../../knossos/cas-register/good"), "edn");
     measure(&format!("{} good registers of Knossos", histories.len()), checker, &histories);
+}
+
+/// The histories in a folder, by name.
+fn load(folder: &Path, extension: &str) -> Vec<History> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("a directory entry").path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    paths.sort();
+    let options = ReadOptions { repair: true, ..ReadOptions::default() };
+    let load = |path| read(std::fs::File::open(path).expect("a file"), &options).expect("a history").history;
+    paths.iter().map(load).collect()
 }
 
 fn measure(name: &str, checker: &Linearizable, histories: &[History]) {

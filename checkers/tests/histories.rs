@@ -1,8 +1,12 @@
 //! What is accepted as a history, and what is refused with which words.
 
-use duress_checkers::history::read_jsonl;
+use duress_checkers::history::{Format, HistoryError, Loaded, ReadOptions, read};
 use duress_checkers::{History, Kind, Process};
 use serde_json::json;
+
+fn read_jsonl(text: &[u8]) -> Result<Loaded, HistoryError> {
+    read(text, &ReadOptions::of(Format::JsonLines))
+}
 
 fn lines(lines: &[&str]) -> Result<History, String> {
     read_jsonl(lines.join("\n").as_bytes()).map(|loaded| loaded.history).map_err(|why| why.to_string())
@@ -94,13 +98,15 @@ fn what_cannot_have_happened_is_refused() {
     let why = lines(&[INVOKE, &OK.replace("write", "read")]).expect_err("mismatch");
     assert!(why.contains("completes `read`, but process 0 had invoked `write`"), "{why}");
     let why = lines(&[INVOKE, &OK.replace("\"index\":1", "\"index\":0")]).expect_err("order");
-    assert!(why.contains("indices must increase"), "{why}");
+    assert!(why.contains("line 2: ") && why.contains("indices must increase"), "{why}");
+    let why = lines(&[INVOKE, &OK.replace("\"time\":9", "\"time\":4")]).expect_err("time");
+    assert!(why.contains("line 2: operation 1 happened at 4 ns, after one at 5 ns"), "{why}");
 }
 
 #[test]
 fn a_process_may_go_on_after_a_doubt_and_stop_in_the_middle() {
     let info = OK.replace("\"ok\"", "\"info\"");
-    let again = INVOKE.replace("\"index\":0", "\"index\":2");
+    let again = INVOKE.replace("\"index\":0,\"time\":5", "\"index\":2,\"time\":9");
     let history = lines(&[INVOKE, &info, &again]).expect("a history");
     let calls: Vec<_> = history.calls().collect();
     assert_eq!(calls.len(), 2);

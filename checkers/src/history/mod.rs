@@ -1,12 +1,15 @@
-//! What happened: operations, and the history that orders and pairs them.
+//! What happened: operations, the history that orders and pairs them, and how one is read from
+//! files of ours and of others.
 //!
 //! Not here: how a history is produced (the harness) or judged (the checkers).
 
 pub mod class;
-mod jsonl;
+mod error;
 mod op;
 mod pairing;
+mod read;
 
-pub use jsonl::{Loaded, read_jsonl};
+pub use error::HistoryError;
 pub use op::{Kind, Op, Process};
-pub use pairing::{Call, History, HistoryError};
+pub use pairing::{Call, History};
+pub use read::{Format, Loaded, Nil, ReadOptions, Repair, RepairKind, read};

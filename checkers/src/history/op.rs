@@ -30,7 +30,7 @@ pub struct Op {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub error: Option<String>,
     /// The node that the process talked to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub node: Option<String>,
 }
 

@@ -13,6 +13,7 @@ mod persist;
 mod register;
 mod registry;
 mod set;
+mod text;
 mod versioned;
 
 pub use container::{
@@ -30,6 +31,7 @@ pub use persist::Element;
 pub use register::{Held, Register, RegisterOp};
 pub use registry::{Made, ModelEntry, models};
 pub use set::{Elements, Members, Set, SetOp};
+pub use text::{Text, TextOp, TextState};
 pub use versioned::{Version, Versioned, VersionedOp, VersionedRegister};
 
 use crate::history::{Call, Process};

@@ -5,12 +5,12 @@ use super::run::CheckLimits;
 use crate::checking;
 use crate::failure::Failure;
 use clap::{Args, ValueEnum};
-use duress_checkers::history::{Loaded, read_jsonl};
+use duress_checkers::history::{self, Loaded, ReadOptions};
 use duress_checkers::{History, Keys, Kind, Valid, Verdict};
 use duress_reports::artifact::RunDir;
 use duress_reports::conclusion::conclude;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -74,7 +74,7 @@ impl CheckArgs {
     }
 
     fn check_file(&self) -> Result<ExitCode, Failure> {
-        let Loaded { history, truncated } = read(&self.path)?;
+        let Loaded { history, truncated, .. } = read(&self.path)?;
         let verdict =
             self.judge(self.workload.as_deref().unwrap_or("register"), self.keys.into(), &history)?;
         if truncated {
@@ -132,5 +132,6 @@ fn read(path: &Path) -> Result<Loaded, Failure> {
         })?;
         Box::new(file)
     };
-    read_jsonl(BufReader::new(reader)).map_err(|source| Failure::History { path: path.to_owned(), source })
+    history::read(reader, &ReadOptions::default())
+        .map_err(|source| Failure::History { path: path.to_owned(), source })
 }

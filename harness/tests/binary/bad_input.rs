@@ -63,7 +63,11 @@ fn histories_that_are_none() {
     check("failed.jsonl", &failed, "no operation of a client succeeded");
     let valueless = r#"{"process":0,"type":"ok","f":"read"}"#;
     check("valueless.jsonl", &format!("{invoke}\n{valueless}\n"), "an ok read has no value");
-    check("garbage.jsonl", "this is\nno history\n", "line 1 is not an operation");
+    check(
+        "garbage.jsonl",
+        "this is\nno history\n",
+        "this looks like no history known here: it begins with `this is",
+    );
     check("middle.jsonl", &format!("{invoke}\n{{\"process\":\n{invoke}\n"), "line 2 is not an operation");
     check("overlap.jsonl", &format!("{invoke}\n{invoke}\n"), "while its operation 0 is still open");
     check("orphan.jsonl", &invoke.replace("invoke", "ok"), "that process 0 never invoked");

@@ -2,10 +2,10 @@
 
 use super::{ArtifactError, FORMAT, FaultWindow, JournalEntry, RunInfo, RunStatus, windows};
 use crate::conclusion::Conclusion;
-use duress_checkers::history::{History, HistoryError, read_jsonl};
+use duress_checkers::history::{self, Format, History, HistoryError, ReadOptions};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File};
-use std::io::{BufReader, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Files of a run, relative to its directory.
@@ -171,9 +171,9 @@ impl RunDir {
             Err(e) if e.kind() == ErrorKind::NotFound => return Err(ArtifactError::Missing { path }),
             Err(e) => return Err(ArtifactError::io("read", path)(e)),
         };
-        match read_jsonl(BufReader::new(file)) {
+        match history::read(file, &ReadOptions::of(Format::JsonLines)) {
             Ok(loaded) => Ok((loaded.history, loaded.truncated)),
-            Err(HistoryError::Line { line, why }) => Err(ArtifactError::Broken { path, line, why }),
+            Err(HistoryError::Line { line, why, .. }) => Err(ArtifactError::Broken { path, line, why }),
             Err(source) => Err(ArtifactError::History { path, source }),
         }
     }
