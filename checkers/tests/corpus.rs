@@ -4,7 +4,7 @@
 //! without it these tests say so and pass.
 
 use duress_checkers::history::{Format, Loaded, Nil, ReadOptions, RepairKind, read};
-use duress_checkers::model::Text;
+use duress_checkers::model::{KeyValue, Text};
 use duress_checkers::{Budget, Checker, History, Keys, Linearizable, Register, Valid, Verdict};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -94,6 +94,21 @@ fn registers_of_knossos() {
         }
     }
     assert!(seen > 50, "only {seen} files");
+}
+
+/// Two registers, x and y, both 0 at first.
+#[test]
+fn transactions_of_knossos() {
+    let Some(folder) = corpus("knossos/multi-register/good") else { return };
+    let options = ReadOptions { nil: Nil::Unknown, repair: true, ..ReadOptions::default() };
+    for path in files(&folder, "edn") {
+        let loaded = load(&path, &options);
+        let from = |initial: i64| {
+            judge(&Linearizable::new(KeyValue { initial: json!(initial) }, Keys::Single), &loaded.history)
+        };
+        assert_eq!(from(0).valid, Valid::Valid, "{}", path.display());
+        assert_eq!(from(1).valid, Valid::Violation, "{}", path.display());
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::persist::Element;
 use super::{
     Bag, Container, Counter, Discipline, FencedLock, FetchAdd, KeyValue, Log, Model, Mutex, PriorityQueue,
-    Queue, ReentrantMutex, Register, Semaphore, Set, Stack, VersionedRegister,
+    Queue, ReentrantMutex, Register, Semaphore, Set, Stack, Text, VersionedRegister,
 };
 use crate::{Checker, Keys, Linearizable};
 use serde_json::Value;
@@ -15,6 +15,8 @@ pub struct ModelEntry {
     pub name: &'static str,
     /// What it is and which functions it knows, in one line.
     pub doc: &'static str,
+    /// The functions it knows.
+    pub fs: &'static [&'static str],
     /// A checker for it. The first argument is the initial value, if it is not the usual one.
     ///
     /// # Errors
@@ -30,70 +32,93 @@ pub fn models() -> &'static [ModelEntry] {
     &MODELS
 }
 
-const MODELS: [ModelEntry; 15] = [
+const MODELS: [ModelEntry; 16] = [
     ModelEntry {
         name: "register",
         doc: "a register: read, write, cas [old, new]",
+        fs: &["read", "write", "cas"],
         make: |initial, keys| made(Register { initial: initial.unwrap_or_default() }, keys),
     },
     ModelEntry {
         name: "versioned-register",
         doc: "a register with versions: read → [version, value], write, cas [old version, value]",
+        fs: &["read", "write", "cas"],
         make: |initial, keys| made(VersionedRegister { initial: initial.unwrap_or_default() }, keys),
     },
     ModelEntry {
         name: "map",
         doc: r#"keys and values: txn of ["r", key, null] and ["w", key, value]; the initial value is every key's"#,
+        fs: &["txn"],
         make: |initial, keys| made(KeyValue { initial: initial.unwrap_or_default() }, keys),
+    },
+    ModelEntry {
+        name: "text",
+        doc: "a string: get, put, append",
+        fs: &["get", "put", "append"],
+        make: |initial, keys| match initial {
+            None | Some(Value::Null) => made(Text::default(), keys),
+            Some(Value::String(initial)) => made(Text { initial }, keys),
+            Some(other) => Err(format!("the initial value has to be a string, not {other}")),
+        },
     },
     ModelEntry {
         name: "set",
         doc: "a set: add, remove, contains [element, null], read; the initial value is a list",
+        fs: &["add", "remove", "contains", "read"],
         make: |initial, keys| made(Set { initial: elements(initial)? }, keys),
     },
     ModelEntry {
         name: "counter",
         doc: "a counter: add, read",
+        fs: &["add", "read"],
         make: |initial, keys| made(Counter { initial: number(initial, 0)? }, keys),
     },
     ModelEntry {
         name: "fetch-add",
         doc: "a counter whose additions answer: fetch-add [n, null], read",
+        fs: &["fetch-add", "read"],
         make: |initial, keys| made(FetchAdd { initial: number(initial, 0)? }, keys),
     },
     ModelEntry {
         name: "queue",
         doc: "first in, first out: enqueue, dequeue; the initial value is a list",
+        fs: &["enqueue", "dequeue"],
         make: |initial, keys| container(Queue::default(), initial, keys),
     },
     ModelEntry {
         name: "bag",
         doc: "an unordered queue: enqueue, dequeue; the initial value is a list",
+        fs: &["enqueue", "dequeue"],
         make: |initial, keys| container(Bag::default(), initial, keys),
     },
     ModelEntry {
         name: "stack",
         doc: "last in, first out: push, pop; the initial value is a list",
+        fs: &["push", "pop"],
         make: |initial, keys| container(Stack::default(), initial, keys),
     },
     ModelEntry {
         name: "priority-queue",
         doc: "the smallest number first: insert, delete-min; the initial value is a list",
+        fs: &["insert", "delete-min"],
         make: |initial, keys| container(PriorityQueue::default(), initial, keys),
     },
     ModelEntry {
         name: "log",
         doc: "append-only: append, read [index, null], read null; the initial value is a list",
+        fs: &["append", "read"],
         make: |initial, keys| made(Log { initial: elements(initial)? }, keys),
     },
     ModelEntry {
         name: "mutex",
         doc: "a mutex that anybody may release: acquire, release",
+        fs: &["acquire", "release"],
         make: |initial, keys| none(initial).and_then(|()| made(Mutex, keys)),
     },
     ModelEntry {
         name: "reentrant-mutex",
         doc: "a mutex that its owner may acquire again: acquire, release; the initial value limits how often",
+        fs: &["acquire", "release"],
         make: |initial, keys| {
             let limit = number(initial, u32::MAX.into())?;
             let limit = u32::try_from(limit).map_err(|_| format!("{limit} is no number of times"))?;
@@ -103,11 +128,13 @@ const MODELS: [ModelEntry; 15] = [
     ModelEntry {
         name: "fenced-lock",
         doc: "a lock with owners and increasing tokens: acquire → token, release",
+        fs: &["acquire", "release"],
         make: |initial, keys| none(initial).and_then(|()| made(FencedLock, keys)),
     },
     ModelEntry {
         name: "semaphore",
         doc: "acquire n, release n; the initial value is the number of permits, usually 1",
+        fs: &["acquire", "release"],
         make: |initial, keys| {
             let permits = number(initial, 1)?;
             let permits = u32::try_from(permits).map_err(|_| format!("{permits} is no number of permits"))?;

@@ -13,7 +13,8 @@ pub(super) struct Draft {
 }
 
 /// Takes Clojure's keywords (`":ok"`) for `type` and `f`, too. A `key` beside the value makes it
-/// `[key, value]`. A list of micro-operations without `f` is a `txn`, as Elle takes it.
+/// `[key, value]`. A list of micro-operations without `f` is a `txn`, as Elle takes it; they are
+/// called `r` and `w`, for which Knossos writes `read` and `write`.
 pub(super) fn draft(mut object: Map<String, Value>) -> Result<Draft, String> {
     for name in ["type", "f"] {
         if let Some(Value::String(word)) = object.get_mut(name)
@@ -29,6 +30,9 @@ pub(super) fn draft(mut object: Map<String, Value>) -> Result<Draft, String> {
     let is = |name: &str, word: &str| object.get(name).and_then(Value::as_str) == Some(word);
     if is("type", "ok") && (is("f", "read") || is("f", "get")) && !object.contains_key("value") {
         return Err("an ok read has no value".to_owned());
+    }
+    if is("f", "txn") {
+        short(&mut object);
     }
     if let Some(key) = object.remove("key") {
         let value = object.remove("value").unwrap_or_default();
@@ -49,6 +53,18 @@ fn is_txn(value: &Value) -> bool {
         op.as_array().is_some_and(|op| op.len() >= 2 && op.first().is_some_and(Value::is_string))
     };
     value.as_array().is_some_and(|ops| !ops.is_empty() && ops.iter().all(micro))
+}
+
+/// `["r", …]` for `["read", …]`.
+fn short(object: &mut Map<String, Value>) {
+    for micro in object.get_mut("value").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(f) = micro.get_mut(0) else { continue };
+        match f.as_str() {
+            Some("read") => *f = "r".into(),
+            Some("write") => *f = "w".into(),
+            _ => {}
+        }
+    }
 }
 
 /// Beyond this, neighbouring whole numbers become the same floating-point number.

@@ -42,8 +42,7 @@ fn says_nothing(asked: &Value, answered: &Value) -> bool {
 /// Removes reads of `nil` from a transaction, in the question as in the answer.
 fn forget_reads(ops: &mut [Op], asked: usize, answered: usize) {
     let told = |op: &Value| {
-        let nil =
-            matches!(op.as_array().map(Vec::as_slice), Some([f, _, Value::Null]) if f == "r" || f == "read");
+        let nil = matches!(op.as_array().map(Vec::as_slice), Some([f, _, Value::Null]) if f == "r");
         !nil
     };
     let Some(kept) = ops[answered].value.as_array().map(|all| all.iter().map(told).collect::<Vec<_>>())
