@@ -1,5 +1,6 @@
 //! Decides one key: search and refutation in turns, then the proof of whatever came out.
 
+use super::blocks::{self, Found};
 use super::certify::certify;
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
@@ -23,6 +24,9 @@ const PLAIN_CAP: u64 = 60_000;
 /// Prefixes looked at to find the shortest impossible one. Each is shorter than the one before.
 const MAX_PREFIXES: usize = 64;
 
+/// What shows that two of our own methods disagree, in words.
+type Bug = String;
+
 /// What is known about one key.
 pub(super) struct Decided {
     pub(super) answer: Answer,
@@ -31,7 +35,7 @@ pub(super) struct Decided {
     /// The most operations open at once, optional ones not counted.
     pub(super) widest: usize,
     /// Proofs that failed: bugs in this package.
-    pub(super) bugs: Vec<String>,
+    pub(super) bugs: Vec<Bug>,
 }
 
 /// The answer for one key.
@@ -95,20 +99,39 @@ struct Engine<'a, M: Model> {
 }
 
 impl<M: Model> Engine<'_, M> {
-    fn proved(&mut self) -> Result<Answer, String> {
+    fn proved(&mut self) -> Result<Answer, Bug> {
         let whole = self.subject.part.entries.iter().filter_map(|entry| entry.ret).max();
         let Some(whole) = whole else { return Ok(Answer::Valid) };
+        match self.blocks(whole) {
+            Err(spent) => return Ok(Answer::Spent(spent)),
+            Ok(Some(Found::Order(order))) => {
+                self.check_order(None, &order)?;
+                return Ok(Answer::Valid);
+            }
+            Ok(Some(Found::Impossible(evidence))) => {
+                return self.prove_by_blocks(evidence).map(Answer::Violation);
+            }
+            Ok(None) => {}
+        }
         match self.prefix(whole) {
             Err(spent) => Ok(Answer::Spent(spent)),
             Ok((_, Round::Valid(order))) => {
-                certify(self.subject.model, &self.subject.part.classes, &self.subject.part.entries, &order)
-                    .map_err(|why| format!("an order failed its replay: {why}"))?;
+                self.check_order(None, &order)?;
                 Ok(Answer::Valid)
             }
             Ok((problem, Round::Impossible(pos))) => {
-                self.prove_violation(&problem, pos).map(Answer::Violation)
+                self.prove_by_search(&problem, pos).map(Answer::Violation)
             }
         }
+    }
+
+    /// Decides everything up to the return at `until` by blocks, where that is possible.
+    fn blocks(&self, until: u64) -> Result<Option<Found>, Spent> {
+        let Some(accesses) = self.subject.accesses.as_ref().filter(|_| self.flags.blocks) else {
+            return Ok(None);
+        };
+        let mut charge = Charge::new(self.subject.limits);
+        blocks::decide(&self.subject.part.entries, accesses, until, &mut charge)
     }
 
     /// Searches everything up to the return at `until`. Later returns count as optional. Orders
@@ -116,7 +139,7 @@ impl<M: Model> Engine<'_, M> {
     fn prefix(&mut self, until: u64) -> Result<(Problem, Round), Spent> {
         let items = Window::new(self.subject, None, until).items;
         let mut charge = Charge::new(self.subject.limits);
-        let problem = Problem::new(items, self.flags, &mut charge)?;
+        let problem = Problem::new(items, self.subject.accesses.as_ref(), self.flags, &mut charge)?;
         self.widest = self.widest.max(problem.widest());
         let round = by_width!(problem.slots, K => self.rounds::<K>(&problem))?;
         Ok((problem, round))
@@ -130,7 +153,7 @@ impl<M: Model> Engine<'_, M> {
         let found = loop {
             match search.run(if self.flags.windows { round } else { u64::MAX }) {
                 End::Linearizable => {
-                    let order = search.order().iter().map(|&at| problem.items[at as usize].entry);
+                    let order = search.order().into_iter().map(|at| problem.items[at as usize].entry);
                     break Ok(Round::Valid(order.collect()));
                 }
                 End::Impossible => break Ok(Round::Impossible(search.furthest)),
@@ -174,8 +197,9 @@ impl<M: Model> Engine<'_, M> {
         None
     }
 
-    /// Finds the shortest impossible prefix and a small window, and refutes that again plainly.
-    fn prove_violation(&mut self, problem: &Problem, mut pos: u32) -> Result<Proof, String> {
+    /// The proof from a return that a search cannot pass: finds the shortest impossible prefix and a
+    /// small window.
+    fn prove_by_search(&mut self, problem: &Problem, mut pos: u32) -> Result<Proof, Bug> {
         let mut order = None;
         for _ in 0..MAX_PREFIXES {
             if pos == 0 {
@@ -193,63 +217,95 @@ impl<M: Model> Engine<'_, M> {
             }
         }
         if let Some(order) = &order {
-            self.check_prefix_order(problem, pos, order)?;
+            self.check_order(Some(pos.checked_sub(1).map(|last| problem.return_time(last))), order)?;
         }
-        let window = self.smallest_window(problem, pos);
-        // Without any reduction equal optional operations multiply; if that is too much, only they
-        // are counted.
-        let mut proved_again = false;
-        for plain in [Flags::NONE, Flags { classes: true, ..Flags::NONE }] {
-            let trial = self.refute(&window, plain, PLAIN_CAP);
-            match trial.end {
-                End::Linearizable => return Err("a refuted window has an order".to_owned()),
-                End::Impossible => {
-                    proved_again = true;
+        let window = self
+            .smallest_window(|pos| problem.return_time(pos), pos)
+            .unwrap_or_else(|| Window::new(self.subject, None, problem.return_time(pos)));
+        let culprit = problem.items[problem.returns[pos as usize] as usize].entry;
+        Ok(Proof { culprit, order, proved_again: self.prove_again(&window)?, window })
+    }
+
+    /// The proof from operations that rule an order out: finds the shortest impossible prefix, and
+    /// those that rule it out.
+    fn prove_by_blocks(&mut self, mut evidence: Vec<u32>) -> Result<Proof, Bug> {
+        let entries = &self.subject.part.entries;
+        let mut returns: Vec<(u64, u32)> =
+            (0..).zip(entries).filter_map(|(at, entry)| Some((entry.ret?, at))).collect();
+        returns.sort_unstable();
+        // What is before `low` has an order; what is before `high` and at it has none.
+        let (mut low, mut order) = (0, Some(Vec::new()));
+        let end = |evidence: &[u32]| {
+            let last = evidence.iter().filter_map(|&at| entries[at as usize].ret).max();
+            returns.partition_point(|&(ret, _)| Some(ret) < last)
+        };
+        let mut high = end(&evidence);
+        // Mostly the first conflict is the only one.
+        let mut next = high;
+        while low < high {
+            match self.blocks(returns[next - 1].0) {
+                Ok(Some(Found::Order(found))) => (low, order) = (next, Some(found)),
+                Ok(Some(Found::Impossible(other))) => (high, evidence) = (end(&other), other),
+                Ok(None) => return Err("a prefix has more sources of a value than the whole".to_owned()),
+                Err(_) => {
+                    order = None;
                     break;
                 }
+            }
+            next = low + (high - low).div_ceil(2);
+        }
+        let (until, culprit) = *returns.get(high).ok_or("operations without a return exclude each other")?;
+        if let Some(order) = &order {
+            self.check_order(Some(high.checked_sub(1).map(|last| returns[last].0)), order)?;
+        }
+        // A window in time says more, if there is one; the evidence may be far apart.
+        let pos = u32::try_from(high).expect("a history has fewer than 2^32 operations");
+        let window = self
+            .smallest_window(|pos| returns[pos as usize].0, pos)
+            .unwrap_or_else(|| Window::forgiving(self.subject, until, &evidence));
+        Ok(Proof { culprit, order, proved_again: self.prove_again(&window)?, window })
+    }
+
+    /// Refutes a window once more, with hardly any reduction.
+    fn prove_again(&mut self, window: &Window) -> Result<bool, Bug> {
+        // Without any reduction equal optional operations multiply; if that is too much, only they
+        // are counted.
+        for plain in [Flags::NONE, Flags { classes: true, ..Flags::NONE }] {
+            let trial = self.refute(window, plain, PLAIN_CAP);
+            match trial.end {
+                End::Linearizable => return Err("a refuted window has an order".to_owned()),
+                End::Impossible => return Ok(true),
                 End::Paused | End::Spent(_) => {}
             }
         }
-        Ok(Proof {
-            culprit: problem.items[problem.returns[pos as usize] as usize].entry,
-            order,
-            window,
-            proved_again,
-        })
+        Ok(false)
     }
 
-    fn check_prefix_order(&self, problem: &Problem, pos: u32, order: &[u32]) -> Result<(), String> {
-        let until = pos.checked_sub(1).map(|last| problem.return_time(last));
-        let prefix: Vec<_> = self
-            .subject
-            .part
-            .entries
-            .iter()
-            .map(|entry| {
-                let ret = entry.ret.filter(|&ret| until.is_some_and(|until| ret <= until));
-                Entry { ret, ..*entry }
-            })
-            .collect();
-        certify(self.subject.model, &self.subject.part.classes, &prefix, order)
-            .map_err(|why| format!("the order before a violation failed its replay: {why}"))
+    /// Replays an order: of everything, or of what returned by some time, which may be never.
+    fn check_order(&self, until: Option<Option<u64>>, order: &[u32]) -> Result<(), Bug> {
+        let part = self.subject.part;
+        let replay = |entries: &[Entry]| certify(self.subject.model, &part.classes, entries, order);
+        let Some(until) = until else {
+            return replay(&part.entries).map_err(|why| format!("an order failed its replay: {why}"));
+        };
+        let known = |ret: &u64| until.is_some_and(|until| *ret <= until);
+        let prefix: Vec<Entry> =
+            part.entries.iter().map(|entry| Entry { ret: entry.ret.filter(known), ..*entry }).collect();
+        replay(&prefix).map_err(|why| format!("the order before a violation failed its replay: {why}"))
     }
 
-    /// The shortest window that ends with return `pos` and is impossible; the whole prefix when
-    /// none is.
-    fn smallest_window(&mut self, problem: &Problem, pos: u32) -> Window {
-        let until = problem.return_time(pos);
+    /// The shortest window that ends with return `pos` and is impossible, if there is one.
+    fn smallest_window(&mut self, return_time: impl Fn(u32) -> u64, pos: u32) -> Option<Window> {
         let mut size = 1;
         while self.flags.windows && size <= pos && size <= MAX_WINDOW {
-            let since = Some(problem.return_time(pos - size));
-            let window = Window::new(self.subject, since, until);
-            let trial = self.refute(&window, self.flags, FIRST_ROUND * 4);
-            match trial.end {
-                End::Impossible => return window,
-                End::Spent(_) => break,
+            let window = Window::new(self.subject, Some(return_time(pos - size)), return_time(pos));
+            match self.refute(&window, self.flags, FIRST_ROUND * 4).end {
+                End::Impossible => return Some(window),
+                End::Spent(_) => return None,
                 End::Linearizable | End::Paused => size = longer(size),
             }
         }
-        Window::new(self.subject, None, until)
+        None
     }
 }
 

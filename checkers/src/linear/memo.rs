@@ -31,11 +31,13 @@ pub(super) struct Memo<K> {
     /// Without optional operations there is nothing to chain.
     chained: bool,
     heap: usize,
+    /// Chained uses looked at so far.
+    pub(super) walked: u64,
 }
 
 impl<K: Mask> Memo<K> {
     pub(super) fn new(dominance: bool, chained: bool) -> Self {
-        Self { map: FxHashMap::default(), chains: Vec::new(), dominance, chained, heap: 0 }
+        Self { map: FxHashMap::default(), chains: Vec::new(), dominance, chained, heap: 0, walked: 0 }
     }
 
     /// Is this worth a look? Remembers it, if so.
@@ -66,6 +68,7 @@ impl<K: Mask> Memo<K> {
         let mut at = *entry;
         while at != END {
             let (seen, next) = self.chains[at as usize];
+            self.walked += 1;
             if seen == config.uses || (self.dominance && uses.at_most(seen, config.uses)) {
                 return Ok(false);
             }

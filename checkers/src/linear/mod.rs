@@ -6,15 +6,19 @@
 //! there an order?), `window` (is there provably none?), `engine` (both in turns, and the proof
 //! of the answer), `certify` (the second opinion), `explain` (the answer as a person wants it).
 
+mod access;
+mod blocks;
 mod certify;
 mod engine;
 mod explain;
 mod limits;
 mod mask;
 mod memo;
+mod numbers;
 mod parallel;
 mod partition;
 mod problem;
+mod reduce;
 mod search;
 mod states;
 mod subject;

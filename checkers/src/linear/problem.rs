@@ -1,7 +1,9 @@
 //! One key's calls, laid out for the search: returns in order, what is open at each, and the
 //! optional operations by class.
 
+use super::access::{self, Accesses};
 use super::limits::{Charge, Spent};
+use super::reduce;
 
 /// The reductions of the search. All on in use; tests compare every combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +25,42 @@ pub(super) struct Flags {
     pub(super) noticed: bool,
     /// Refute from a few operations and every state before them, where the search is stuck.
     pub(super) windows: bool,
+    /// Optional operations whose values matter to nobody are left out: [`reduce::drop_unseen`].
+    pub(super) unseen: bool,
+    /// A completed operation whose value nobody expects is linearized just before the next one
+    /// that overwrites, unless it is due before. Nothing but an overwriter can follow it anyway,
+    /// so any order that has it later can have it there.
+    pub(super) dead: bool,
+    /// Equal optional operations are not even counted when there are more of them than an order
+    /// can use: see [`Optional::abundant`]. Needs `dominance`.
+    pub(super) abundance: bool,
+    /// Decide without a search where every value is written once: [`super::blocks`].
+    pub(super) blocks: bool,
 }
 
 impl Flags {
-    pub(super) const ALL: Self =
-        Self { eager: true, classes: true, dominance: true, noticed: true, windows: true };
-    pub(super) const NONE: Self =
-        Self { eager: false, classes: false, dominance: false, noticed: false, windows: false };
+    pub(super) const ALL: Self = Self {
+        eager: true,
+        classes: true,
+        dominance: true,
+        noticed: true,
+        windows: true,
+        unseen: true,
+        dead: true,
+        abundance: true,
+        blocks: true,
+    };
+    pub(super) const NONE: Self = Self {
+        eager: false,
+        classes: false,
+        dominance: false,
+        noticed: false,
+        windows: false,
+        unseen: false,
+        dead: false,
+        abundance: false,
+        blocks: false,
+    };
 }
 
 /// Equal optional operations.
@@ -37,6 +68,12 @@ pub(super) struct Optional {
     pub(super) class: u32,
     /// When they were invoked, ascending, and which ones they are.
     pub(super) members: Vec<(u64, u32)>,
+    /// Does it overwrite? Then it ends the value of every dead operation.
+    pub(super) blind: bool,
+    /// There are enough of them at any time. Whatever leaves one certain value behind is used
+    /// at most once between two completed operations: with a second use the object is where it
+    /// was after the first, and everything between them can be left out.
+    pub(super) abundant: bool,
 }
 
 /// The layout.
@@ -63,16 +100,33 @@ pub(super) struct Item {
     pub(super) invoke: u64,
     /// Absent: optional, and open for ever.
     pub(super) ret: Option<u64>,
-    /// Bit in the mask while open.
+    /// Bit in the mask while open; of an optional one, its position in [`Problem::optional`].
     pub(super) slot: u32,
+    /// It leaves a value that nobody expects.
+    pub(super) dead: bool,
+    /// It overwrites whatever was there.
+    pub(super) blind: bool,
 }
 
 impl Problem {
     /// Lays out `items`, which come in the order of their invocations.
-    pub(super) fn new(mut items: Vec<Item>, flags: Flags, charge: &mut Charge) -> Result<Self, Spent> {
+    pub(super) fn new(
+        mut items: Vec<Item>,
+        accesses: Option<&Accesses>,
+        flags: Flags,
+        charge: &mut Charge,
+    ) -> Result<Self, Spent> {
         // An optional observer changes nothing and owes nothing.
         items.retain(|item| item.ret.is_some() || !item.observer);
-        let (events, optional) = events_and_optional(&items, flags);
+        if let Some(accesses) = accesses {
+            if flags.unseen {
+                reduce::drop_unseen(&mut items, accesses);
+            }
+            if flags.dead {
+                reduce::merge_dead(&mut items, accesses);
+            }
+        }
+        let (events, optional) = events_and_optional(&mut items, flags);
         let mut problem =
             Self { items, returns: Vec::new(), starts: vec![0], opens: Vec::new(), slots: 0, optional };
         let mut free: Vec<u32> = Vec::new();
@@ -102,6 +156,13 @@ impl Problem {
             open.remove(0);
             free.push(problem.items[at as usize].slot);
         }
+        if let Some(accesses) = accesses.filter(|_| flags.abundance && flags.dominance) {
+            for group in 0..problem.optional.len() {
+                let class = problem.optional[group].class;
+                problem.optional[group].abundant =
+                    accesses.of(class).leaves != access::NONE && problem.is_abundant(group);
+            }
+        }
         Ok(problem)
     }
 
@@ -119,6 +180,12 @@ impl Problem {
     pub(super) fn available(&self, optional: usize, pos: u32) -> usize {
         let time = self.return_time(pos);
         self.optional[optional].members.partition_point(|&(invoke, _)| invoke < time)
+    }
+
+    /// Are there always more of an optional class than completed operations linearized?
+    fn is_abundant(&self, group: usize) -> bool {
+        // The last return asks for most, and nearly always decides.
+        (0..self.len()).rev().all(|pos| self.available(group, pos) > pos as usize + self.open(pos).len())
     }
 
     /// The number of returns.
@@ -142,11 +209,11 @@ impl Problem {
 /// Time, item, and whether it is the return.
 type Event = (u64, u32, bool);
 
-fn events_and_optional(items: &[Item], flags: Flags) -> (Vec<Event>, Vec<Optional>) {
+fn events_and_optional(items: &mut [Item], flags: Flags) -> (Vec<Event>, Vec<Optional>) {
     let mut events: Vec<Event> = Vec::with_capacity(items.len() * 2);
     let mut optional: Vec<Optional> = Vec::new();
     let mut by_class = rustc_hash::FxHashMap::default();
-    for (at, item) in (0_u32..).zip(items) {
+    for (at, item) in (0_u32..).zip(items.iter_mut()) {
         if let Some(ret) = item.ret {
             events.push((item.invoke, at, false));
             events.push((ret, at, true));
@@ -155,8 +222,14 @@ fn events_and_optional(items: &[Item], flags: Flags) -> (Vec<Event>, Vec<Optiona
         let fresh = optional.len();
         let group = if flags.classes { *by_class.entry(item.class).or_insert(fresh) } else { fresh };
         if group == fresh {
-            optional.push(Optional { class: item.class, members: Vec::new() });
+            optional.push(Optional {
+                class: item.class,
+                members: Vec::new(),
+                blind: item.blind,
+                abundant: false,
+            });
         }
+        item.slot = u32::try_from(group).expect("fewer classes than operations");
         optional[group].members.push((item.invoke, at));
     }
     events.sort_unstable();

@@ -119,8 +119,23 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
     }
 
     /// The order that [`End::Linearizable`] found, as items.
-    pub(super) fn order(&self) -> &[u32] {
-        &self.trail
+    pub(super) fn order(&self) -> Vec<u32> {
+        self.told_apart(&self.trail)
+    }
+
+    /// The trail with a different member of the class wherever an abundant one was used.
+    fn told_apart(&self, trail: &[u32]) -> Vec<u32> {
+        let mut used: FxHashMap<u32, usize> = FxHashMap::default();
+        let mut member = |&at: &u32| {
+            let item = &self.problem.items[at as usize];
+            if item.ret.is_some() {
+                return at;
+            }
+            let next = used.entry(item.slot).or_default();
+            *next += 1;
+            self.problem.optional[item.slot as usize].members[*next - 1].1
+        };
+        trail.iter().map(&mut member).collect()
     }
 
     /// Goes on until `effort` has been spent in all, or a little more.
@@ -170,7 +185,9 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         if done {
             return Ok(true);
         }
-        if !self.memo.admit(&config, &self.uses, &mut self.charge)? {
+        let is_news = self.memo.admit(&config, &self.uses, &mut self.charge)?;
+        self.effort += std::mem::take(&mut self.memo.walked);
+        if !is_news {
             self.trail.truncate(trail);
             return Ok(false);
         }
@@ -227,9 +244,15 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
             if frame.config.mask.has(item.slot) {
                 continue;
             }
+            if item.dead && at != problem.returns[frame.config.pos as usize] {
+                continue;
+            }
             if let Some(state) = self.states.step(frame.config.state, item.class) {
                 let mut config = frame.config.clone();
                 config.mask.set(item.slot);
+                if item.blind {
+                    self.bury(&mut config);
+                }
                 config.state = state;
                 return Ok(Some((at, config)));
             }
@@ -258,17 +281,49 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
             }
             let optional = &problem.optional[group];
             let used = self.uses.count(config.uses, id(group)) as usize;
-            if used >= problem.available(group, config.pos) {
+            if !optional.abundant && used >= problem.available(group, config.pos) {
                 continue;
             }
             let Some(state) = self.states.step(config.state, optional.class) else { continue };
             if self.flags.noticed && !self.is_noticed(config, group, state) {
                 continue;
             }
-            let uses = self.uses.plus(config.uses, id(group));
-            return Ok(Some((optional.members[used].1, Config { state, uses, ..config.clone() })));
+            let mut config = config.clone();
+            if !optional.abundant {
+                config.uses = self.uses.plus(config.uses, id(group));
+            }
+            if optional.blind {
+                self.bury(&mut config);
+            }
+            config.state = state;
+            return Ok(Some((optional.members[used].1, config)));
         }
         Ok(None)
+    }
+
+    /// Linearizes what is dead and legal, now that its value is overwritten.
+    fn bury(&mut self, config: &mut Config<K>) {
+        if !self.flags.dead {
+            return;
+        }
+        let problem = self.problem;
+        self.effort += problem.open(config.pos).len() as u64;
+        let mut state = config.state;
+        // Those that compare first: they find their value only until something else is written.
+        for blind in [false, true] {
+            for &at in problem.open(config.pos) {
+                let item = &problem.items[at as usize];
+                if item.dead
+                    && item.blind == blind
+                    && !config.mask.has(item.slot)
+                    && let Some(next) = self.states.step(state, item.class)
+                {
+                    state = next;
+                    config.mask.set(item.slot);
+                    self.trail.push(at);
+                }
+            }
+        }
     }
 
     /// Can anything follow that would go differently without this step to `state`?
@@ -297,7 +352,8 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         }
         self.noticing[&(config.state, state)].iter().any(|&other| {
             let used = self.uses.count(config.uses, other) + u32::from(other == id(group));
-            (used as usize) < problem.available(other as usize, config.pos)
+            problem.optional[other as usize].abundant
+                || (used as usize) < problem.available(other as usize, config.pos)
         })
     }
 
@@ -316,17 +372,23 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
     }
 
     fn note_final(&mut self, config: &Config<K>) {
-        let is_last = self.is_last(config);
-        let Some(finals) = self.finals.as_mut().filter(|_| is_last) else { return };
-        let used = self.uses.total(config.uses);
+        if !self.is_last(config) {
+            return;
+        }
+        let Some(mut finals) = self.finals.take() else { return };
+        let is_optional = |&&at: &&u32| self.problem.items[at as usize].ret.is_none();
+        let used = id(self.trail.iter().filter(is_optional).count());
         match finals.iter_mut().find(|known| known.state == config.state) {
             Some(known) if used < known.used => {
                 known.used = used;
-                known.trail.clone_from(&self.trail);
+                known.trail = self.told_apart(&self.trail);
             }
             Some(_) => {}
-            None => finals.push(Final { state: config.state, used, trail: self.trail.clone() }),
+            None => {
+                finals.push(Final { state: config.state, used, trail: self.told_apart(&self.trail) });
+            }
         }
+        self.finals = Some(finals);
     }
 
     /// Is only the last return left to pass?

@@ -1,8 +1,10 @@
 //! One key as everything here looks at it: the calls, the model that judges them, and what may
 //! be spent on that.
 
+use super::access::Accesses;
 use super::limits::Limits;
 use super::partition::Part;
+use super::problem::Item;
 use crate::history::Call;
 use crate::model::Model;
 
@@ -11,6 +13,8 @@ pub(super) struct Subject<'a, M: Model> {
     pub(super) model: &'a M,
     pub(super) part: &'a Part<'a, M::Op>,
     pub(super) limits: &'a Limits<'a>,
+    /// If the model describes all operations like this.
+    pub(super) accesses: Option<Accesses>,
     /// By class.
     observers: Vec<bool>,
 }
@@ -18,7 +22,8 @@ pub(super) struct Subject<'a, M: Model> {
 impl<'a, M: Model> Subject<'a, M> {
     pub(super) fn new(model: &'a M, part: &'a Part<'a, M::Op>, limits: &'a Limits<'a>) -> Self {
         let observers = part.classes.iter().map(|op| model.is_observer(op)).collect();
-        Self { model, part, limits, observers }
+        let accesses = Accesses::new(model, &part.classes);
+        Self { model, part, limits, accesses, observers }
     }
 
     pub(super) fn op(&self, entry: u32) -> &M::Op {
@@ -27,6 +32,21 @@ impl<'a, M: Model> Subject<'a, M> {
 
     pub(super) fn is_observer(&self, entry: u32) -> bool {
         self.observers[self.class(entry)]
+    }
+
+    /// An entry as a search sees it, with this return.
+    pub(super) fn item(&self, entry: u32, ret: Option<u64>) -> Item {
+        let known = &self.part.entries[entry as usize];
+        Item {
+            entry,
+            class: known.class,
+            observer: self.is_observer(entry),
+            invoke: known.invoke,
+            ret,
+            slot: 0,
+            dead: false,
+            blind: self.accesses.as_ref().is_some_and(|all| all.of(known.class).is_blind()),
+        }
     }
 
     pub(super) fn call(&self, entry: u32) -> &Call<'a> {

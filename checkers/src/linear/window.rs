@@ -13,6 +13,7 @@
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
 use super::problem::{Flags, Item, Problem};
+use super::reduce;
 use super::search::{End, Search};
 use super::states::States;
 use super::subject::Subject;
@@ -50,23 +51,30 @@ impl Window {
             .zip(&subject.part.entries)
             .take_while(|(_, entry)| entry.invoke <= until)
             .filter(|(_, entry)| entry.ret.is_none_or(|ret| since.is_none_or(|since| ret > since)))
-            .map(|(at, entry)| Item {
-                entry: at,
-                class: entry.class,
-                observer: subject.is_observer(at),
-                invoke: entry.invoke,
-                ret: entry.ret.filter(|&ret| ret <= until),
-                slot: 0,
-            })
+            .map(|(at, entry)| subject.item(at, entry.ret.filter(|&ret| ret <= until)))
             .filter(|item| item.ret.is_some() || !item.observer)
             .collect();
         Self { items, since }
     }
 
+    /// From the beginning up to the return at `until`, where only the operations in `kept` have to
+    /// be placed. Everything else is optional, and left out if its value matters to nobody.
+    pub(super) fn forgiving<M: Model>(subject: &Subject<'_, M>, until: u64, kept: &[u32]) -> Self {
+        let mut window = Self::new(subject, None, until);
+        for item in &mut window.items {
+            item.ret = item.ret.filter(|_| kept.contains(&item.entry));
+        }
+        window.items.retain(|item| item.ret.is_some() || !item.observer);
+        if let Some(accesses) = &subject.accesses {
+            reduce::drop_unseen(&mut window.items, accesses);
+        }
+        window
+    }
+
     /// Is it impossible? Spends no more effort than `cap`.
     pub(super) fn refute<M: Model>(&self, subject: &Subject<'_, M>, flags: Flags, cap: u64) -> Trial {
         let mut charge = Charge::new(subject.limits);
-        let problem = match Problem::new(self.items.clone(), flags, &mut charge) {
+        let problem = match Problem::new(self.items.clone(), subject.accesses.as_ref(), flags, &mut charge) {
             Ok(problem) => problem,
             Err(spent) => return Trial { end: End::Spent(spent), configurations: 0, effort: 0, passed: 0 },
         };
@@ -130,15 +138,15 @@ impl Window {
 
     /// What the object may be like at the cut, as far as it matters here.
     fn any_state<M: Model>(&self, subject: &Subject<'_, M>, since: u64) -> Option<Vec<M::State>> {
-        let classes = |used: &mut dyn Iterator<Item = u32>| {
-            let mut classes: Vec<u32> = used.collect();
-            classes.sort_unstable();
-            classes.dedup();
-            classes.into_iter().map(|class| &subject.part.classes[class as usize]).collect::<Vec<_>>()
-        };
+        let known = &subject.part.classes;
+        // Classes are numbered in the order in which they appear.
         let before = subject.part.entries.iter().take_while(|entry| entry.invoke < since);
-        let past = classes(&mut before.map(|entry| entry.class));
-        let ops = classes(&mut self.items.iter().map(|item| item.class));
+        let past = before.map(|entry| entry.class as usize + 1).max().unwrap_or(0);
+        let past: Vec<_> = known[..past].iter().collect();
+        let mut ops: Vec<u32> = self.items.iter().map(|item| item.class).collect();
+        ops.sort_unstable();
+        ops.dedup();
+        let ops: Vec<_> = ops.into_iter().map(|class| &known[class as usize]).collect();
         subject.model.any_state(&past, &ops)
     }
 }

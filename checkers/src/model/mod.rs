@@ -127,10 +127,27 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// `op` as an access to the one value that the object holds, where nothing else can be said
+    /// about it. It has to agree with [`Model::step`] in every state. A model that answers for all
+    /// operations of a history gets more reductions of the search, and a decision without search
+    /// where every value is written once.
+    fn access(&self, _op: &Self::Op) -> Option<Access<Self::State>> {
+        None
+    }
+
     /// The kind of violation, if it can be proven from the calls. Without: `not linearizable`.
     fn anomaly(&self, _case: &Case<'_, Self::Op>) -> Option<Anomaly> {
         None
     }
+}
+
+/// An operation that is possible in any state or in one, and leads to one state or changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access<S> {
+    /// It is possible in this state only; absent: in every state.
+    pub expects: Option<S>,
+    /// It leaves this state behind, whatever was before; absent: the state that it found.
+    pub leaves: Option<S>,
 }
 
 /// Why an operation cannot have happened in a state.

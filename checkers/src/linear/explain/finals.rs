@@ -12,6 +12,9 @@ use crate::model::Model;
 /// Effort for visiting them all.
 const CAP: u64 = 400_000;
 
+/// Whatever changes which states can be seen at the end is off.
+const FLAGS: Flags = Flags { unseen: false, dead: false, ..Flags::ALL };
+
 /// A state before the culprit.
 pub(super) struct Final<M: Model> {
     pub(super) state: M::State,
@@ -29,7 +32,7 @@ pub(super) fn finals<M: Model>(
     order: &[u32],
 ) -> Option<Vec<Final<M>>> {
     let mut charge = Charge::new(subject.limits);
-    let problem = Problem::new(window.items.clone(), Flags::ALL, &mut charge).ok()?;
+    let problem = Problem::new(window.items.clone(), subject.accesses.as_ref(), FLAGS, &mut charge).ok()?;
     let mut found = by_width!(problem.slots, K => visit::<M, K>(subject, window, &problem))?;
     let base = order.iter().try_fold(subject.model.initial(), |state, &entry| {
         subject.model.step(&state, subject.op(entry)).ok()
@@ -64,7 +67,7 @@ fn visit<M: Model, K: Mask>(
         return None;
     }
     let states = States::new(subject.model, &subject.part.classes);
-    let mut search = Search::<M, K>::new(problem, states, Flags::ALL, subject.limits);
+    let mut search = Search::<M, K>::new(problem, states, FLAGS, subject.limits);
     search.finals = Some(Vec::new());
     if !window.starts(subject, problem, &mut search).ok()? || search.run(CAP) != End::Impossible {
         return None;

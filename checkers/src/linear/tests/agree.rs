@@ -11,7 +11,7 @@ use crate::{Budget, Checker, Register, Valid, Verdict};
 const HISTORIES: u64 = 200_000;
 
 /// One history in so many goes through all combinations of reductions.
-const ALL_FLAGS_EVERY: u64 = 16;
+const ALL_FLAGS_EVERY: u64 = 512;
 
 pub(super) fn check(build: &Build, flags: Flags, threads: usize) -> Verdict {
     let checker = Linearizable { model: Register::default(), keys: Keys::Auto, flags };
@@ -19,13 +19,23 @@ pub(super) fn check(build: &Build, flags: Flags, threads: usize) -> Verdict {
 }
 
 pub(super) fn every_combination() -> impl Iterator<Item = Flags> {
-    (0..32_u32).map(|bits| Flags {
+    (0..COMBINATIONS).map(combination)
+}
+
+const COMBINATIONS: u64 = 512;
+
+fn combination(bits: u64) -> Flags {
+    Flags {
         eager: bits & 1 != 0,
         classes: bits & 2 != 0,
         dominance: bits & 4 != 0,
         noticed: bits & 8 != 0,
         windows: bits & 16 != 0,
-    })
+        unseen: bits & 32 != 0,
+        dead: bits & 64 != 0,
+        abundance: bits & 128 != 0,
+        blocks: bits & 256 != 0,
+    }
 }
 
 fn agrees(build: &Build, flags: Flags, threads: usize, linearizable: bool) {
@@ -48,7 +58,8 @@ fn compare(seed: u64, histories: u64) -> (u64, u64) {
         }
         agrees(&build, Flags::ALL, 1, linearizable);
         agrees(&build, Flags::NONE, 1, linearizable);
-        if n % ALL_FLAGS_EVERY == 0 {
+        agrees(&build, combination(dice.below(COMBINATIONS)), 1, linearizable);
+        if n.is_multiple_of(ALL_FLAGS_EVERY) {
             for flags in every_combination() {
                 agrees(&build, flags, 2, linearizable);
             }

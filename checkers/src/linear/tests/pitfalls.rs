@@ -113,9 +113,11 @@ fn more_operations_open_than_any_machine_word_has_bits() {
             build.ok(n, "write", json!(n));
         }
         build.ok(open, "read", json!(0)).did(open, "read", json!(open - 1));
-        assert_eq!(check(&build, Flags::ALL, 1).valid, Valid::Valid, "{open}");
+        // Every value is unique, but the masks are what this is about.
+        let search = Flags { blocks: false, ..Flags::ALL };
+        assert_eq!(check(&build, search, 1).valid, Valid::Valid, "{open}");
         build.did(open, "read", json!(1));
-        let verdict = check(&build, Flags::ALL, 1);
+        let verdict = check(&build, search, 1);
         assert_eq!(verdict.valid, Valid::Violation, "{open}");
         assert_eq!(verdict.stats["widest_frontier"], open + 1);
     }

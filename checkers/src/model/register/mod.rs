@@ -8,7 +8,7 @@ mod op;
 
 pub use op::RegisterOp;
 
-use super::{Anomaly, Case, Model, Refusal};
+use super::{Access, Anomaly, Case, Model, Refusal};
 use crate::history::Process;
 use crate::words::value as word;
 use rustc_hash::FxHashSet;
@@ -132,6 +132,15 @@ impl Model for Register {
             }
         }
         Some(states)
+    }
+
+    fn access(&self, op: &RegisterOp) -> Option<Access<Held>> {
+        let held = |value: &Value| Some(Held::Value(value.clone()));
+        Some(match op {
+            RegisterOp::Read(value) => Access { expects: held(value), leaves: None },
+            RegisterOp::Write(value) => Access { expects: None, leaves: held(value) },
+            RegisterOp::Cas(old, new) => Access { expects: held(old), leaves: held(new) },
+        })
     }
 
     fn anomaly(&self, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
