@@ -68,11 +68,22 @@ impl History {
 
     /// The clients' calls, in the order of their invocations.
     pub fn calls(&self) -> impl Iterator<Item = Call<'_>> {
-        self.ops
-            .iter()
-            .enumerate()
-            .filter(|(_, op)| op.process.is_client() && op.kind == Kind::Invoke)
-            .map(|(at, invoke)| Call { invoke, completion: self.ops.get(self.partner[at] as usize) })
+        self.positions().map(|(invoke, _)| self.call_at(invoke as usize))
+    }
+
+    /// The call whose invocation is at this position.
+    pub(crate) fn call_at(&self, at: usize) -> Call<'_> {
+        Call { invoke: &self.ops[at], completion: self.ops.get(self.partner[at] as usize) }
+    }
+
+    /// The clients' calls by the positions of invocation and completion.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (u32, Option<u32>)> {
+        let is_call = |op: &Op| op.process.is_client() && op.kind == Kind::Invoke;
+        (0_u32..)
+            .zip(&self.ops)
+            .zip(&self.partner)
+            .filter(move |((_, op), _)| is_call(op))
+            .map(|((at, _), &partner)| (at, (partner != ALONE).then_some(partner)))
     }
 }
 

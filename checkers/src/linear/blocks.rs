@@ -20,7 +20,7 @@
 
 use super::access::{Access, Accesses, INITIAL, NONE};
 use super::limits::{Charge, Spent};
-use super::partition::Entry;
+use super::partition::{Entry, Moment};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
@@ -40,7 +40,7 @@ pub(super) enum Found {
 pub(super) fn decide(
     entries: &[Entry],
     accesses: &Accesses,
-    until: u64,
+    until: Moment,
     charge: &mut Charge,
 ) -> Result<Option<Found>, Spent> {
     let entries = &entries[..entries.partition_point(|entry| entry.invoke <= until)];
@@ -95,15 +95,15 @@ struct Link {
 struct Block {
     links: Range<u32>,
     /// The first return, and whose it is.
-    first_return: (u64, u32),
+    first_return: (Moment, u32),
     /// The last invocation, and whose it is.
-    last_invoke: (u64, u32),
+    last_invoke: (Moment, u32),
 }
 
 struct Blocks<'a> {
     entries: &'a [Entry],
     accesses: &'a Accesses,
-    until: u64,
+    until: Moment,
     values: Vec<Value>,
     links: Vec<Link>,
     blocks: Vec<Block>,
@@ -116,7 +116,7 @@ impl Blocks<'_> {
         self.accesses.of(self.entries[entry as usize].class)
     }
 
-    fn ret(&self, entry: u32) -> Option<u64> {
+    fn ret(&self, entry: u32) -> Option<Moment> {
         self.entries[entry as usize].ret.filter(|&ret| ret <= self.until)
     }
 
@@ -271,7 +271,7 @@ impl Blocks<'_> {
             value = self.access(source).leaves;
         }
         let links = from..self.link_count();
-        self.blocks.push(Block { links, first_return: (u64::MAX, NONE), last_invoke: (0, NONE) });
+        self.blocks.push(Block { links, first_return: (Moment::MAX, NONE), last_invoke: (0, NONE) });
     }
 
     fn link_count(&self) -> u32 {
@@ -344,7 +344,7 @@ impl Blocks<'_> {
             .sort_unstable_by_key(|block| block.first_return.0.min(block.last_invoke.0));
         let mut order: Vec<u32> = Vec::with_capacity(self.entries.len());
         // Of what is placed already, whatever was invoked last: when, who, and in which block.
-        let mut latest: Option<(u64, u32, &Block)> = None;
+        let mut latest: Option<(Moment, u32, &Block)> = None;
         for block in &blocks {
             for entry in self.members(block.links.clone()) {
                 if order.len().is_multiple_of(LOOK_EVERY) {

@@ -21,20 +21,23 @@ pub(super) fn certify<M: Model>(
     for &at in order {
         let entry = &entries[at as usize];
         if std::mem::replace(&mut placed[at as usize], true) {
-            return Err(format!("operation {} is placed twice", entry.invoke));
+            return Err(format!("the operation invoked at {} is placed twice", entry.invoke));
         }
         if let (Some(ret), Some(latest)) = (entry.ret, latest_invoke)
             && ret < latest
         {
-            return Err(format!("operation {} returned before one placed earlier was invoked", entry.invoke));
+            return Err(format!(
+                "the operation invoked at {} returned before one placed earlier was invoked",
+                entry.invoke
+            ));
         }
         latest_invoke = latest_invoke.max(Some(entry.invoke));
         state = model
             .step(&state, &classes[entry.class as usize])
-            .map_err(|refusal| format!("operation {} {refusal}", entry.invoke))?;
+            .map_err(|refusal| format!("the operation invoked at {} {refusal}", entry.invoke))?;
     }
     match entries.iter().zip(&placed).find(|(entry, placed)| entry.ret.is_some() && !**placed) {
-        Some((entry, _)) => Err(format!("operation {} is missing", entry.invoke)),
+        Some((entry, _)) => Err(format!("the operation invoked at {} is missing", entry.invoke)),
         None => Ok(()),
     }
 }

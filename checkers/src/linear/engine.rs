@@ -4,7 +4,7 @@ use super::blocks::{self, Found};
 use super::certify::certify;
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
-use super::partition::Entry;
+use super::partition::{Entry, Moment};
 use super::problem::{Flags, Problem};
 use super::search::{End, Search};
 use super::states::States;
@@ -126,7 +126,7 @@ impl<M: Model> Engine<'_, M> {
     }
 
     /// Decides everything up to the return at `until` by blocks, where that is possible.
-    fn blocks(&self, until: u64) -> Result<Option<Found>, Spent> {
+    fn blocks(&self, until: Moment) -> Result<Option<Found>, Spent> {
         let Some(accesses) = self.subject.accesses.as_ref().filter(|_| self.flags.blocks) else {
             return Ok(None);
         };
@@ -136,7 +136,7 @@ impl<M: Model> Engine<'_, M> {
 
     /// Searches everything up to the return at `until`. Later returns count as optional. Orders
     /// are of entries.
-    fn prefix(&mut self, until: u64) -> Result<(Problem, Round), Spent> {
+    fn prefix(&mut self, until: Moment) -> Result<(Problem, Round), Spent> {
         let items = Window::new(self.subject, None, until).items;
         let mut charge = Charge::new(self.subject.limits);
         let problem = Problem::new(items, self.subject.accesses.as_ref(), self.flags, &mut charge)?;
@@ -230,7 +230,7 @@ impl<M: Model> Engine<'_, M> {
     /// those that rule it out.
     fn prove_by_blocks(&mut self, mut evidence: Vec<u32>) -> Result<Proof, Bug> {
         let entries = &self.subject.part.entries;
-        let mut returns: Vec<(u64, u32)> =
+        let mut returns: Vec<(Moment, u32)> =
             (0..).zip(entries).filter_map(|(at, entry)| Some((entry.ret?, at))).collect();
         returns.sort_unstable();
         // What is before `low` has an order; what is before `high` and at it has none.
@@ -282,20 +282,20 @@ impl<M: Model> Engine<'_, M> {
     }
 
     /// Replays an order: of everything, or of what returned by some time, which may be never.
-    fn check_order(&self, until: Option<Option<u64>>, order: &[u32]) -> Result<(), Bug> {
+    fn check_order(&self, until: Option<Option<Moment>>, order: &[u32]) -> Result<(), Bug> {
         let part = self.subject.part;
         let replay = |entries: &[Entry]| certify(self.subject.model, &part.classes, entries, order);
         let Some(until) = until else {
             return replay(&part.entries).map_err(|why| format!("an order failed its replay: {why}"));
         };
-        let known = |ret: &u64| until.is_some_and(|until| *ret <= until);
+        let known = |ret: &Moment| until.is_some_and(|until| *ret <= until);
         let prefix: Vec<Entry> =
             part.entries.iter().map(|entry| Entry { ret: entry.ret.filter(known), ..*entry }).collect();
         replay(&prefix).map_err(|why| format!("the order before a violation failed its replay: {why}"))
     }
 
     /// The shortest window that ends with return `pos` and is impossible, if there is one.
-    fn smallest_window(&mut self, return_time: impl Fn(u32) -> u64, pos: u32) -> Option<Window> {
+    fn smallest_window(&mut self, return_time: impl Fn(u32) -> Moment, pos: u32) -> Option<Window> {
         let mut size = 1;
         while self.flags.windows && size <= pos && size <= MAX_WINDOW {
             let window = Window::new(self.subject, Some(return_time(pos - size)), return_time(pos));

@@ -35,7 +35,7 @@ use crate::words;
 use crate::{Budget, Checker, Finding, Valid, Verdict};
 use engine::{Answer, Decided};
 use limits::{Limits, Spent};
-use partition::{Part, Parts, Unfit};
+use partition::{Moment, Part, Parts, Unfit};
 use problem::Flags;
 use std::sync::atomic::AtomicUsize;
 use subject::Subject;
@@ -160,7 +160,7 @@ impl<M: Model> Linearizable<M> {
     }
 }
 
-fn culprit_return<O>(part: &Part<'_, O>, decided: &Decided) -> Option<u64> {
+fn culprit_return<O>(part: &Part<'_, O>, decided: &Decided) -> Option<Moment> {
     match &decided.answer {
         Answer::Violation(proof) => part.entries[proof.culprit as usize].ret,
         _ => None,

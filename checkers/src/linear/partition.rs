@@ -5,10 +5,12 @@
 //! answer) is gone.
 
 use super::limits::{Limits, Spent};
+use super::numbers::Numbers;
 use crate::history::{Call, History, Kind};
 use crate::model::Model;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde_json::Value;
+use std::hash::BuildHasher;
 
 /// Calls between two looks at the clock.
 const LOOK_EVERY: usize = 1024;
@@ -31,15 +33,17 @@ pub enum Keys {
     Single,
 }
 
+/// When something happened: its position in the history.
+pub(super) type Moment = u32;
+
 /// One call on one key, as far as order is concerned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     /// Position in [`Part::classes`].
     pub(super) class: u32,
-    /// Index of the invocation.
-    pub(super) invoke: u64,
-    /// Index of the return; absent when the outcome is in doubt.
-    pub(super) ret: Option<u64>,
+    pub(super) invoke: Moment,
+    /// Absent when the outcome is in doubt.
+    pub(super) ret: Option<Moment>,
 }
 
 /// Everything on one key.
@@ -50,11 +54,9 @@ pub(super) struct Part<'h, O> {
     pub(super) classes: Vec<O>,
     /// By invocation.
     pub(super) entries: Vec<Entry>,
-    /// The call of each entry.
-    pub(super) calls: Vec<Call<'h>>,
-    /// Calls that certainly did not happen.
-    pub(super) failed: Vec<(O, Call<'h>)>,
-    ids: FxHashMap<O, u32>,
+    /// Calls that certainly did not happen, by the position of their invocation.
+    pub(super) failed: Vec<Moment>,
+    pub(super) history: &'h History,
 }
 
 /// A history by key, in the order of the keys' first calls.
@@ -97,52 +99,66 @@ pub(super) fn partition<'h, M: Model>(
         Keys::Auto => is_keyed(model, history, limits)?,
     };
     let mut parts: Vec<Part<'h, M::Op>> = Vec::new();
+    // For each part the numbers of its classes.
+    let mut classes: Vec<Numbers> = Vec::new();
     let mut by_key: FxHashMap<Option<&'h Value>, usize> = FxHashMap::default();
     let mut counts = Counts::default();
-    for (n, call) in history.calls().enumerate() {
+    for (n, (invoke, returned)) in history.positions().enumerate() {
         if n.is_multiple_of(LOOK_EVERY) {
             limits.time()?;
         }
-        match call.kind() {
+        let call = history.call_at(invoke as usize);
+        let kind = call.kind();
+        match kind {
             Kind::Ok => counts.ok += 1,
             Kind::Fail => counts.fail += 1,
             Kind::Info | Kind::Invoke => counts.info += 1,
         }
         let (key, op) = read_call(model, keyed, &call)?;
         let at = *by_key.entry(key).or_insert_with(|| {
-            parts.push(Part::new(key.cloned()));
+            parts.push(Part::new(key.cloned(), history));
+            classes.push(Numbers::new());
             parts.len() - 1
         });
-        let Some(op) = op else { continue };
-        parts[at].push(op, call);
+        match op {
+            None => {}
+            Some(_) if kind == Kind::Fail => parts[at].failed.push(invoke),
+            Some(op) => {
+                let class = parts[at].class(op, &mut classes[at]);
+                parts[at].entries.push(Entry { class, invoke, ret: returned.filter(|_| kind == Kind::Ok) });
+            }
+        }
     }
     Ok(Parts { parts, counts })
 }
 
-impl<'h, O: Clone + Eq + std::hash::Hash> Part<'h, O> {
-    fn new(key: Option<Value>) -> Self {
-        Self {
-            key,
-            classes: Vec::new(),
-            entries: Vec::new(),
-            calls: Vec::new(),
-            failed: Vec::new(),
-            ids: FxHashMap::default(),
-        }
+impl<'h, O: Eq + std::hash::Hash> Part<'h, O> {
+    fn new(key: Option<Value>, history: &'h History) -> Self {
+        Self { key, classes: Vec::new(), entries: Vec::new(), failed: Vec::new(), history }
     }
 
-    fn push(&mut self, op: O, call: Call<'h>) {
-        if call.kind() == Kind::Fail {
-            self.failed.push((op, call));
-            return;
+    fn class(&mut self, op: O, numbers: &mut Numbers) -> u32 {
+        let known = &self.classes;
+        let class = numbers.number(FxBuildHasher.hash_one(&op), |class| known[class as usize] == op);
+        if class as usize == self.classes.len() {
+            self.classes.push(op);
         }
-        let class = *self.ids.entry(op).or_insert_with_key(|op| {
-            self.classes.push(op.clone());
-            u32::try_from(self.classes.len() - 1).expect("a history has fewer than 2^32 operations")
-        });
-        let ret = call.returned().map(|op| op.index);
-        self.entries.push(Entry { class, invoke: call.invoke.index, ret });
-        self.calls.push(call);
+        class
+    }
+
+    /// The call that was invoked at this position.
+    pub(super) fn call(&self, invoke: Moment) -> Call<'h> {
+        self.history.call_at(invoke as usize)
+    }
+
+    /// The calls that certainly did not happen, read once more.
+    pub(super) fn failed<M: Model<Op = O>>(&self, model: &M) -> Vec<(O, Call<'h>)> {
+        let read = |&invoke: &Moment| {
+            let call = self.call(invoke);
+            let (_, op) = read_call(model, self.key.is_some(), &call).ok()?;
+            Some((op?, call))
+        };
+        self.failed.iter().filter_map(read).collect()
     }
 }
 

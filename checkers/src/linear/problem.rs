@@ -3,6 +3,7 @@
 
 use super::access::{self, Accesses};
 use super::limits::{Charge, Spent};
+use super::partition::Moment;
 use super::reduce;
 
 /// The reductions of the search. All on in use; tests compare every combination.
@@ -67,7 +68,7 @@ impl Flags {
 pub(super) struct Optional {
     pub(super) class: u32,
     /// When they were invoked, ascending, and which ones they are.
-    pub(super) members: Vec<(u64, u32)>,
+    pub(super) members: Vec<(Moment, u32)>,
     /// Does it overwrite? Then it ends the value of every dead operation.
     pub(super) blind: bool,
     /// There are enough of them at any time. Whatever leaves one certain value behind is used
@@ -97,9 +98,9 @@ pub(super) struct Item {
     pub(super) entry: u32,
     pub(super) class: u32,
     pub(super) observer: bool,
-    pub(super) invoke: u64,
+    pub(super) invoke: Moment,
     /// Absent: optional, and open for ever.
-    pub(super) ret: Option<u64>,
+    pub(super) ret: Option<Moment>,
     /// Bit in the mask while open; of an optional one, its position in [`Problem::optional`].
     pub(super) slot: u32,
     /// It leaves a value that nobody expects.
@@ -172,7 +173,7 @@ impl Problem {
     }
 
     /// When return `pos` happens.
-    pub(super) fn return_time(&self, pos: u32) -> u64 {
+    pub(super) fn return_time(&self, pos: u32) -> Moment {
         self.items[self.returns[pos as usize] as usize].ret.expect("a return belongs to a completed item")
     }
 
@@ -207,7 +208,7 @@ impl Problem {
 }
 
 /// Time, item, and whether it is the return.
-type Event = (u64, u32, bool);
+type Event = (Moment, u32, bool);
 
 fn events_and_optional(items: &mut [Item], flags: Flags) -> (Vec<Event>, Vec<Optional>) {
     let mut events: Vec<Event> = Vec::with_capacity(items.len() * 2);

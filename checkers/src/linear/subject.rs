@@ -3,7 +3,7 @@
 
 use super::access::Accesses;
 use super::limits::Limits;
-use super::partition::Part;
+use super::partition::{Moment, Part};
 use super::problem::Item;
 use crate::history::Call;
 use crate::model::Model;
@@ -35,7 +35,7 @@ impl<'a, M: Model> Subject<'a, M> {
     }
 
     /// An entry as a search sees it, with this return.
-    pub(super) fn item(&self, entry: u32, ret: Option<u64>) -> Item {
+    pub(super) fn item(&self, entry: u32, ret: Option<Moment>) -> Item {
         let known = &self.part.entries[entry as usize];
         Item {
             entry,
@@ -49,16 +49,20 @@ impl<'a, M: Model> Subject<'a, M> {
         }
     }
 
-    pub(super) fn call(&self, entry: u32) -> &Call<'a> {
-        &self.part.calls[entry as usize]
+    pub(super) fn call(&self, entry: u32) -> Call<'a> {
+        self.part.call(self.invoke(entry))
     }
 
     pub(super) fn label(&self, entry: u32) -> String {
         self.model.label(self.op(entry))
     }
 
+    pub(super) fn invoke(&self, entry: u32) -> Moment {
+        self.part.entries[entry as usize].invoke
+    }
+
     /// When it returned, if that is known.
-    pub(super) fn ret(&self, entry: u32) -> Option<u64> {
+    pub(super) fn ret(&self, entry: u32) -> Option<Moment> {
         self.part.entries[entry as usize].ret
     }
 

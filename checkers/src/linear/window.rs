@@ -12,6 +12,7 @@
 
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
+use super::partition::Moment;
 use super::problem::{Flags, Item, Problem};
 use super::reduce;
 use super::search::{End, Search};
@@ -31,7 +32,7 @@ pub(super) struct Window {
     /// What has to be placed or may be used, by invocation.
     pub(super) items: Vec<Item>,
     /// The cut: time of the last return before the window. Absent at the beginning of the history.
-    pub(super) since: Option<u64>,
+    pub(super) since: Option<Moment>,
 }
 
 /// What came of a window.
@@ -46,7 +47,7 @@ pub(super) struct Trial {
 impl Window {
     /// Everything that matters between the cut and the return at `until`, inclusive. What returns
     /// later is optional: at `until` it may have happened.
-    pub(super) fn new<M: Model>(subject: &Subject<'_, M>, since: Option<u64>, until: u64) -> Self {
+    pub(super) fn new<M: Model>(subject: &Subject<'_, M>, since: Option<Moment>, until: Moment) -> Self {
         let items = (0_u32..)
             .zip(&subject.part.entries)
             .take_while(|(_, entry)| entry.invoke <= until)
@@ -59,7 +60,7 @@ impl Window {
 
     /// From the beginning up to the return at `until`, where only the operations in `kept` have to
     /// be placed. Everything else is optional, and left out if its value matters to nobody.
-    pub(super) fn forgiving<M: Model>(subject: &Subject<'_, M>, until: u64, kept: &[u32]) -> Self {
+    pub(super) fn forgiving<M: Model>(subject: &Subject<'_, M>, until: Moment, kept: &[u32]) -> Self {
         let mut window = Self::new(subject, None, until);
         for item in &mut window.items {
             item.ret = item.ret.filter(|_| kept.contains(&item.entry));
@@ -137,7 +138,7 @@ impl Window {
     }
 
     /// What the object may be like at the cut, as far as it matters here.
-    fn any_state<M: Model>(&self, subject: &Subject<'_, M>, since: u64) -> Option<Vec<M::State>> {
+    fn any_state<M: Model>(&self, subject: &Subject<'_, M>, since: Moment) -> Option<Vec<M::State>> {
         let known = &subject.part.classes;
         // Classes are numbered in the order in which they appear.
         let before = subject.part.entries.iter().take_while(|entry| entry.invoke < since);

@@ -28,7 +28,7 @@ pub(super) fn finding<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Find
         None => format!("the {}", subject.model.noun()),
     };
     let anomaly = anomaly(subject, proof);
-    let culprit = *subject.call(proof.culprit);
+    let culprit = subject.call(proof.culprit);
     let time = culprit.returned().map_or(culprit.invoke.time, |op| op.time);
     let through = words::node(&culprit).map(|node| format!(" through {node}")).unwrap_or_default();
     let sentence = format!(
@@ -56,9 +56,10 @@ fn title(anomaly: &str, key: Option<&String>) -> String {
 
 fn anomaly<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Anomaly {
     let part = subject.part;
-    let seen = |(entry, &call)| Seen { op: subject.op(entry), call };
-    let calls: Vec<_> = (0_u32..).zip(&part.calls).map(seen).collect();
-    let failed: Vec<_> = part.failed.iter().map(|(op, call)| Seen { op, call: *call }).collect();
+    let seen = |(entry, _)| Seen { op: subject.op(entry), call: subject.call(entry) };
+    let calls: Vec<_> = (0_u32..).zip(&part.entries).map(seen).collect();
+    let failed = part.failed(subject.model);
+    let failed: Vec<_> = failed.iter().map(|(op, call)| Seen { op, call: *call }).collect();
     let case = Case { calls: &calls, failed: &failed, culprit: proof.culprit as usize };
     subject.model.anomaly(&case).unwrap_or_else(|| Anomaly {
         name: NOT_LINEARIZABLE,
@@ -200,7 +201,7 @@ impl<'a, M: Model> Explanation<'a, M> {
     fn argument(&self) -> Vec<String> {
         let (object, culprit) = (&self.object, self.proof.culprit);
         let label = self.subject.label(culprit);
-        let by = format!("{label} by {}", words::who(self.subject.call(culprit)));
+        let by = format!("{label} by {}", words::who(&self.subject.call(culprit)));
         if self.proof.order.is_none() {
             return vec![
                 format!("No order of what came before {by} was found within the budget."),
@@ -210,7 +211,7 @@ impl<'a, M: Model> Explanation<'a, M> {
         let mut lines =
             vec![format!("At first {object} holds {}.", self.subject.model.show(&self.shown.initial))];
         for (n, (entry, state)) in (1..).zip(&self.shown.steps) {
-            let by = words::who(self.subject.call(*entry));
+            let by = words::who(&self.subject.call(*entry));
             let says = if self.subject.is_observer(*entry) {
                 "agrees".to_owned()
             } else {
@@ -225,7 +226,7 @@ impl<'a, M: Model> Explanation<'a, M> {
 
     /// Why the culprit comes after the order.
     fn why_after(&self, by: &str) -> String {
-        let began = self.subject.call(self.proof.culprit).invoke.index;
+        let began = self.subject.invoke(self.proof.culprit);
         let ended = |&(entry, _): &(u32, M::State)| self.subject.ret(entry);
         if !self.shown.steps.is_empty()
             && self.shown.steps.iter().all(|step| ended(step) < Some(began) && ended(step).is_some())
@@ -242,7 +243,7 @@ impl<'a, M: Model> Explanation<'a, M> {
             index: call.invoke.index,
             completion_index: call.completion.map(|op| op.index),
             process: call.invoke.process,
-            node: words::node(call).map(str::to_owned),
+            node: words::node(&call).map(str::to_owned),
             label: self.subject.label(entry),
             kind: if call.returned().is_some() { Kind::Ok } else { Kind::Info },
             invoked: call.invoke.time,
