@@ -5,7 +5,7 @@ use super::certify::certify;
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
 use super::partition::{Entry, Moment};
-use super::problem::{Flags, Problem};
+use super::problem::{Flags, Problem, Supply};
 use super::search::{End, Search};
 use super::states::States;
 use super::subject::Subject;
@@ -19,7 +19,16 @@ const FIRST_ROUND: u64 = 40_000;
 const MAX_WINDOW: u32 = 256;
 
 /// Effort for proving a violation again with hardly any reduction.
-const PLAIN_CAP: u64 = 60_000;
+const PLAIN_CAP: u64 = 120_000;
+
+/// Effort for a look with endless supply, and more of it for each return.
+const ENDLESS_CAP: u64 = 400_000;
+const ENDLESS_CAP_PER_RETURN: u64 = 64;
+
+/// Effort for finding an order of what came before a violation, and more of it for each return. An
+/// explanation can do without.
+const PREFIX_CAP: u64 = 400_000;
+const PREFIX_CAP_PER_RETURN: u64 = 64;
 
 /// Prefixes looked at to find the shortest impossible one. Each is shorter than the one before.
 const MAX_PREFIXES: usize = 64;
@@ -113,13 +122,14 @@ impl<M: Model> Engine<'_, M> {
             }
             Ok(None) => {}
         }
-        match self.prefix(whole) {
+        match self.prefix(whole, u64::MAX) {
             Err(spent) => Ok(Answer::Spent(spent)),
-            Ok((_, Round::Valid(order))) => {
+            Ok(None) => Err("a search without a limit of effort stopped".to_owned()),
+            Ok(Some((_, Round::Valid(order)))) => {
                 self.check_order(None, &order)?;
                 Ok(Answer::Valid)
             }
-            Ok((problem, Round::Impossible(pos))) => {
+            Ok(Some((problem, Round::Impossible(pos)))) => {
                 self.prove_by_search(&problem, pos).map(Answer::Violation)
             }
         }
@@ -134,37 +144,51 @@ impl<M: Model> Engine<'_, M> {
         blocks::decide(&self.subject.part.entries, accesses, until, &mut charge)
     }
 
-    /// Searches everything up to the return at `until`. Later returns count as optional. Orders
-    /// are of entries.
-    fn prefix(&mut self, until: Moment) -> Result<(Problem, Round), Spent> {
+    /// Searches everything up to the return at `until`, with about as much effort as `cap`: `None`
+    /// when that is too little. Later returns count as optional. Orders are of entries.
+    fn prefix(&mut self, until: Moment, cap: u64) -> Result<Option<(Problem, Round)>, Spent> {
         let items = Window::new(self.subject, None, until).items;
+        let accesses = self.subject.accesses.as_ref();
         let mut charge = Charge::new(self.subject.limits);
-        let problem = Problem::new(items, self.subject.accesses.as_ref(), self.flags, &mut charge)?;
+        if self.flags.endless {
+            let problem = Problem::new(items.clone(), accesses, self.flags, Supply::Endless, &mut charge)?;
+            if problem.stretched {
+                let enough = ENDLESS_CAP + ENDLESS_CAP_PER_RETURN * u64::from(problem.len());
+                match by_width!(problem.slots, K => self.rounds::<K>(&problem, cap.min(enough)))? {
+                    Some(Round::Valid(order)) if self.check_order(Some(Some(until)), &order).is_err() => {}
+                    Some(round) => return Ok(Some((problem, round))),
+                    None => {}
+                }
+            }
+        }
+        let problem = Problem::new(items, accesses, self.flags, Supply::Counted, &mut charge)?;
         self.widest = self.widest.max(problem.widest());
-        let round = by_width!(problem.slots, K => self.rounds::<K>(&problem))?;
-        Ok((problem, round))
+        let round = by_width!(problem.slots, K => self.rounds::<K>(&problem, cap))?;
+        Ok(round.map(|round| (problem, round)))
     }
 
-    fn rounds<K: Mask>(&mut self, problem: &Problem) -> Result<Round, Spent> {
+    fn rounds<K: Mask>(&mut self, problem: &Problem, cap: u64) -> Result<Option<Round>, Spent> {
         let states = States::new(self.subject.model, &self.subject.part.classes);
         let mut search = Search::<M, K>::new(problem, states, self.flags, self.subject.limits);
         search.start(self.subject.model.initial(), std::iter::empty());
         let mut round = FIRST_ROUND;
         let found = loop {
-            match search.run(if self.flags.windows { round } else { u64::MAX }) {
+            match search.run(if self.flags.windows { round.min(cap) } else { cap }) {
                 End::Linearizable => {
-                    let order = search.order().into_iter().map(|at| problem.items[at as usize].entry);
-                    break Ok(Round::Valid(order.collect()));
+                    let entry = |at| problem.items[at as usize].entry;
+                    let order = search.order().map(|order| order.into_iter().map(entry).collect());
+                    break Ok(order.map(Round::Valid));
                 }
-                End::Impossible => break Ok(Round::Impossible(search.furthest)),
+                End::Impossible => break Ok(Some(Round::Impossible(search.furthest))),
                 End::Spent(spent) => break Err(spent),
+                End::Paused if search.effort >= cap => break Ok(None),
                 End::Paused => {}
             }
             // While the search gets on there is nothing to refute.
             if search.effort - search.furthest_at >= round / 2
                 && let Some(pos) = self.refute_around(problem, search.furthest, round)
             {
-                break Ok(Round::Impossible(pos));
+                break Ok(Some(Round::Impossible(pos)));
             }
             round *= 4;
         };
@@ -206,14 +230,17 @@ impl<M: Model> Engine<'_, M> {
                 order = Some(Vec::new());
                 break;
             }
-            match self.prefix(problem.return_time(pos - 1)) {
-                Ok((_, Round::Valid(found))) => {
+            let cap = PREFIX_CAP + PREFIX_CAP_PER_RETURN * u64::from(pos);
+            match self.prefix(problem.return_time(pos - 1), cap) {
+                Ok(Some((_, Round::Valid(found)))) => {
                     order = Some(found);
                     break;
                 }
-                Ok((_, Round::Impossible(earlier))) if earlier < pos => pos = earlier,
-                Ok((_, Round::Impossible(_))) => return Err("a prefix fails after its own end".to_owned()),
-                Err(_) => break,
+                Ok(Some((_, Round::Impossible(earlier)))) if earlier < pos => pos = earlier,
+                Ok(Some((_, Round::Impossible(_)))) => {
+                    return Err("a prefix fails after its own end".to_owned());
+                }
+                Ok(None) | Err(_) => break,
             }
         }
         if let Some(order) = &order {
@@ -268,10 +295,12 @@ impl<M: Model> Engine<'_, M> {
 
     /// Refutes a window once more, with hardly any reduction.
     fn prove_again(&mut self, window: &Window) -> Result<bool, Bug> {
-        // Without any reduction equal optional operations multiply; if that is too much, only they
-        // are counted.
-        for plain in [Flags::NONE, Flags { classes: true, ..Flags::NONE }] {
-            let trial = self.refute(window, plain, PLAIN_CAP);
+        // Without any reduction equal optional operations multiply; if that is too much, they are
+        // counted, and then compared. With endless supply nothing is taken away.
+        let plain = Flags { endless: true, ..Flags::NONE };
+        let counted = Flags { classes: true, ..plain };
+        for flags in [plain, counted, Flags { dominance: true, ..counted }] {
+            let trial = self.refute(window, flags, PLAIN_CAP);
             match trial.end {
                 End::Linearizable => return Err("a refuted window has an order".to_owned()),
                 End::Impossible => return Ok(true),

@@ -68,7 +68,7 @@ impl<K: Mask> Memo<K> {
         let mut at = *entry;
         while at != END {
             let (seen, next) = self.chains[at as usize];
-            self.walked += 1;
+            self.walked += uses.work(config.uses);
             if seen == config.uses || (self.dominance && uses.at_most(seen, config.uses)) {
                 return Ok(false);
             }

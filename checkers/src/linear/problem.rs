@@ -35,6 +35,8 @@ pub(super) struct Flags {
     /// Equal optional operations are not even counted when there are more of them than an order
     /// can use: see [`Optional::abundant`]. Needs `dominance`.
     pub(super) abundance: bool,
+    /// First look without counting optional operations at all: see [`Supply::Endless`].
+    pub(super) endless: bool,
     /// Decide without a search where every value is written once: [`super::blocks`].
     pub(super) blocks: bool,
 }
@@ -49,6 +51,7 @@ impl Flags {
         unseen: true,
         dead: true,
         abundance: true,
+        endless: true,
         blocks: true,
     };
     pub(super) const NONE: Self = Self {
@@ -60,8 +63,20 @@ impl Flags {
         unseen: false,
         dead: false,
         abundance: false,
+        endless: false,
         blocks: false,
     };
+}
+
+/// How often optional operations can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Supply {
+    /// Once each.
+    Counted,
+    /// From the first invocation on as often as wanted, if they leave one certain value behind. What
+    /// is impossible even so is impossible, and that is shown without telling apart the many ways to
+    /// use a few of many. An order may come out that uses one of them twice; it proves nothing.
+    Endless,
 }
 
 /// Equal optional operations.
@@ -89,6 +104,8 @@ pub(super) struct Problem {
     /// Bits that a mask needs.
     pub(super) slots: usize,
     pub(super) optional: Vec<Optional>,
+    /// Is some optional operation in endless supply that is none in truth?
+    pub(super) stretched: bool,
 }
 
 /// An operation as the search sees it.
@@ -115,6 +132,7 @@ impl Problem {
         mut items: Vec<Item>,
         accesses: Option<&Accesses>,
         flags: Flags,
+        supply: Supply,
         charge: &mut Charge,
     ) -> Result<Self, Spent> {
         // An optional observer changes nothing and owes nothing.
@@ -128,8 +146,15 @@ impl Problem {
             }
         }
         let (events, optional) = events_and_optional(&mut items, flags);
-        let mut problem =
-            Self { items, returns: Vec::new(), starts: vec![0], opens: Vec::new(), slots: 0, optional };
+        let mut problem = Self {
+            items,
+            returns: Vec::new(),
+            starts: vec![0],
+            opens: Vec::new(),
+            slots: 0,
+            optional,
+            stretched: false,
+        };
         let mut free: Vec<u32> = Vec::new();
         // Open now, earliest return first: what is due next is tried first.
         let mut open: Vec<u32> = Vec::new();
@@ -157,14 +182,22 @@ impl Problem {
             open.remove(0);
             free.push(problem.items[at as usize].slot);
         }
-        if let Some(accesses) = accesses.filter(|_| flags.abundance && flags.dominance) {
-            for group in 0..problem.optional.len() {
-                let class = problem.optional[group].class;
-                problem.optional[group].abundant =
-                    accesses.of(class).leaves != access::NONE && problem.is_abundant(group);
-            }
+        if let Some(accesses) = accesses {
+            problem.supply(accesses, flags, supply);
         }
         Ok(problem)
+    }
+
+    fn supply(&mut self, accesses: &Accesses, flags: Flags, supply: Supply) {
+        for group in 0..self.optional.len() {
+            if accesses.of(self.optional[group].class).leaves == access::NONE {
+                continue;
+            }
+            let abundant = flags.abundance && flags.dominance && self.is_abundant(group);
+            let endless = supply == Supply::Endless;
+            self.stretched |= endless && !abundant;
+            self.optional[group].abundant = abundant || endless;
+        }
     }
 
     /// Completed operations invoked before return `pos` and not returned before it.

@@ -118,24 +118,20 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         self.starts.push(Config { pos: 0, state, uses: uses::NONE, mask });
     }
 
-    /// The order that [`End::Linearizable`] found, as items.
-    pub(super) fn order(&self) -> Vec<u32> {
-        self.told_apart(&self.trail)
-    }
-
-    /// The trail with a different member of the class wherever an abundant one was used.
-    fn told_apart(&self, trail: &[u32]) -> Vec<u32> {
+    /// The order that [`End::Linearizable`] found, as items: the trail with a different member of
+    /// the class wherever an abundant one was used. With endless supply there may be too few.
+    pub(super) fn order(&self) -> Option<Vec<u32>> {
         let mut used: FxHashMap<u32, usize> = FxHashMap::default();
         let mut member = |&at: &u32| {
             let item = &self.problem.items[at as usize];
             if item.ret.is_some() {
-                return at;
+                return Some(at);
             }
             let next = used.entry(item.slot).or_default();
             *next += 1;
-            self.problem.optional[item.slot as usize].members[*next - 1].1
+            self.problem.optional[item.slot as usize].members.get(*next - 1).map(|&(_, at)| at)
         };
-        trail.iter().map(&mut member).collect()
+        self.trail.iter().map(&mut member).collect()
     }
 
     /// Goes on until `effort` has been spent in all, or a little more.
@@ -281,7 +277,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
             }
             let optional = &problem.optional[group];
             let used = self.uses.count(config.uses, id(group)) as usize;
-            if !optional.abundant && used >= problem.available(group, config.pos) {
+            if used >= problem.available(group, config.pos) {
                 continue;
             }
             let Some(state) = self.states.step(config.state, optional.class) else { continue };
@@ -352,8 +348,8 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         }
         self.noticing[&(config.state, state)].iter().any(|&other| {
             let used = self.uses.count(config.uses, other) + u32::from(other == id(group));
-            problem.optional[other as usize].abundant
-                || (used as usize) < problem.available(other as usize, config.pos)
+            let enough = problem.optional[other as usize].abundant;
+            (used as usize) < problem.available(other as usize, config.pos) + usize::from(enough)
         })
     }
 
@@ -381,11 +377,11 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         match finals.iter_mut().find(|known| known.state == config.state) {
             Some(known) if used < known.used => {
                 known.used = used;
-                known.trail = self.told_apart(&self.trail);
+                known.trail = self.order().unwrap_or_default();
             }
             Some(_) => {}
             None => {
-                finals.push(Final { state: config.state, used, trail: self.told_apart(&self.trail) });
+                finals.push(Final { state: config.state, used, trail: self.order().unwrap_or_default() });
             }
         }
         self.finals = Some(finals);

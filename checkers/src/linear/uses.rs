@@ -49,6 +49,11 @@ impl Uses {
         id
     }
 
+    /// What comparing with these takes, in steps.
+    pub(super) fn work(&self, uses: u32) -> u64 {
+        1 + self.counts[uses as usize].len() as u64 / 4
+    }
+
     /// Does `a` use no more of anything than `b`?
     pub(super) fn at_most(&self, a: u32, b: u32) -> bool {
         if a == b || a == NONE {

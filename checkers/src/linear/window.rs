@@ -13,7 +13,7 @@
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
 use super::partition::Moment;
-use super::problem::{Flags, Item, Problem};
+use super::problem::{Flags, Item, Problem, Supply};
 use super::reduce;
 use super::search::{End, Search};
 use super::states::States;
@@ -72,14 +72,31 @@ impl Window {
         window
     }
 
-    /// Is it impossible? Spends no more effort than `cap`.
+    /// Is it impossible? Spends no more effort than `cap`, or twice that to look at it with endless
+    /// supply first.
     pub(super) fn refute<M: Model>(&self, subject: &Subject<'_, M>, flags: Flags, cap: u64) -> Trial {
-        let mut charge = Charge::new(subject.limits);
-        let problem = match Problem::new(self.items.clone(), subject.accesses.as_ref(), flags, &mut charge) {
-            Ok(problem) => problem,
-            Err(spent) => return Trial { end: End::Spent(spent), configurations: 0, effort: 0, passed: 0 },
-        };
-        by_width!(problem.slots, K => self.run::<M, K>(subject, &problem, flags, cap))
+        let mut trial = Trial { end: End::Paused, configurations: 0, effort: 0, passed: 0 };
+        for supply in [Supply::Endless, Supply::Counted] {
+            if supply == Supply::Endless && !flags.endless {
+                continue;
+            }
+            let mut charge = Charge::new(subject.limits);
+            let accesses = subject.accesses.as_ref();
+            let problem = match Problem::new(self.items.clone(), accesses, flags, supply, &mut charge) {
+                Ok(problem) => problem,
+                Err(spent) => return Trial { end: End::Spent(spent), ..trial },
+            };
+            let next = by_width!(problem.slots, K => self.run::<M, K>(subject, &problem, flags, cap));
+            trial = Trial {
+                configurations: trial.configurations + next.configurations,
+                effort: trial.effort + next.effort,
+                ..next
+            };
+            if trial.end == End::Impossible || supply == Supply::Endless && !problem.stretched {
+                break;
+            }
+        }
+        trial
     }
 
     fn run<M: Model, K: Mask>(

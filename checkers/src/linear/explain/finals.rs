@@ -2,7 +2,7 @@
 
 use super::super::limits::Charge;
 use super::super::mask::{Mask, by_width};
-use super::super::problem::{Flags, Problem};
+use super::super::problem::{Flags, Problem, Supply};
 use super::super::search::{End, Search};
 use super::super::states::States;
 use super::super::subject::Subject;
@@ -32,7 +32,9 @@ pub(super) fn finals<M: Model>(
     order: &[u32],
 ) -> Option<Vec<Final<M>>> {
     let mut charge = Charge::new(subject.limits);
-    let problem = Problem::new(window.items.clone(), subject.accesses.as_ref(), FLAGS, &mut charge).ok()?;
+    let problem =
+        Problem::new(window.items.clone(), subject.accesses.as_ref(), FLAGS, Supply::Counted, &mut charge)
+            .ok()?;
     let mut found = by_width!(problem.slots, K => visit::<M, K>(subject, window, &problem))?;
     let base = order.iter().try_fold(subject.model.initial(), |state, &entry| {
         subject.model.step(&state, subject.op(entry)).ok()

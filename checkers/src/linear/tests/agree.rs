@@ -22,7 +22,7 @@ pub(super) fn every_combination() -> impl Iterator<Item = Flags> {
     (0..COMBINATIONS).map(combination)
 }
 
-const COMBINATIONS: u64 = 512;
+const COMBINATIONS: u64 = 1024;
 
 fn combination(bits: u64) -> Flags {
     Flags {
@@ -35,6 +35,7 @@ fn combination(bits: u64) -> Flags {
         dead: bits & 64 != 0,
         abundance: bits & 128 != 0,
         blocks: bits & 256 != 0,
+        endless: bits & 512 != 0,
     }
 }
 
