@@ -5,6 +5,7 @@
 //! came of them. Nothing here performs an operation, sleeps or reads a clock.
 
 pub mod generator;
+mod object;
 mod register;
 pub mod registry;
 mod rng;
