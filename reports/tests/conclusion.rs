@@ -7,7 +7,7 @@ use duress_checkers::{History, Kind, Op, Process, Valid, Verdict};
 use duress_reports::artifact::{FaultWindow, Phase, RunStatus};
 use duress_reports::conclusion::{FaultState, Reached};
 use duress_reports::{Conclusion, Outcome, Run, conclude};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn valid(run: &Run) -> Conclusion {
     conclude(run, vec![verdicts::valid()])
@@ -93,6 +93,24 @@ fn garble(run: &mut Run) {
 fn keep(run: &mut Run, f: &str) {
     let ops = run.history.ops().iter().filter(|op| op.f == f).cloned().collect();
     run.history = History::new(ops).expect("whole calls were left out");
+}
+
+#[test]
+fn a_queue_is_seen_when_it_is_seen_empty() {
+    let unread = |shape: &dyn Fn(&mut Op)| {
+        let mut run = common::run(600);
+        run.info.phases.push(Phase { name: "final".to_owned(), start: 0, end: None });
+        let mut ops = run.history.ops().to_vec();
+        ops.iter_mut().filter(|op| op.f == "read").for_each(shape);
+        run.history = History::new(ops).expect("still a history");
+        valid(&run).evidence.without_final_read.expect("the run got there")
+    };
+    // Some keys are not read at all.
+    let unread_anyhow = unread(&|_| {});
+    assert_eq!(unread(&|op| op.f = "txn".to_owned()), unread_anyhow);
+    let dequeue = |op: &mut Op, element: Value| (op.f, op.value[1]) = ("dequeue".to_owned(), element);
+    assert_eq!(unread(&|op| dequeue(op, Value::from(7))), 40);
+    assert_eq!(unread(&|op| dequeue(op, Value::Null)), unread_anyhow);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use super::{FaultEffect, FaultState};
 use crate::artifact::Run;
 use crate::measure::{Calls, access, windows_in_effect};
-use duress_checkers::Kind;
+use duress_checkers::{Call, Kind};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was exercised.
@@ -111,13 +112,20 @@ pub(super) fn evidence(run: &Run, calls: &Calls, faults: &[FaultEffect]) -> Evid
 
 fn without_final_read(run: &Run, calls: &Calls) -> Option<u64> {
     let healed = run.info.phases.iter().find(|phase| phase.name == "final")?.start;
-    let read = run
-        .history
-        .calls()
-        .filter(|call| call.invoke.time >= healed && call.kind() == Kind::Ok && access(&call.invoke.f).reads);
+    let read = run.history.calls().filter(|call| call.invoke.time >= healed && shows_all(call));
     let keys: BTreeSet<String> =
         read.filter_map(|call| Some(call.invoke.value.get(0)?.to_string())).collect();
     Some(calls.keys?.saturating_sub(keys.len() as u64))
+}
+
+/// Did a call show all that its object holds? Whoever takes out of it one by one has seen all when
+/// nothing is left.
+fn shows_all(call: &Call<'_>) -> bool {
+    let Some(ok) = call.completion.filter(|op| op.kind == Kind::Ok) else { return false };
+    match ok.f.as_str() {
+        "dequeue" | "pop" | "delete-min" => ok.value.get(1).is_some_and(Value::is_null),
+        f => access(f).reads,
+    }
 }
 
 impl FaultTally {

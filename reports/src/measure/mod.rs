@@ -28,10 +28,10 @@ pub(crate) struct Access {
 /// By name. A function that is not known may do both.
 pub(crate) fn access(f: &str) -> Access {
     match f {
-        "read" | "get" | "scan" | "watch" => Access { reads: true, writes: false },
-        "write" | "put" | "cas" | "add" | "append" | "enqueue" | "delete" | "transfer" | "inc" => {
-            Access { reads: false, writes: true }
-        }
+        "read" | "get" | "scan" | "watch" | "contains" => Access { reads: true, writes: false },
+        "write" | "put" | "cas" | "add" | "append" | "enqueue" | "delete" | "transfer" | "inc" | "remove"
+        | "push" | "insert" | "acquire" | "release" => Access { reads: false, writes: true },
+        // Among these `txn`, `fetch-add`, `dequeue`, `pop` and `delete-min`.
         _ => Access { reads: true, writes: true },
     }
 }
