@@ -53,8 +53,8 @@ pub struct RunOptions {
     pub ops_per_key: u64,
     /// Keys in use at the same time.
     pub keys: usize,
-    /// How long a client waits for an answer.
-    pub op_timeout: Duration,
+    /// How long a client waits for an answer; the workload's own when absent.
+    pub op_timeout: Option<Duration>,
     /// `--set name=value`.
     pub settings: BTreeMap<String, String>,
     /// Version of the server.
@@ -91,7 +91,7 @@ impl Default for RunOptions {
             rate: 400,
             ops_per_key: WorkloadOptions::default().ops_per_key,
             keys: WorkloadOptions::default().keys,
-            op_timeout: Duration::from_secs(2),
+            op_timeout: None,
             settings: BTreeMap::new(),
             version: None,
             bin: None,
@@ -115,6 +115,8 @@ pub struct Plan {
     pub target: Arc<dyn Target>,
     /// The workload's entry.
     pub workload: &'static WorkloadEntry,
+    /// How long a client waits for an answer.
+    pub op_timeout: Duration,
     /// For its generators.
     pub workload_options: WorkloadOptions,
     /// Drawn if it was not given.
@@ -148,7 +150,7 @@ impl Plan {
             settings.insert("nodes".to_owned(), options.nodes.to_string());
             settings.insert("seed".to_owned(), seed.to_string());
         }
-        let target = (entry.make)(&Settings(settings))?;
+        let target = (entry.make)(&Settings(settings), workload.name)?;
         let node_names: Vec<String> = (1..=options.nodes).map(|n| format!("n{n}")).collect();
         let kinds: Vec<String> = options.faults.iter().filter(|kind| *kind != "none").cloned().collect();
         let schedule = match &options.schedule {
@@ -173,7 +175,18 @@ impl Plan {
             ops_per_key: options.ops_per_key,
             keys: options.keys,
         };
-        Ok(Self { options, entry, target, workload, workload_options, seed, node_names, schedule })
+        let op_timeout = options.op_timeout.unwrap_or(workload.op_timeout);
+        Ok(Self {
+            options,
+            entry,
+            target,
+            workload,
+            op_timeout,
+            workload_options,
+            seed,
+            node_names,
+            schedule,
+        })
     }
 
     /// `etcd-register-kill-pause-partition`.
@@ -204,7 +217,7 @@ impl Plan {
             ("rate", if o.rate == 0 { "unlimited".to_owned() } else { format!("{}/s", o.rate) }),
             ("ops-per-key", o.ops_per_key.to_string()),
             ("keys", o.keys.to_string()),
-            ("op-timeout", duration(o.op_timeout)),
+            ("op-timeout", duration(self.op_timeout)),
             ("min-ok", o.min_ok.to_string()),
             ("allow-majority-loss", o.allow_majority_loss.to_string()),
             ("data", if o.data_on_disk { "disk" } else { "memory" }.to_owned()),
@@ -244,7 +257,7 @@ impl Plan {
         add(o.rate != d.rate, "rate", o.rate.to_string());
         add(o.ops_per_key != d.ops_per_key, "ops-per-key", o.ops_per_key.to_string());
         add(o.keys != d.keys, "keys", o.keys.to_string());
-        add(o.op_timeout != d.op_timeout, "op-timeout", duration(o.op_timeout));
+        add(o.op_timeout.is_some(), "op-timeout", duration(self.op_timeout));
         for (name, value) in &o.settings {
             add(true, "set", format!("{name}={value}"));
         }
@@ -287,8 +300,10 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
     let memory = o.check_memory >> 20;
     let enough = memory >= MIN_CHECK_MIB;
     range("check-memory", memory.to_string(), enough, format!("use {MIN_CHECK_MIB} or more"))?;
-    let op_timeout = humantime::format_duration(o.op_timeout).to_string();
-    range("op-timeout", op_timeout, !o.op_timeout.is_zero(), "use more than 0s".to_owned())?;
+    if let Some(timeout) = o.op_timeout {
+        let typed = humantime::format_duration(timeout).to_string();
+        range("op-timeout", typed, !timeout.is_zero(), "use more than 0s".to_owned())?;
+    }
     let interval = humantime::format_duration(o.interval).to_string();
     range("interval", interval, !o.interval.is_zero(), "use more than 0s".to_owned())?;
     if o.faults.len() > 1 && o.faults.iter().any(|kind| kind == "none") {

@@ -13,4 +13,4 @@ mod target;
 
 pub use client::{Client, ClientError, Completion};
 pub use node::Node;
-pub use target::{Launch, NodeStatus, OptionDoc, Server, Settings, Target, TargetEntry, TargetError};
+pub use target::{Launch, Make, NodeStatus, OptionDoc, Server, Settings, Target, TargetEntry, TargetError};

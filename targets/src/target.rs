@@ -4,6 +4,7 @@ use crate::{Client, ClientError, Node};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A system under test, configured for one run.
 #[async_trait]
@@ -113,11 +114,14 @@ pub struct TargetEntry {
     pub options: &'static [OptionDoc],
     /// How its server is obtained; `None` when it lives inside Duress.
     pub recipe: Option<&'static crate::obtain::Recipe>,
-    /// Makes it; refuses unknown or impossible settings.
-    pub make: fn(&Settings) -> Result<std::sync::Arc<dyn Target>, TargetError>,
+    /// Makes it.
+    pub make: Make,
 }
 
-/// A setting that cannot be.
+/// Makes a target for one of its workloads; refuses unknown or impossible settings.
+pub type Make = fn(&Settings, workload: &str) -> Result<Arc<dyn Target>, TargetError>;
+
+/// A setting or a workload that cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// No such setting.
@@ -129,6 +133,14 @@ pub enum TargetError {
         name: String,
         /// What there is.
         known: String,
+    },
+    /// None of its workloads.
+    #[error("{target} cannot run the workload `{name}`")]
+    UnknownWorkload {
+        /// The target.
+        target: &'static str,
+        /// As asked for.
+        name: String,
     },
     /// A value out of its range.
     #[error("{name}={value} cannot be: {why}")]

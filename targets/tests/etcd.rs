@@ -43,7 +43,7 @@ impl Cluster {
             Request { version: Some(version.to_owned()), ..Request::new(default_cache().expect("a place")) };
         let program = obtain(recipe, &request, &mut |line| eprintln!("{line}")).expect("obtained").path;
         let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let target = (entry.make)(&Settings(settings)).expect("settings");
+        let target = (entry.make)(&Settings(settings), "register").expect("settings");
         // A network per cluster: fixed ports, no two alike.
         static CLUSTERS: AtomicU8 = AtomicU8::new(0);
         let [_, _, high, low] = std::process::id().to_be_bytes();
@@ -121,38 +121,175 @@ fn class(completion: &Completion) -> (&'static str, &'static str) {
     }
 }
 
+/// What is done to objects of one workload, one after the other, and how each ends: with this
+/// answer, or in `fail` of this class.
+type Script = Vec<(&'static str, Value, Result<Value, &'static str>)>;
+
+/// Key 11 is there in every script because its name begins like that of key 1.
+fn scripts() -> [(&'static str, Script); 7] {
+    let same = |f, value: Value| (f, value.clone(), Ok(value));
+    let read = |value: Value| ("read", json!([1, null]), Ok(json!([1, value])));
+    [
+        (
+            "register",
+            vec![
+                read(json!(null)),
+                ("cas", json!([1, [5, 6]]), Err("precondition")),
+                read(json!(null)),
+                same("cas", json!([1, [null, 4]])),
+                ("cas", json!([1, [null, 7]]), Err("precondition")),
+                read(json!(4)),
+                same("write", json!([1, 5])),
+                ("cas", json!([1, [4, 6]]), Err("precondition")),
+                same("cas", json!([1, [5, -6]])),
+                read(json!(-6)),
+                same("read", json!([11, null])),
+                ("delete", json!([1, null]), Err("unsupported")),
+                ("read", json!(["1", null]), Err("unsupported")),
+                ("read", json!(1), Err("unsupported")),
+            ],
+        ),
+        (
+            "set",
+            vec![
+                read(json!([])),
+                same("add", json!([1, 2])),
+                same("add", json!([1, -3])),
+                same("add", json!([1, 2])),
+                read(json!([-3, 2])),
+                ("read", json!([11, null]), Ok(json!([11, []]))),
+            ],
+        ),
+        (
+            "counter",
+            vec![
+                read(json!(0)),
+                same("add", json!([1, -3])),
+                same("add", json!([1, 5])),
+                read(json!(2)),
+                same("add", json!([1, i64::MAX - 2])),
+                ("add", json!([1, 1]), Err("unsupported")),
+                read(json!(i64::MAX)),
+                ("read", json!([11, null]), Ok(json!([11, 0]))),
+            ],
+        ),
+        (
+            "multi-register",
+            vec![
+                same("txn", json!([1, [["r", 0, null], ["r", 1, null]]])),
+                same("txn", json!([1, [["w", 0, 4], ["r", 1, null], ["w", 2, 5]]])),
+                (
+                    "txn",
+                    json!([1, [["r", 2, null], ["w", 1, 6], ["r", 0, null]]]),
+                    Ok(json!([1, [["r", 2, 5], ["w", 1, 6], ["r", 0, 4]]])),
+                ),
+                same("txn", json!([11, [["r", 0, null]]])),
+            ],
+        ),
+        (
+            "queue",
+            vec![
+                same("dequeue", json!([1, null])),
+                same("enqueue", json!([1, 9])),
+                same("enqueue", json!([1, 10])),
+                same("enqueue", json!([1, 2])),
+                ("dequeue", json!([1, null]), Ok(json!([1, 9]))),
+                ("dequeue", json!([1, null]), Ok(json!([1, 10]))),
+                ("dequeue", json!([1, null]), Ok(json!([1, 2]))),
+                same("dequeue", json!([1, null])),
+                same("dequeue", json!([11, null])),
+            ],
+        ),
+        (
+            "log",
+            vec![
+                read(json!([])),
+                ("append", json!([1, 5]), Ok(json!([1, [0, 5]]))),
+                ("append", json!([1, 4]), Ok(json!([1, [1, 4]]))),
+                read(json!([5, 4])),
+                ("read", json!([1, [1, null]]), Ok(json!([1, [1, 4]]))),
+                same("read", json!([1, [2, null]])),
+                ("read", json!([11, null]), Ok(json!([11, []]))),
+            ],
+        ),
+        (
+            "lock",
+            vec![
+                read(json!(0)),
+                ("fetch-add", json!([1, [3, null]]), Ok(json!([1, [3, 0]]))),
+                ("fetch-add", json!([1, [-1, null]]), Ok(json!([1, [-1, 3]]))),
+                read(json!(2)),
+                ("read", json!([11, null]), Ok(json!([11, 0]))),
+            ],
+        ),
+    ]
+}
+
 #[tokio::test]
-async fn registers_do_what_registers_do() {
+async fn objects_do_what_such_objects_do() {
     if !asked_for() {
         return;
     }
     for version in VERSIONS {
         let cluster = Cluster::start(version, 1, &[]).await;
-        let mut client = cluster.client(0).await;
-        for (f, asked, answered) in [
-            ("read", json!([1, null]), Ok(json!([1, null]))),
-            ("cas", json!([1, [5, 6]]), Err("precondition")),
-            ("read", json!([1, null]), Ok(json!([1, null]))),
-            ("cas", json!([1, [null, 4]]), Ok(json!([1, [null, 4]]))),
-            ("cas", json!([1, [null, 7]]), Err("precondition")),
-            ("read", json!([1, null]), Ok(json!([1, 4]))),
-            ("write", json!([1, 5]), Ok(json!([1, 5]))),
-            ("cas", json!([1, [4, 6]]), Err("precondition")),
-            ("cas", json!([1, [5, -6]]), Ok(json!([1, [5, -6]]))),
-            ("read", json!([1, null]), Ok(json!([1, -6]))),
-            // A key whose name begins alike.
-            ("read", json!([11, null]), Ok(json!([11, null]))),
-            ("delete", json!([1, null]), Err("unsupported")),
-        ] {
-            let expected = match &answered {
-                Ok(_) => ("ok", ""),
-                Err(class) => ("fail", *class),
-            };
-            let got = invoke(&mut client, f, asked.clone()).await;
-            assert_eq!(class(&got), expected, "{version}: {f} {asked}: {got:?}");
-            if let (Completion::Ok(got), Ok(answered)) = (got, answered) {
-                assert_eq!(got, answered, "{version}: {f} {asked}");
+        let without_fencing = ("lock", scripts()[6].1.clone(), &[("fencing", "off")][..]);
+        let plain = scripts().map(|(workload, script)| (workload, script, &[][..]));
+        for (at, (workload, script, settings)) in plain.into_iter().chain([without_fencing]).enumerate() {
+            let mut client = client_of(&cluster, workload, settings).await;
+            for (f, mut asked, mut answered) in script {
+                // Keys of its own for the last script, which uses the same objects again.
+                if at == 7 {
+                    for value in [Some(&mut asked), answered.as_mut().ok()].into_iter().flatten() {
+                        value[0] = json!(value[0].as_i64().expect("a key") + 100);
+                    }
+                }
+                let expected = match &answered {
+                    Ok(_) => ("ok", ""),
+                    Err(class) => ("fail", *class),
+                };
+                let got = invoke(&mut client, f, asked.clone()).await;
+                assert_eq!(class(&got), expected, "{version}: {workload}: {f} {asked}: {got:?}");
+                if let (Completion::Ok(got), Ok(answered)) = (got, answered) {
+                    assert_eq!(got, answered, "{version}: {workload}: {f} {asked}");
+                }
             }
+        }
+    }
+}
+
+/// Everybody adds at once, and loses or waits; nothing that was acknowledged is missing.
+#[tokio::test]
+async fn concurrent_changes_exclude_each_other() {
+    const CLIENTS: i64 = 8;
+    if !asked_for() {
+        return;
+    }
+    for version in VERSIONS {
+        let cluster = Cluster::start(version, 1, &[]).await;
+        for (workload, f) in [("counter", "add"), ("log", "append"), ("lock", "fetch-add")] {
+            let mut clients = tokio::task::JoinSet::new();
+            for n in 1..=CLIENTS {
+                let mut client = client_of(&cluster, workload, &[]).await;
+                let asked = if workload == "lock" { json!([1, [n, null]]) } else { json!([1, n]) };
+                clients.spawn(async move { (n, invoke(&mut client, f, asked).await) });
+            }
+            let (mut sum, mut n_ok) = (0, 0);
+            while let Some(ended) = clients.join_next().await {
+                let (n, ended) = ended.expect("no panic");
+                match class(&ended) {
+                    ("ok", _) => (sum, n_ok) = (sum + n, n_ok + 1),
+                    // Whoever waits for a lock gets it.
+                    lost => assert!(lost == ("fail", "precondition") && workload != "lock", "{ended:?}"),
+                }
+            }
+            let mut client = client_of(&cluster, workload, &[]).await;
+            let read = invoke(&mut client, "read", json!([1, null])).await;
+            let Completion::Ok(read) = read else { panic!("{workload}: {read:?}") };
+            match &read[1] {
+                Value::Array(entries) => assert_eq!(entries.len(), n_ok, "{version}: {workload}: {read}"),
+                count => assert_eq!(*count, json!(sum), "{version}: {workload}"),
+            }
+            assert!(n_ok > 0);
         }
     }
 }
@@ -202,7 +339,7 @@ async fn without_a_quorum_writes_are_in_doubt_and_only_serializable_reads_answer
         cluster.kill(1);
         cluster.kill(2);
 
-        let mut stale = serializable(&cluster).await;
+        let mut stale = client_of(&cluster, "register", &[("reads", "serializable")]).await;
         assert_eq!(invoke(&mut stale, "read", json!([1, null])).await, Completion::Ok(json!([1, 5])));
         let mut reader = cluster.client(0).await;
         let (written, read) = tokio::join!(
@@ -227,10 +364,10 @@ async fn without_a_quorum_writes_are_in_doubt_and_only_serializable_reads_answer
     }
 }
 
-/// A client of the first member that reads without asking the others.
-async fn serializable(cluster: &Cluster) -> Box<dyn Client> {
-    let settings = Settings([("reads".to_owned(), "serializable".to_owned())].into());
-    let target = (registry::find("etcd").expect("registered").make)(&settings).expect("settings");
+/// A client of the first member for one workload.
+async fn client_of(cluster: &Cluster, workload: &str, settings: &[(&str, &str)]) -> Box<dyn Client> {
+    let settings = Settings(settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+    let target = (registry::find("etcd").expect("registered").make)(&settings, workload).expect("settings");
     target.connect(&cluster.nodes[0]).await.expect("a client")
 }
 

@@ -4,11 +4,17 @@
 //! should it do?* A [`Workload`] bundles the generators with the checker that judges what
 //! came of them. Nothing here performs an operation, sleeps or reads a clock.
 
+mod counter;
 pub mod generator;
+mod lock;
+mod log;
+mod multi_register;
 mod object;
+mod queue;
 mod register;
 pub mod registry;
 mod rng;
+mod set;
 mod workload;
 
 pub use generator::{Context, Generator, Invocation, Next};

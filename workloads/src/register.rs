@@ -19,6 +19,7 @@ pub(crate) const ENTRY: WorkloadEntry = WorkloadEntry {
     name: "register",
     doc: "reads, writes and compare-and-sets on many keys; must be linearizable",
     fs: &["read", "write", "cas"],
+    op_timeout: WorkloadEntry::USUAL_TIMEOUT,
     make: object::workload::<Register>,
 };
 

@@ -1,9 +1,17 @@
 //! All workloads there are.
 
-use crate::{WorkloadEntry, register};
+use crate::{WorkloadEntry, counter, lock, log, multi_register, queue, register, set};
 
 /// In the order in which they are listed.
-pub const WORKLOADS: &[WorkloadEntry] = &[register::ENTRY];
+pub const WORKLOADS: &[WorkloadEntry] = &[
+    register::ENTRY,
+    set::ENTRY,
+    counter::ENTRY,
+    multi_register::ENTRY,
+    queue::ENTRY,
+    log::ENTRY,
+    lock::ENTRY,
+];
 
 /// The workload of this name.
 pub fn find(name: &str) -> Option<&'static WorkloadEntry> {

@@ -2,6 +2,7 @@
 
 use crate::{Generator, Rng};
 use duress_checkers::{Checker, Keys};
+use std::time::Duration;
 
 /// One kind of client behaviour.
 pub trait Workload: Send + Sync {
@@ -56,6 +57,13 @@ pub struct WorkloadEntry {
     pub doc: &'static str,
     /// The functions it invokes.
     pub fs: &'static [&'static str],
+    /// How long a client waits for an answer, unless told otherwise.
+    pub op_timeout: Duration,
     /// Makes it.
     pub make: fn() -> Box<dyn Workload>,
+}
+
+impl WorkloadEntry {
+    /// Enough for an operation of a few requests that nothing holds up.
+    pub const USUAL_TIMEOUT: Duration = Duration::from_secs(2);
 }

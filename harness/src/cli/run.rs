@@ -52,9 +52,9 @@ pub(super) struct RunArgs {
     /// Operations on a key before it is retired
     #[arg(long, default_value_t = RunOptions::default().ops_per_key)]
     ops_per_key: u64,
-    /// How long a client waits for an answer
-    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
-    op_timeout: Duration,
+    /// How long a client waits for an answer [default: the workload's own, mostly 2s]
+    #[arg(long, value_parser = humantime::parse_duration)]
+    op_timeout: Option<Duration>,
     /// A setting of the target; `duress list targets`
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
@@ -166,7 +166,7 @@ impl DemoArgs {
             time: Duration::from_secs(8),
             interval: Duration::from_millis(1500),
             faults: vec!["partition".to_owned()],
-            op_timeout: Duration::from_millis(500),
+            op_timeout: Some(Duration::from_millis(500)),
             settings: [("bug".to_owned(), self.bug)].into(),
             seed: self.seed,
             out: self.place.out.clone(),

@@ -79,7 +79,7 @@ impl Phases<'_> {
     async fn under_test(&mut self, clock: Clock, recorder: &Arc<Recorder>) -> Result<(), Failure> {
         let nodes = Arc::clone(&self.nodes);
         let listener = Arc::clone(&self.listener);
-        let options = (self.plan.workload_options.concurrency, self.plan.options.op_timeout);
+        let options = (self.plan.workload_options.concurrency, self.plan.op_timeout);
         let target = Arc::clone(&self.plan.target);
         let mut engine = Engine::new(target, &nodes, recorder, clock, options, &*listener);
         let rng = Rng::new(self.plan.seed).split("workload");

@@ -18,7 +18,7 @@ fn unknown_names() {
     refused(&["run", "oracle"], "target oracle: there is no such target; choose from etcd");
     refused(
         &["run", "etcd", "--workload", "bank"],
-        "--workload bank: there is no such workload; etcd runs register",
+        "--workload bank: there is no such workload; etcd runs register, set, counter, multi-register, queue, log, lock",
     );
     refused(
         &["run", "etcd", "--faults", "kill,meteor"],

@@ -1,14 +1,10 @@
-//! One request to one member's v3 JSON gateway, and what its failure means.
-//!
-//! The gateway speaks protobuf's JSON: keys and values are base64, 64-bit numbers are
-//! strings, and what is zero, false or empty is left out.
+//! One request to one member's v3 JSON gateway, and what its failure means. What is said in
+//! requests and answers is in [`super::message`].
 
 use crate::ClientError;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use duress_checkers::history::class;
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -185,77 +181,9 @@ fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).trim_end().to_owned()
 }
 
-/// Bytes that travel as base64.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bytes(pub(super) Vec<u8>);
-
-impl Serialize for Bytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&BASE64.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        BASE64.decode(String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
-    }
-}
-
-/// A 64-bit number that travels as a string.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Int64(pub(super) u64);
-
-impl<'de> Deserialize<'de> for Int64 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
-    }
-}
-
-/// The question for one key.
-#[derive(Serialize)]
-pub(super) struct Range {
-    key: Bytes,
-    serializable: bool,
-}
-
-impl Range {
-    pub(super) fn new(key: &str, serializable: bool) -> Self {
-        Self { key: Bytes(key.as_bytes().to_vec()), serializable }
-    }
-}
-
-/// Every answer carries one; an answer without it comes from something else than etcd.
-#[derive(Debug, Deserialize)]
-pub(super) struct Header {
-    #[serde(rename = "revision")]
-    _revision: Int64,
-}
-
-/// The answer to [`Range`].
-#[derive(Debug, Deserialize)]
-pub(super) struct Ranged {
-    #[serde(rename = "header")]
-    _header: Header,
-    #[serde(default)]
-    pub(super) kvs: Vec<KeyValue>,
-    #[serde(default)]
-    pub(super) count: Int64,
-}
-
-/// One key of a [`Ranged`].
-#[derive(Debug, Deserialize)]
-pub(super) struct KeyValue {
-    pub(super) key: Bytes,
-    #[serde(default = "empty")]
-    pub(super) value: Bytes,
-}
-
-fn empty() -> Bytes {
-    Bytes(Vec::new())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::message::{Int64, Ranged};
     use super::*;
 
     /// Answers as etcd 3.4.23 and 3.5.1 gave them, with what we make of them.

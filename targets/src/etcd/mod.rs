@@ -1,19 +1,21 @@
 //! etcd: a replicated key-value store over Raft.
 //!
 //! [`client`] does one operation, [`gateway`] one request and says what its failure means,
-//! [`launch`] says how a member is started, [`settings`] what a user can turn. How a member is
+//! [`message`] is what is said in both directions, [`launch`] says how a member is started, [`settings`] what a user can turn. How a member is
 //! killed, paused or cut off is not known here.
 
 mod client;
 mod gateway;
 mod launch;
+mod message;
 mod settings;
 
 use crate::obtain::{DebianPackage, Recipe, ReleaseArchive, Wheel};
 use crate::{Client, ClientError, Node, NodeStatus, Server, Settings, Target, TargetEntry, TargetError};
 use async_trait::async_trait;
 use client::EtcdClient;
-use gateway::{Gateway, Int64, Range, Ranged};
+use gateway::Gateway;
+use message::{Int64, Range, Ranged};
 use serde::Deserialize;
 use serde_json::json;
 use settings::Config;
@@ -25,7 +27,7 @@ use std::time::Duration;
 pub(crate) static ENTRY: TargetEntry = TargetEntry {
     name: "etcd",
     doc: "etcd, a key-value store replicated by Raft, over its v3 JSON gateway",
-    workloads: &["register"],
+    workloads: &["register", "set", "counter", "multi-register", "queue", "log", "lock"],
     options: settings::OPTIONS,
     recipe: Some(&RECIPE),
     make,
@@ -48,8 +50,8 @@ static RECIPE: Recipe = Recipe {
 /// How long a member may take to say how it is. A healthy one takes milliseconds.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-fn make(settings: &Settings) -> Result<Arc<dyn Target>, TargetError> {
-    Ok(Arc::new(Etcd { config: Config::new(settings)? }))
+fn make(settings: &Settings, workload: &str) -> Result<Arc<dyn Target>, TargetError> {
+    Ok(Arc::new(Etcd { config: Config::new(settings, workload)? }))
 }
 
 struct Etcd {
@@ -65,7 +67,7 @@ impl Target for Etcd {
     /// Opens no connection yet: the first operation does, and so learns itself whether it
     /// was refused. Connecting here as well would make an operation that fails twice.
     async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError> {
-        Ok(Box::new(EtcdClient::new(Gateway::new(node.addr)?, self.config.reads)))
+        Ok(Box::new(EtcdClient::new(Gateway::new(node.addr)?, &self.config)))
     }
 
     /// A new member asks all others whether the cluster exists already, and waits a second for
@@ -77,7 +79,7 @@ impl Target for Etcd {
     }
 
     async fn healthy(&self, node: &Node) -> Result<(), ClientError> {
-        let range = Range::new("duress/health", false);
+        let range = Range::key("duress/health");
         probe::<Ranged>(node, "/v3/kv/range", &json!(range)).await.map(|_| ())
     }
 

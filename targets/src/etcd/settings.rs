@@ -1,14 +1,20 @@
 //! What a user can turn with `--set`, checked by etcd's own rules before anything starts.
 
+use super::client::Objects;
 use crate::{OptionDoc, Settings, TargetError};
 
 /// The settings, for help and for lists.
-pub(super) const OPTIONS: &[OptionDoc] = &[READS, HEARTBEAT, ELECTION, SNAPSHOT];
+pub(super) const OPTIONS: &[OptionDoc] = &[READS, FENCING, HEARTBEAT, ELECTION, SNAPSHOT];
 
 const READS: OptionDoc = OptionDoc {
     name: "reads",
     default: "linearizable",
     doc: "linearizable: through the leader's quorum; serializable: from the member's own, possibly stale state",
+};
+const FENCING: OptionDoc = OptionDoc {
+    name: "fencing",
+    default: "on",
+    doc: "workload lock. on: a change is made only if the lock is still held at that moment; off: whoever got the lock believes to hold it until he is done",
 };
 const HEARTBEAT: OptionDoc = OptionDoc {
     name: "heartbeat-interval",
@@ -36,7 +42,9 @@ const MAX_SNAPSHOT_COUNT: u64 = 1_000_000_000;
 /// The settings of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Config {
+    pub(super) objects: Objects,
     pub(super) reads: Reads,
+    pub(super) fencing: bool,
     pub(super) heartbeat_ms: u64,
     pub(super) election_ms: u64,
     pub(super) snapshot_count: u64,
@@ -52,13 +60,28 @@ pub(super) enum Reads {
 }
 
 impl Config {
-    pub(super) fn new(settings: &Settings) -> Result<Self, TargetError> {
+    pub(super) fn new(settings: &Settings, workload: &str) -> Result<Self, TargetError> {
         settings.only("etcd", OPTIONS)?;
+        let objects = Objects::of(workload)
+            .ok_or_else(|| TargetError::UnknownWorkload { target: "etcd", name: workload.to_owned() })?;
         let reads = settings.value(&READS, "linearizable or serializable", |word| match word {
             "linearizable" => Some(Reads::Linearizable),
             "serializable" => Some(Reads::Serializable),
             _ => None,
         })?;
+        let fencing = settings.value(&FENCING, "on or off", |word| match word {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        })?;
+        // A setting that changes nothing would look as if it had been survived.
+        if !fencing && objects != Objects::Locks {
+            return Err(TargetError::BadValue {
+                name: FENCING.name,
+                value: "off".to_owned(),
+                why: format!("the workload {workload} takes no locks"),
+            });
+        }
         let number = |option, max| {
             settings.value(option, &format!("a whole number from 1 to {max}"), |text| {
                 text.parse().ok().filter(|n| (1..=max).contains(n))
@@ -77,7 +100,7 @@ impl Config {
             });
         }
         let snapshot_count = number(&SNAPSHOT, MAX_SNAPSHOT_COUNT)?;
-        Ok(Self { reads, heartbeat_ms, election_ms, snapshot_count })
+        Ok(Self { objects, reads, fencing, heartbeat_ms, election_ms, snapshot_count })
     }
 }
 
@@ -86,14 +109,20 @@ mod tests {
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {
+        config_for("register", pairs)
+    }
+
+    fn config_for(workload: &str, pairs: &[(&str, &str)]) -> Result<Config, String> {
         let settings = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Config::new(&Settings(settings)).map_err(|e| e.to_string())
+        Config::new(&Settings(settings), workload).map_err(|e| e.to_string())
     }
 
     #[test]
     fn defaults_are_those_in_the_table() {
         let expected = Config {
+            objects: Objects::Registers,
             reads: Reads::Linearizable,
+            fencing: true,
             heartbeat_ms: 100,
             election_ms: 1000,
             snapshot_count: 10_000,
@@ -109,9 +138,29 @@ mod tests {
             ("election-timeout", "100"),
             ("snapshot-count", "1"),
         ]);
-        let expected =
-            Config { reads: Reads::Serializable, heartbeat_ms: 20, election_ms: 100, snapshot_count: 1 };
+        let expected = Config {
+            objects: Objects::Registers,
+            reads: Reads::Serializable,
+            fencing: true,
+            heartbeat_ms: 20,
+            election_ms: 100,
+            snapshot_count: 1,
+        };
         assert_eq!(set, Ok(expected));
+    }
+
+    #[test]
+    fn fencing_is_for_locks_alone() {
+        let lock = config_for("lock", &[("fencing", "off")]).expect("a lock can do without");
+        assert_eq!((lock.objects, lock.fencing), (Objects::Locks, false));
+        for (workload, word, needle) in [
+            ("counter", "off", "takes no locks"),
+            ("lock", "maybe", "on or off"),
+            ("no-such", "on", "cannot run the workload `no-such`"),
+        ] {
+            let error = config_for(workload, &[("fencing", word)]).expect_err("impossible");
+            assert!(error.contains(needle), "{workload} {word}: {error}");
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub static ENTRY: TargetEntry = TargetEntry {
     workloads: &["register"],
     options: &[BUG, NODES, SEED],
     recipe: None,
-    make: |settings| Ok(Arc::new(Sim::new(settings)?)),
+    make: |settings, _| Ok(Arc::new(Sim::new(settings)?)),
 };
 
 const NAME: &str = "sim";

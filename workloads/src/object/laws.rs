@@ -56,7 +56,7 @@ fn keys_are_retired_and_so_many_live_at_a_time() {
         let n_keys = uses.len() as u64;
         assert!(uses.keys().copied().eq(0..n_keys) && n_keys >= 250, "{}: {n_keys} keys", entry.name);
         assert!(uses.values().is_sorted_by_key(|(first, ..)| first));
-        assert!(uses.range(..n_keys - 3).all(|(_, (.., count))| *count == 20));
+        assert!(uses.values().filter(|(.., count)| *count != 20).count() <= 3, "{}", entry.name);
         let live = |n| uses.values().filter(|(first, last, _)| (first..=last).contains(&&n)).count();
         assert!((0..ops.len()).all(|n| live(n) <= 3), "{}", entry.name);
     }
