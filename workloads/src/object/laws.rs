@@ -5,6 +5,8 @@ use crate::generator::GeneratorExt as _;
 use crate::generator::simulate::{Simulation, Trace};
 use crate::registry::WORKLOADS;
 use crate::{Generators, Invocation, Rng, WorkloadEntry, WorkloadOptions};
+use duress_checkers::{Budget, History, Keys, Kind, Op, Process, Valid};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn options() -> WorkloadOptions {
@@ -71,6 +73,87 @@ fn every_key_begins_like_the_first() {
         let ops = Simulation::perfect(1).run(&mut main.limit(3_000)).operations();
         let distinct: BTreeSet<String> = ops.iter().map(|op| format!("{} {}", op.f, op.value[1])).collect();
         assert!(distinct.len() <= 100, "{}: {distinct:?}", entry.name);
+    }
+}
+
+/// What an operation puts into its object.
+fn values(op: &Invocation) -> Vec<Value> {
+    let asked = &op.value[1];
+    match op.f.as_str() {
+        "write" | "add" | "enqueue" | "append" => vec![asked.clone()],
+        "cas" => vec![asked[1].clone()],
+        "fetch-add" => vec![asked[0].clone()],
+        "txn" => {
+            let micros = asked.as_array().expect("micro-operations");
+            micros.iter().filter(|micro| micro[0] == "w").map(|micro| micro[2].clone()).collect()
+        }
+        _ => vec![],
+    }
+}
+
+#[test]
+fn what_is_put_into_an_object_is_numbered_from_one() {
+    for entry in WORKLOADS {
+        let ops = operations(entry, 5_000, 1, Simulation::perfect(1));
+        let mut last: BTreeMap<u64, i64> = BTreeMap::new();
+        let mut shares: BTreeMap<&str, u64> = BTreeMap::new();
+        for op in &ops {
+            *shares.entry(&op.f).or_default() += 1;
+            for value in values(op) {
+                let last = last.entry(key(op)).or_default();
+                *last += 1;
+                assert_eq!(value.as_i64().map(i64::abs), Some(*last), "{} {op:?}", entry.name);
+            }
+        }
+        // No function is an afterthought, and about half of all operations change something.
+        assert!(shares.values().all(|n| *n >= 500), "{}: {shares:?}", entry.name);
+        let n_changes = ops.iter().filter(|op| !values(op).is_empty()).count();
+        assert!((2_000..4_200).contains(&n_changes), "{}: {n_changes}", entry.name);
+    }
+}
+
+/// Every operation is one that the model knows: none of them answered, so anything may be.
+#[test]
+fn the_checker_knows_what_the_generator_says() {
+    for entry in WORKLOADS {
+        let workload = (entry.make)();
+        let Generators { main, mut last } = workload.generators(&options(), &Rng::new(7));
+        for generator in [&mut main.limit(300) as &mut dyn crate::Generator, &mut *last] {
+            let trace = Simulation::crashing(4).run(generator);
+            let history =
+                History::new(trace.0.into_iter().map(|event| event.op).collect()).expect("a history");
+            let verdict = workload.checker(Keys::Keyed).check(&history, &Budget::default());
+            assert_eq!(verdict.valid, Valid::Valid, "{}: {verdict:?}", entry.name);
+        }
+    }
+}
+
+/// A look at a new object that shows what nobody has put there.
+#[test]
+fn the_checker_refuses_what_cannot_be() {
+    for entry in WORKLOADS {
+        let workload = (entry.make)();
+        let look = |answer: Value| {
+            let Generators { main, last } = workload.generators(&options(), &Rng::new(7));
+            Simulation::perfect(1).run(&mut main.limit(1));
+            let trace = Simulation::perfect(1).run(&mut last.limit(1));
+            let mut ops: Vec<Op> = trace.0.into_iter().map(|event| event.op).collect();
+            ops[1].value[1] = answer;
+            assert_eq!((ops.len(), ops[1].kind, ops[1].process), (2, Kind::Ok, Process::Client(0)));
+            let history = History::new(ops).expect("a history");
+            workload.checker(Keys::Keyed).check(&history, &Budget::default()).valid
+        };
+        let (right, wrong) = match entry.name {
+            "register" | "queue" => (json!(null), json!(7)),
+            "set" | "log" => (json!([]), json!([7])),
+            "counter" | "lock" => (json!(0), json!(7)),
+            "multi-register" => (
+                json!([["r", 0, null], ["r", 1, null], ["r", 2, null]]),
+                json!([["r", 0, null], ["r", 1, 7], ["r", 2, null]]),
+            ),
+            other => unreachable!("{other} has no answer here"),
+        };
+        assert_eq!((look(right), look(wrong)), (Valid::Valid, Valid::Violation), "{}", entry.name);
     }
 }
 
