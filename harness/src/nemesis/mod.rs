@@ -26,8 +26,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How long a fault on the leader waits for somebody to lead.
+/// How long a fault on the leader waits for somebody to lead, at most.
 const LEADER_WAIT: Duration = Duration::from_secs(3);
+/// The part of a fault's own length that may go by with that. The answers may take as long again;
+/// what remains is for the fault, on whoever it is.
+const LEADER_SHARE: u32 = 3;
 /// How often it asks.
 const LEADER_POLL: Duration = Duration::from_millis(100);
 /// How long one node may take to say whether it leads.
@@ -86,7 +89,8 @@ impl Nemesis {
             return Ok(());
         }
         let names: Vec<String> = self.nodes.iter().map(|node| node.name.clone()).collect();
-        let leader = if planned.fault.named().is_none() { self.find_leader().await } else { None };
+        let wait = LEADER_WAIT.min(Duration::from_millis(planned.for_ms) / LEADER_SHARE);
+        let leader = if planned.fault.named().is_none() { self.find_leader(wait).await } else { None };
         let (leader, guess) = match leader {
             Some(leader) => (leader, false),
             None => (id as usize % names.len(), planned.fault.named().is_none()),
@@ -151,14 +155,14 @@ impl Nemesis {
     }
 
     /// Who leads, by the highest term, among those who say that they do.
-    async fn find_leader(&self) -> Option<usize> {
-        let patience = tokio::time::Instant::now() + LEADER_WAIT;
+    async fn find_leader(&self, wait: Duration) -> Option<usize> {
+        let patience = tokio::time::Instant::now() + wait;
         loop {
             let mut asked = JoinSet::new();
             for (at, node) in self.nodes.iter().cloned().enumerate() {
                 let target = Arc::clone(&self.target);
                 asked.spawn(async move {
-                    let status = tokio::time::timeout(STATUS_TIMEOUT, target.status(&node)).await;
+                    let status = tokio::time::timeout(STATUS_TIMEOUT.min(wait), target.status(&node)).await;
                     status.ok().and_then(Result::ok).filter(|s| s.is_leader).map(|s| (s.term, at))
                 });
             }

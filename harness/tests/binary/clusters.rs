@@ -148,20 +148,26 @@ fn the_same_seed_gives_the_same_operations_and_faults() {
     assert_eq!(a[..shared], b[..shared]);
 }
 
-/// What a run must not leave: everything in it that the kernel can list.
-fn traces() -> BTreeSet<String> {
+/// What a run must not leave: everything of it that the kernel can list. Processes, and with them
+/// namespaces, count if they have to do with `folder`: others may run Duress on this machine.
+fn traces(folder: &Path) -> BTreeSet<String> {
+    let folder = folder.to_string_lossy();
+    let concerns = |proc: &Path| {
+        let args = fs::read(proc.join("cmdline")).unwrap_or_default();
+        let place = fs::read_link(proc.join("cwd")).unwrap_or_default();
+        String::from_utf8_lossy(&args).contains(&*folder) || place.to_string_lossy().contains(&*folder)
+    };
     let mut found = BTreeSet::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let (pid, proc) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        if pid.parse::<u32>().is_err() || !concerns(&proc) {
+            continue;
+        }
+        found.insert(format!("process {pid}"));
         for namespace in ["net", "mnt", "pid", "uts", "ipc", "user"] {
-            if let Ok(target) = fs::read_link(format!("/proc/{pid}/ns/{namespace}")) {
+            if let Ok(target) = fs::read_link(proc.join("ns").join(namespace)) {
                 found.insert(target.display().to_string());
             }
-        }
-        if let Ok(exe) = fs::read_link(format!("/proc/{pid}/exe"))
-            && (exe.ends_with("etcd") || exe.file_name().is_some_and(|name| name == "duress"))
-        {
-            found.insert(format!("process {pid} {}", exe.display()));
         }
     }
     for interface in fs::read_dir("/sys/class/net").expect("/sys").flatten() {
@@ -180,7 +186,7 @@ fn a_kill_at_any_moment_leaves_nothing_but_a_history() {
     let _machine = alone();
     let bench = Bench::new();
     bench.duress(&["fetch", "etcd"]).expect(0);
-    let before = traces();
+    let before = traces(bench.dir.path());
     // From the first namespaces over set-up, faults and heal to the check of a run of 5 s.
     for (round, moment) in [150, 400, 900, 1_700, 2_900, 4_100, 6_200].into_iter().enumerate() {
         let dir = format!("run{round}");
@@ -200,9 +206,10 @@ fn a_kill_at_any_moment_leaves_nothing_but_a_history() {
             &dir,
         ]);
         std::thread::sleep(Duration::from_millis(moment));
+        assert_ne!(traces(bench.dir.path()), before, "the run shows no trace while it lives");
         kill(Pid::from_raw(i32::try_from(child.id()).expect("a pid")), Signal::SIGKILL).expect("killed");
         child.wait().expect("it ends");
-        await_no_trace(&before, moment);
+        await_no_trace(bench.dir.path(), &before, moment);
         check_what_is_there(&bench, &dir);
     }
     bench.duress(&["heal", "."]).expect(0);
@@ -210,10 +217,10 @@ fn a_kill_at_any_moment_leaves_nothing_but_a_history() {
 
 /// The kernel takes a moment to take a PID namespace apart, and the machine's first process to
 /// reap the dead, which can be some seconds.
-fn await_no_trace(before: &BTreeSet<String>, moment: u64) {
+fn await_no_trace(folder: &Path, before: &BTreeSet<String>, moment: u64) {
     let patience = Instant::now() + Duration::from_secs(15);
     loop {
-        let left: Vec<String> = traces().difference(before).cloned().collect();
+        let left: Vec<String> = traces(folder).difference(before).cloned().collect();
         if left.is_empty() {
             return;
         }
