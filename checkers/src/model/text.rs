@@ -168,3 +168,81 @@ fn quoted(text: &str) -> String {
     let tail: String = text.chars().skip(length - SHOWN).collect();
     format!("{:?}", format!("{head}…{tail}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXTS: [&str; 4] = ["", "a", "aa", "ba"];
+
+    /// Every list of at most `longest` of these.
+    fn lists(of: &[TextOp], longest: usize) -> Vec<Vec<&TextOp>> {
+        let mut all = vec![Vec::new()];
+        let mut last = all.clone();
+        for _ in 0..longest {
+            last =
+                last.iter().flat_map(|list| of.iter().map(|op| [list.clone(), vec![op]].concat())).collect();
+            all.extend(last.iter().cloned());
+        }
+        all
+    }
+
+    fn run(model: &Text, from: TextState, ops: &[&TextOp]) -> Option<TextState> {
+        ops.iter().try_fold(from, |state, op| model.step(&state, op).ok())
+    }
+
+    /// Whatever happened before, one of the states listed allows and refuses the same.
+    #[test]
+    fn the_states_listed_stand_for_all_others() {
+        let updates: Vec<TextOp> = TEXTS
+            .into_iter()
+            .flat_map(|text| [TextOp::Put(text.into()), TextOp::Append(text.into())])
+            .collect();
+        let gets = ["", "a", "aaa", "aab", "baa"].map(|text| TextOp::Get(text.into()));
+        let mut checked = 0;
+        for initial in ["", "a"] {
+            let model = Text { initial: initial.to_owned() };
+            for past in lists(&updates, 2) {
+                let Some(held) = run(&model, model.initial(), &past) else { continue };
+                for get in &gets {
+                    for [first, second] in [["a", "aa"], ["aa", "ba"], ["", "a"]] {
+                        let later =
+                            [get.clone(), TextOp::Append(first.into()), TextOp::Append(second.into())];
+                        let orders = lists(&later, 3);
+                        let allows = |state: &TextState| -> Vec<bool> {
+                            orders.iter().map(|order| run(&model, state.clone(), order).is_some()).collect()
+                        };
+                        let ops: Vec<&TextOp> = later.iter().collect();
+                        let listed = model.any_state(&past, &ops).expect("a list");
+                        let wanted = allows(&held);
+                        assert!(
+                            listed.iter().any(|state| allows(state) == wanted),
+                            "{past:?} {later:?} {held:?}"
+                        );
+                        checked += 1;
+                    }
+                }
+            }
+        }
+        assert!(checked > 2_000, "only {checked}");
+    }
+
+    #[test]
+    fn calls_are_read_strictly() {
+        let read = |f, asked: Value, answered: Option<Value>| {
+            Text::default().op(Process::Client(0), f, &asked, answered.as_ref())
+        };
+        assert_eq!(read("get", Value::Null, None), Ok(None));
+        assert_eq!(read("get", Value::Null, Some(Value::Null)), Ok(Some(TextOp::Get("".into()))));
+        assert_eq!(read("put", "a".into(), Some("a".into())), Ok(Some(TextOp::Put("a".into()))));
+        assert_eq!(read("append", "a".into(), None), Ok(Some(TextOp::Append("a".into()))));
+        assert!(read("append", "a".into(), Some("b".into())).is_err());
+        assert!(read("put", 1.into(), None).is_err() && read("cas", "a".into(), None).is_err());
+    }
+
+    #[test]
+    fn long_texts_are_shown_by_their_ends() {
+        let label = Text::default().label(&TextOp::Get("x".repeat(1_000).into()));
+        assert!(label.chars().count() < 70 && label.contains('…'), "{label}");
+    }
+}

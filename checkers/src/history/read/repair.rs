@@ -110,7 +110,7 @@ struct Lane {
     last: Option<(usize, usize)>,
 }
 
-/// Pairs like [`super::super::pairing::pair`], but lets a process have several operations open.
+/// Pairs as [`History::new`](crate::History::new) does, but lets a process have several operations open.
 ///
 /// # Errors
 /// With the position of what cannot be repaired.
