@@ -16,43 +16,38 @@ fn main() {
     let checker = Linearizable::register(Keys::Single);
     match std::env::var_os("DURESS_CORPUS") {
         Some(root) => published(&checker, &Path::new(&root).join("porcupine/jepsen")),
-        None => println!("published histories: skipped, DURESS_CORPUS is not set"),
+        None => println!("T1, T3: skipped, DURESS_CORPUS is not set"),
     }
     // The simulated register starts at 0.
     let checker = Linearizable::new(Register { initial: json!(0) }, Keys::Single);
-    for (name, calls, values) in [
-        ("valid, 10 clients, 5 values", 10_000, 5),
-        ("valid, 10 clients, 5 values", 100_000, 5),
-        ("valid, 10 clients, unique values", 10_000, 0),
-        ("valid, 10 clients, unique values", 100_000, 0),
-    ] {
-        let history = History::new(simulate(calls, 10, values, 0)).expect("a history");
-        measure(&format!("{name}, {calls} calls"), &checker, &[history]);
+    let mut run =
+        |name: &str, ops: Vec<Op>| measure(name, &checker, &[History::new(ops).expect("a history")]);
+    // Some compare-and-sets fail at this concurrency; a million calls and more do not.
+    run("T4 1M calls, 10k of them crashed, unique values", simulate(1_150_000, 10, 0, 10_000));
+    for calls in [10_000, 100_000] {
+        run(&format!("T5 {calls} calls, 10 clients, 5 values"), simulate(calls * 5 / 4, 10, 5, 0));
+        run(&format!("   {calls} calls, 10 clients, unique values"), simulate(calls * 6 / 5, 10, 0, 0));
+    }
+    for clients in [20, 30, 50, 100] {
+        run(&format!("   800 calls, {clients} clients, 5 values"), simulate(1_000, clients, 5, 0));
     }
     for crashed in [5, 11, 15, 100, 1_000] {
-        measure(
-            &format!("refuted, 5 clients, {crashed} crashed mutations"),
-            &checker,
-            &[refutable(crashed, 5)],
-        );
+        run(&format!("T6 refuted, 5 clients, {crashed} crashed"), refutable(crashed, 5));
     }
-    // Half of the compare-and-sets fail at this concurrency; a million and more do not.
-    let history = History::new(simulate(1_150_000, 10, 0, 10_000)).expect("a history");
-    measure("valid, 10 clients, unique values, 10000 crashed", &checker, &[history]);
-    for crashed in [15, 100] {
-        measure(
-            &format!("refuted, unique values, {crashed} crashed mutations"),
-            &checker,
-            &[refutable(crashed, 0)],
-        );
+    for crashed in [15, 100, 1_000] {
+        run(&format!("   refuted, unique values, {crashed} crashed"), refutable(crashed, 0));
     }
+    limits();
 }
 
 fn published(checker: &Linearizable, folder: &Path) {
     let logs = load(folder, "log");
-    measure(&format!("{} etcd logs, with explanations", logs.len()), checker, &logs);
-    let histories = load(&folder.join("../../knossos/cas-register/good"), "edn");
-    measure(&format!("{} good registers of Knossos", histories.len()), checker, &histories);
+    measure(&format!("T1 {} etcd logs, with explanations", logs.len()), checker, &logs);
+    let mut histories = Vec::new();
+    for kind in ["good", "bad"] {
+        histories.extend(load(&folder.join("../../knossos/cas-register").join(kind), "edn"));
+    }
+    measure(&format!("T3 {} registers of Knossos", histories.len()), checker, &histories);
 }
 
 /// The histories in a folder, by name.
@@ -70,28 +65,96 @@ fn load(folder: &Path, extension: &str) -> Vec<History> {
 
 fn measure(name: &str, checker: &Linearizable, histories: &[History]) {
     let budget = Budget::new(2 << 30, 1);
-    let mut times: Vec<Duration> = Vec::new();
+    let mut times: Vec<(Duration, Duration)> = Vec::new();
     let mut verdicts: Vec<Verdict> = Vec::new();
     let before = resident("VmRSS");
     // Forgets the highest so far.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     for _ in 0..RUNS {
-        let from = Instant::now();
+        let (from, worked) = (Instant::now(), worked());
         verdicts = histories.iter().map(|history| black_box(checker.check(history, &budget))).collect();
-        times.push(from.elapsed());
+        times.push((from.elapsed(), self::worked().saturating_sub(worked)));
     }
     times.sort();
     let held = resident("VmHWM").saturating_sub(before);
     let stat = |name: &str| verdicts.iter().filter_map(|v| v.stats[name].as_u64()).sum::<u64>();
     let calls = stat("ok") + stat("info");
+    let proof = verdicts.iter().flat_map(|v| &v.findings).filter_map(|f| f.counterexample.as_ref());
+    let core = proof.map(|proof| proof.core.len()).max().map(|n| format!(", core of {n}"));
+    let (median, worked) = times[RUNS / 2];
     println!(
-        "{name}: median {:?}, {} configurations, {calls} calls ok or in doubt, at most {} KiB and {} bytes per call, {:?}",
-        times[RUNS / 2],
+        "{name}: median {:.1} ms ({:.1} ms of work), {} configurations, {calls} calls, {} KiB, {} bytes per call, {:?}{}",
+        median.as_secs_f64() * 1e3,
+        worked.as_secs_f64() * 1e3,
         stat("configurations"),
         held / 1024,
         held / calls.max(1),
-        verdicts[0].valid
+        verdicts[0].valid,
+        core.unwrap_or_default()
     );
+    if let (Some(folder), [history]) = (std::env::var_os("DURESS_BENCH_HISTORIES"), histories) {
+        let lines = history.ops().iter().map(|op| serde_json::to_string(op).expect("an operation is JSON"));
+        let text: Vec<String> = lines.collect();
+        let file = Path::new(&folder).join(format!("{}.jsonl", name.trim().replace(' ', "-")));
+        std::fs::write(file, text.join("\n")).expect("the folder can be written");
+    }
+}
+
+/// What limits do to a history that no search gets through.
+fn limits() {
+    let history = History::new(endless(20)).expect("a history");
+    let checker = Linearizable::register(Keys::Single);
+    for mib in [64, 512] {
+        let before = resident("VmRSS");
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        let verdict = checker.check(&history, &Budget::new(mib << 20, 1));
+        let held = resident("VmHWM").saturating_sub(before) >> 20;
+        println!("memory limit {mib} MiB: held {held} MiB, {:?}: {}", verdict.valid, reason(&verdict));
+    }
+    let budget = Budget::new(8 << 30, 1);
+    let limit = Duration::from_secs(1);
+    let from = Instant::now();
+    let verdict = std::thread::scope(|scope| {
+        let check = scope.spawn(|| checker.check(&history, &budget));
+        std::thread::sleep(limit);
+        budget.cancel();
+        check.join().expect("a verdict")
+    });
+    println!(
+        "time limit {limit:?}: answered after {:?}, {:?}: {}",
+        from.elapsed(),
+        verdict.valid,
+        reason(&verdict)
+    );
+}
+
+fn reason(verdict: &Verdict) -> &str {
+    verdict.reason.as_deref().unwrap_or_default()
+}
+
+/// Writes and compare-and-sets that are all open at once; two of these need the same value, which is
+/// written once. Only all of the orders show that.
+fn endless(writes: u64) -> Vec<Op> {
+    let cas = |n| json!([n, (n * 7 + 3) % writes]);
+    let block: Vec<_> = (0..writes)
+        .flat_map(|n| [("write", json!(n)), ("cas", cas(n))])
+        .chain([("write", json!("b")), ("cas", json!(["b", "c"])), ("cas", json!(["b", "d"]))])
+        .collect();
+    let mut ops = Vec::new();
+    for kind in [Kind::Invoke, Kind::Ok] {
+        for (process, (f, value)) in (0..).zip(&block) {
+            push(&mut ops, process, kind, f, value.clone());
+        }
+    }
+    ops
+}
+
+/// How long this thread has been running on a processor; zero where nobody says. The clock on the
+/// wall also counts what everybody else does.
+fn worked() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let ns = text.split_whitespace().next().and_then(|ns| ns.parse().ok());
+    Duration::from_nanos(ns.unwrap_or_default())
 }
 
 /// What the kernel says about this process' memory, in bytes; 0 where it says nothing.
@@ -104,7 +167,7 @@ fn resident(name: &str) -> u64 {
 
 /// A history of 800 calls with doubtful writes and compare-and-sets, in which one late read answers
 /// with the first value, which was overwritten long before and which nothing writes again.
-fn refutable(crashed: usize, values: u64) -> History {
+fn refutable(crashed: usize, values: u64) -> Vec<Op> {
     let first = json!("first");
     let mut ops = Vec::new();
     push(&mut ops, 1_000_000, Kind::Invoke, "write", first.clone());
@@ -118,7 +181,7 @@ fn refutable(crashed: usize, values: u64) -> History {
     let at = ops.len() * 9 / 10;
     let read = ops.iter_mut().skip(at).find(|op| op.kind == Kind::Ok && op.f == "read");
     read.expect("half of the calls are reads").value = first;
-    History::new(ops).expect("a history")
+    ops
 }
 
 /// Process, function, argument, and the outcome once it took effect.

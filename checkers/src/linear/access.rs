@@ -72,6 +72,10 @@ impl Accesses {
         self.by_class[class as usize]
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.by_class.capacity() * size_of::<Access>()
+    }
+
     /// How many values there are; numbers are below it.
     pub(super) fn values(&self) -> usize {
         self.values as usize

@@ -43,6 +43,8 @@ pub(super) struct Decided {
     pub(super) configurations: u64,
     /// The most operations open at once, optional ones not counted.
     pub(super) widest: usize,
+    /// The most returns, in their order, up to which an order was found.
+    pub(super) passed: u32,
     /// Proofs that failed: bugs in this package.
     pub(super) bugs: Vec<Bug>,
 }
@@ -79,13 +81,15 @@ enum Round {
 
 /// Decides a key, and proves the answer.
 pub(super) fn decide<M: Model>(subject: &Subject<'_, M>, flags: Flags) -> Decided {
-    let mut decided = Decided { answer: Answer::Bug, configurations: 0, widest: 0, bugs: Vec::new() };
+    let mut decided =
+        Decided { answer: Answer::Bug, configurations: 0, widest: 0, passed: 0, bugs: Vec::new() };
     // A proof that fails sends us back once, to the search without reductions.
     for flags in [flags, Flags::NONE] {
-        let mut engine = Engine { subject, flags, configurations: 0, widest: 0 };
+        let mut engine = Engine { subject, flags, configurations: 0, widest: 0, passed: 0 };
         let proved = engine.proved();
         decided.configurations += engine.configurations;
         decided.widest = decided.widest.max(engine.widest);
+        decided.passed = decided.passed.max(engine.passed);
         match proved {
             Ok(answer) => {
                 decided.answer = answer;
@@ -105,12 +109,18 @@ struct Engine<'a, M: Model> {
     configurations: u64,
     /// As in [`Decided`].
     widest: usize,
+    /// As in [`Decided`].
+    passed: u32,
 }
 
 impl<M: Model> Engine<'_, M> {
     fn proved(&mut self) -> Result<Answer, Bug> {
         let whole = self.subject.part.entries.iter().filter_map(|entry| entry.ret).max();
         let Some(whole) = whole else { return Ok(Answer::Valid) };
+        let mut charge = Charge::new(self.subject.limits);
+        if let Err(spent) = charge.can_hold(self.subject.bytes()) {
+            return Ok(Answer::Spent(spent));
+        }
         match self.blocks(whole) {
             Err(spent) => return Ok(Answer::Spent(spent)),
             Ok(Some(Found::Order(order))) => {
@@ -193,6 +203,10 @@ impl<M: Model> Engine<'_, M> {
             round *= 4;
         };
         self.configurations += search.configurations;
+        // With endless supply the returns may have been passed at nobody's expense.
+        if !problem.stretched {
+            self.passed = self.passed.max(search.furthest);
+        }
         found
     }
 

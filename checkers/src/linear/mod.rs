@@ -34,7 +34,7 @@ use crate::model::{Model, Register};
 use crate::words;
 use crate::{Budget, Checker, Finding, Valid, Verdict};
 use engine::{Answer, Decided};
-use limits::{Limits, Spent};
+use limits::{Charge, Limits, Spent};
 use partition::{Moment, Part, Parts, Unfit};
 use problem::Flags;
 use std::sync::atomic::AtomicUsize;
@@ -81,7 +81,10 @@ impl<M: Model> Checker for Linearizable<M> {
 
     fn check(&self, history: &History, budget: &Budget) -> Verdict {
         let held = AtomicUsize::new(0);
-        match partition::partition(&self.model, self.keys, history, &Limits::new(budget, &held)) {
+        let limits = Limits::new(budget, &held);
+        // Held until the end.
+        let mut charge = Charge::new(&limits);
+        match partition::partition(&self.model, self.keys, history, &mut charge) {
             Ok(parts) => self.judge(&parts, budget, &held),
             Err(Unfit::Shape(why)) => Verdict::unknown(NAME, why),
             Err(Unfit::Spent(spent)) => {
@@ -167,6 +170,11 @@ fn culprit_return<O>(part: &Part<'_, O>, decided: &Decided) -> Option<Moment> {
     }
 }
 
+/// Calls that certainly happened.
+fn answered<O>(part: &Part<'_, O>) -> u64 {
+    part.entries.iter().filter(|entry| entry.ret.is_some()).count() as u64
+}
+
 fn ran_out(spent: Spent, budget: &Budget) -> String {
     match spent {
         Spent::Time => "time ran out".to_owned(),
@@ -186,9 +194,11 @@ fn why_undecided<O>(
         let decided = &decided[at];
         let what = match &decided.answer {
             Answer::Spent(spent) => format!(
-                "{} after {}, widest frontier {}",
+                "{} after {}, no order found past {} of {}, widest frontier {}",
                 ran_out(*spent, budget),
                 words::counted(decided.configurations, "configuration", "configurations"),
+                words::count(u64::from(decided.passed)),
+                words::counted(answered(&parts[at]), "answered call", "answered calls"),
                 words::counted(decided.widest as u64, "open operation", "open operations")
             ),
             _ => format!("internal error, a bug in Duress: {}", decided.bugs.join("; ")),

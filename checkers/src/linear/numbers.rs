@@ -47,6 +47,10 @@ impl Numbers {
         self.len
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<(u32, u32)>()
+    }
+
     fn grow(&mut self) {
         let old = std::mem::take(&mut self.slots);
         self.slots = vec![(0, FREE); old.len() * 2];

@@ -4,7 +4,7 @@
 //! open for ever and may or may not have happened; what the model leaves out (reads without an
 //! answer) is gone.
 
-use super::limits::{Limits, Spent};
+use super::limits::{Charge, Spent};
 use super::numbers::Numbers;
 use crate::history::{Call, History, Kind};
 use crate::model::Model;
@@ -14,6 +14,9 @@ use std::hash::BuildHasher;
 
 /// Calls between two looks at the clock.
 const LOOK_EVERY: usize = 1024;
+
+/// Calls between two looks at the memory held.
+const WEIGH_EVERY: usize = 1 << 16;
 
 /// Are the values of a history wrapped as `[key, value]`?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,12 +94,12 @@ pub(super) fn partition<'h, M: Model>(
     model: &M,
     keys: Keys,
     history: &'h History,
-    limits: &Limits,
+    charge: &mut Charge,
 ) -> Result<Parts<'h, M::Op>, Unfit> {
     let keyed = match keys {
         Keys::Keyed => true,
         Keys::Single => false,
-        Keys::Auto => is_keyed(model, history, limits)?,
+        Keys::Auto => is_keyed(model, history, charge)?,
     };
     let mut parts: Vec<Part<'h, M::Op>> = Vec::new();
     // For each part the numbers of its classes.
@@ -105,7 +108,11 @@ pub(super) fn partition<'h, M: Model>(
     let mut counts = Counts::default();
     for (n, (invoke, returned)) in history.positions().enumerate() {
         if n.is_multiple_of(LOOK_EVERY) {
-            limits.time()?;
+            charge.time()?;
+        }
+        if n.is_multiple_of(WEIGH_EVERY) {
+            let numbers: usize = classes.iter().map(Numbers::bytes).sum();
+            charge.can_hold(numbers + parts.iter().map(Part::bytes).sum::<usize>())?;
         }
         let call = history.call_at(invoke as usize);
         let kind = call.kind();
@@ -129,12 +136,20 @@ pub(super) fn partition<'h, M: Model>(
             }
         }
     }
+    drop(classes);
+    charge.can_hold(parts.iter().map(Part::bytes).sum())?;
     Ok(Parts { parts, counts })
 }
 
 impl<'h, O: Eq + std::hash::Hash> Part<'h, O> {
     fn new(key: Option<Value>, history: &'h History) -> Self {
         Self { key, classes: Vec::new(), entries: Vec::new(), failed: Vec::new(), history }
+    }
+
+    fn bytes(&self) -> usize {
+        self.classes.capacity() * size_of::<O>()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.failed.capacity() * size_of::<Moment>()
     }
 
     fn class(&mut self, op: O, numbers: &mut Numbers) -> u32 {
@@ -202,11 +217,11 @@ fn unwrap(value: &Value) -> Option<(&Value, &Value)> {
 }
 
 /// See [`Keys::Auto`].
-fn is_keyed<M: Model>(model: &M, history: &History, limits: &Limits) -> Result<bool, Unfit> {
+fn is_keyed<M: Model>(model: &M, history: &History, charge: &Charge) -> Result<bool, Unfit> {
     let (mut speaks_for, mut against) = (None, None);
     for (n, call) in history.calls().enumerate() {
         if n.is_multiple_of(LOOK_EVERY) {
-            limits.time()?;
+            charge.time()?;
         }
         let op = call.invoke;
         // A key is a word or a number, but for a pair with `nil`: no read asks for one as a value.

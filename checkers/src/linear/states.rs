@@ -23,11 +23,13 @@ pub(super) struct States<'a, M: Model> {
     /// Successors: one row per state, one column per class. The first states have one, or none
     /// when there are many classes.
     rows: Vec<u32>,
+    /// What the states own beside themselves, twice: here and as keys.
+    heap: usize,
 }
 
 impl<'a, M: Model> States<'a, M> {
     pub(super) fn new(model: &'a M, classes: &'a [M::Op]) -> Self {
-        Self { model, classes, ids: FxHashMap::default(), states: Vec::new(), rows: Vec::new() }
+        Self { model, classes, ids: FxHashMap::default(), states: Vec::new(), rows: Vec::new(), heap: 0 }
     }
 
     /// The number of a state.
@@ -36,6 +38,7 @@ impl<'a, M: Model> States<'a, M> {
             return id;
         }
         let id = u32::try_from(self.states.len()).expect("memory ends before 2^32 states");
+        self.heap += 2 * self.model.heap_bytes(&state);
         self.states.push(state.clone());
         self.ids.insert(state, id);
         if self.classes.len() <= MAX_ROW && self.rows.len() < MAX_CELLS {
@@ -68,9 +71,11 @@ impl<'a, M: Model> States<'a, M> {
         Some(self.id(next))
     }
 
-    /// About how much it holds. What a state owns on the heap is not seen.
+    /// About how much it holds.
     pub(super) fn bytes(&self) -> usize {
         let state = size_of::<M::State>();
-        self.states.capacity() * state + self.ids.capacity() * (state + 5) + self.rows.capacity() * 4
+        // One control byte per bucket, and an eighth of the buckets stays empty.
+        let ids = self.ids.capacity() * 8 / 7 * (state + size_of::<u32>() + 1);
+        self.states.capacity() * state + ids + self.rows.capacity() * size_of::<u32>() + self.heap
     }
 }

@@ -26,6 +26,11 @@ impl<'a, M: Model> Subject<'a, M> {
         Self { model, part, limits, accesses, observers }
     }
 
+    /// What it holds itself.
+    pub(super) fn bytes(&self) -> usize {
+        self.observers.capacity() + self.accesses.as_ref().map_or(0, Accesses::bytes)
+    }
+
     pub(super) fn op(&self, entry: u32) -> &M::Op {
         &self.part.classes[self.class(entry)]
     }

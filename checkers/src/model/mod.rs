@@ -127,6 +127,11 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Bytes that a state owns beside itself, roughly: they count towards the memory limit.
+    fn heap_bytes(&self, _state: &Self::State) -> usize {
+        0
+    }
+
     /// `op` as an access to the one value that the object holds, where nothing else can be said
     /// about it. It has to agree with [`Model::step`] in every state. A model that answers for all
     /// operations of a history gets more reductions of the search, and a decision without search

@@ -134,6 +134,16 @@ impl Model for Register {
         Some(states)
     }
 
+    fn heap_bytes(&self, state: &Held) -> usize {
+        match state {
+            Held::Value(Value::String(text)) => text.len(),
+            Held::Value(Value::Array(list)) => list.len() * size_of::<Value>(),
+            // An entry is a key and a value.
+            Held::Value(Value::Object(map)) => map.len() * 2 * size_of::<Value>(),
+            Held::Value(_) | Held::Other => 0,
+        }
+    }
+
     fn access(&self, op: &RegisterOp) -> Option<Access<Held>> {
         let held = |value: &Value| Some(Held::Value(value.clone()));
         Some(match op {
