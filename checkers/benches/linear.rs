@@ -20,8 +20,7 @@ fn main() {
     }
     // The simulated register starts at 0.
     let checker = Linearizable::new(Register { initial: json!(0) }, Keys::Single);
-    let mut run =
-        |name: &str, ops: Vec<Op>| measure(name, &checker, &[History::new(ops).expect("a history")]);
+    let run = |name: &str, ops: Vec<Op>| measure(name, &checker, &[History::new(ops).expect("a history")]);
     // Some compare-and-sets fail at this concurrency; a million calls and more do not.
     run("T4 1M calls, 10k of them crashed, unique values", simulate(1_150_000, 10, 0, 10_000));
     for calls in [10_000, 100_000] {

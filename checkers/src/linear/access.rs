@@ -39,8 +39,9 @@ impl Accesses {
     /// `None` when the model does not describe every class like this.
     pub(super) fn new<M: Model>(model: &M, classes: &[M::Op]) -> Option<Self> {
         let mut numbers = Numbers::new();
-        // Where each value can be had from again: a class, and whether it is the one left behind.
-        let mut found_in: Vec<(u32, bool)> = Vec::new();
+        // Where each value but the first can be had from again: twice the class, plus one if it is the
+        // value left behind.
+        let mut found_in: Vec<u32> = Vec::new();
         let initial = model.initial();
         numbers.number(FxBuildHasher.hash_one(&initial), |_| false);
         let mut by_class: Vec<Access> = Vec::with_capacity(classes.len());
@@ -49,15 +50,16 @@ impl Accesses {
             let mut number = |state: Option<M::State>, left: bool| {
                 let Some(state) = state else { return NONE };
                 let number = numbers.number(FxBuildHasher.hash_one(&state), |number| {
-                    let Some(&(class, left)) = found_in.get((number as usize).wrapping_sub(1)) else {
+                    let Some(&at) = found_in.get((number as usize).wrapping_sub(1)) else {
                         return state == initial;
                     };
-                    let other = model.access(&classes[class as usize]);
+                    let other = model.access(&classes[at as usize / 2]);
+                    let left = at % 2 == 1;
                     other.and_then(|other| if left { other.leaves } else { other.expects }).as_ref()
                         == Some(&state)
                 });
                 if number as usize == found_in.len() + 1 {
-                    found_in.push((class, left));
+                    found_in.push(2 * class + u32::from(left));
                 }
                 number
             };

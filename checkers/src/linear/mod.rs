@@ -194,7 +194,7 @@ fn why_undecided<O>(
         let decided = &decided[at];
         let what = match &decided.answer {
             Answer::Spent(spent) => format!(
-                "{} after {}, no order found past {} of {}, widest frontier {}",
+                "{} after {} with an order of the first {} of {}, widest frontier {}",
                 ran_out(*spent, budget),
                 words::counted(decided.configurations, "configuration", "configurations"),
                 words::count(u64::from(decided.passed)),

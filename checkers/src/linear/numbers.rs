@@ -1,7 +1,7 @@
 //! Numbers for things that are kept elsewhere: equal things get equal numbers.
 //!
 //! A hash map would own a second copy of each thing; with a million different values that copy is
-//! most of what a check holds. Here a thing costs at most 16 bytes, wherever it lies.
+//! most of what a check holds. Here a thing costs about 16 bytes, wherever it lies.
 
 /// Slots before anything is in the table; a power of two.
 const FIRST_SLOTS: usize = 16;
@@ -10,7 +10,7 @@ const FREE: u32 = u32::MAX;
 
 /// A table from hashes to numbers, counted from 0.
 pub(super) struct Numbers {
-    /// Half of a hash, and a number or `FREE`. Never more than half full.
+    /// Half of a hash, and a number or `FREE`. Never more than three quarters full.
     slots: Vec<(u32, u32)>,
     len: u32,
 }
@@ -22,7 +22,7 @@ impl Numbers {
 
     /// The number of the thing with this hash for which `is` says yes, or the next free one.
     pub(super) fn number(&mut self, hash: u64, mut is: impl FnMut(u32) -> bool) -> u32 {
-        if self.slots.len() < 2 * (self.len as usize + 1) {
+        if self.slots.len() * 3 / 4 <= self.len as usize {
             self.grow();
         }
         let tag = hash as u32;
