@@ -281,15 +281,19 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
                 continue;
             }
             let Some(state) = self.states.step(config.state, optional.class) else { continue };
-            if self.flags.noticed && !self.is_noticed(config, group, state) {
-                continue;
-            }
             let mut config = config.clone();
-            if !optional.abundant {
-                config.uses = self.uses.plus(config.uses, id(group));
-            }
+            let before = self.trail.len();
             if optional.blind {
                 self.bury(&mut config);
+            }
+            // What follows notices if it would go differently from the state just before, and that is
+            // the one that the buried ones left behind.
+            if self.flags.noticed && !self.is_noticed(&config, group, state) {
+                self.trail.truncate(before);
+                continue;
+            }
+            if !optional.abundant {
+                config.uses = self.uses.plus(config.uses, id(group));
             }
             config.state = state;
             return Ok(Some((optional.members[used].1, config)));
@@ -304,7 +308,6 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         }
         let problem = self.problem;
         self.effort += problem.open(config.pos).len() as u64;
-        let mut state = config.state;
         // Those that compare first: they find their value only until something else is written.
         for blind in [false, true] {
             for &at in problem.open(config.pos) {
@@ -312,9 +315,9 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
                 if item.dead
                     && item.blind == blind
                     && !config.mask.has(item.slot)
-                    && let Some(next) = self.states.step(state, item.class)
+                    && let Some(state) = self.states.step(config.state, item.class)
                 {
-                    state = next;
+                    config.state = state;
                     config.mask.set(item.slot);
                     self.trail.push(at);
                 }

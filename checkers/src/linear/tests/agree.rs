@@ -7,7 +7,7 @@ use super::oracle;
 use super::random::{Dice, small};
 use crate::{Budget, Checker, Register, Valid, Verdict};
 
-/// Histories for a test run; `DURESS_ORACLE_HISTORIES` asks for more.
+/// Histories for a test run; `DURESS_ORACLE_HISTORIES` asks for more, `DURESS_ORACLE_SEED` for others.
 const HISTORIES: u64 = 200_000;
 
 /// One history in so many goes through all combinations of reductions.
@@ -43,7 +43,12 @@ fn agrees(build: &Build, flags: Flags, threads: usize, linearizable: bool) {
     let verdict = check(build, flags, threads);
     let expected = if linearizable { Valid::Valid } else { Valid::Violation };
     assert_eq!(verdict.valid, expected, "{flags:?} {threads} threads\n{:#?}", build.ops);
-    assert!(!verdict.stats.contains_key("internal_errors"), "{:?}\n{:#?}", verdict.stats, build.ops);
+    assert!(
+        !verdict.stats.contains_key("internal_errors"),
+        "{flags:?} {:?}\n{:#?}",
+        verdict.stats,
+        build.ops
+    );
 }
 
 fn compare(seed: u64, histories: u64) -> (u64, u64) {
@@ -71,10 +76,13 @@ fn compare(seed: u64, histories: u64) -> (u64, u64) {
 
 #[test]
 fn the_engine_agrees_with_trying_every_order() {
-    let histories = std::env::var("DURESS_ORACLE_HISTORIES")
-        .map_or(HISTORIES, |n| n.parse().expect("DURESS_ORACLE_HISTORIES is a number"));
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |n| n.parse().expect("the variable holds a number"))
+    };
+    let histories = number("DURESS_ORACLE_HISTORIES", HISTORIES);
+    let seed = number("DURESS_ORACLE_SEED", 0) << 40;
     let halves = std::thread::scope(|scope| {
-        let halves = [1, 2].map(|seed| scope.spawn(move || compare(seed << 32, histories / 2)));
+        let halves = [1, 2].map(|half| scope.spawn(move || compare(seed | half << 32, histories / 2)));
         halves.map(|half| half.join().expect("a half of the comparison"))
     });
     let (valid, invalid) = (halves[0].0 + halves[1].0, halves[0].1 + halves[1].1);
