@@ -1,5 +1,8 @@
 //! Medians for the linearizability checker: `cargo bench -p duress-checkers`.
 //!
+//! `T1` to `T6` are the figures that are published; `DURESS_CORPUS` names the folder of other
+//! projects' histories that two of them need. `porcupine.sh` compares with Porcupine.
+//!
 //! Not here: assertions about time. Whoever changes the engine reads these before and after.
 
 use duress_checkers::history::{ReadOptions, read};
@@ -91,11 +94,18 @@ fn measure(name: &str, checker: &Linearizable, histories: &[History]) {
         verdicts[0].valid,
         core.unwrap_or_default()
     );
-    if let (Some(folder), [history]) = (std::env::var_os("DURESS_BENCH_HISTORIES"), histories) {
+    if let Some(folder) = std::env::var_os("DURESS_BENCH_HISTORIES") {
+        write(&Path::new(&folder).join(name.trim().replace(' ', "-")), histories);
+    }
+}
+
+/// For others to read: `porcupine.sh`.
+fn write(folder: &Path, histories: &[History]) {
+    std::fs::create_dir_all(folder).expect("a folder can be made");
+    for (n, history) in histories.iter().enumerate() {
         let lines = history.ops().iter().map(|op| serde_json::to_string(op).expect("an operation is JSON"));
         let text: Vec<String> = lines.collect();
-        let file = Path::new(&folder).join(format!("{}.jsonl", name.trim().replace(' ', "-")));
-        std::fs::write(file, text.join("\n")).expect("the folder can be written");
+        std::fs::write(folder.join(format!("{n:03}.jsonl")), text.join("\n")).expect("a file can be written");
     }
 }
 
