@@ -1,7 +1,8 @@
 //! Medians for the linearizability checker: `cargo bench -p duress-checkers`.
 //!
 //! `T1` to `T6` are the figures that are published; `DURESS_CORPUS` names the folder of other
-//! projects' histories that two of them need. `porcupine.sh` compares with Porcupine.
+//! projects' histories that two of them need.
+//! `DURESS_BENCH_HISTORIES` names a folder that all histories are written to, for other checkers.
 //!
 //! Not here: assertions about time. Whoever changes the engine reads these before and after.
 
@@ -99,7 +100,7 @@ fn measure(name: &str, checker: &Linearizable, histories: &[History]) {
     }
 }
 
-/// For others to read: `porcupine.sh`.
+/// For other checkers to read.
 fn write(folder: &Path, histories: &[History]) {
     std::fs::create_dir_all(folder).expect("a folder can be made");
     for (n, history) in histories.iter().enumerate() {
