@@ -78,12 +78,17 @@ impl Failure {
 
     /// See [`EXIT_CODES`].
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.code())
+    }
+
+    /// The same as a number.
+    pub fn code(&self) -> u8 {
+        match self {
             Self::Usage { .. } | Self::Target(_) | Self::History { .. } | Self::Artifact(_) => 254,
             // What the user named is not there, or contradicts itself.
             Self::Obtain(ObtainError::Request(_) | ObtainError::Unfit { .. }) => 254,
             Self::Obtain(_) | Self::Environment(_) | Self::File { .. } | Self::Run(_) => 3,
-        })
+        }
     }
 
     /// The same, for `run.json`.

@@ -18,4 +18,5 @@ mod write;
 
 pub use artifact::{ArtifactError, Run, RunDir};
 pub use conclusion::{Conclusion, Gates, Outcome, conclude};
+pub use html::{Judged, judged_page};
 pub use write::write;

@@ -4,6 +4,7 @@ use super::print;
 use crate::failure::EXIT_CODES;
 use crate::nemesis::schedule::FAULTS;
 use clap::{Args, ValueEnum};
+use duress_checkers::model::models;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -19,13 +20,14 @@ pub(super) struct ListArgs {
 enum What {
     Targets,
     Workloads,
+    Models,
     Faults,
     ExitCodes,
 }
 
 impl ListArgs {
     pub(super) fn run(&self) -> ExitCode {
-        let all = [What::Targets, What::Workloads, What::Faults, What::ExitCodes];
+        let all = [What::Targets, What::Workloads, What::Models, What::Faults, What::ExitCodes];
         let asked: Vec<What> = self.what.map_or_else(|| all.to_vec(), |what| vec![what]);
         let texts: Vec<String> = asked.into_iter().map(list).collect();
         print(&texts.join("\n"));
@@ -41,6 +43,9 @@ fn list(what: What) -> String {
                 .iter()
                 .map(|entry| (entry.name.to_owned(), format!("{} ({})", entry.doc, entry.fs.join(", "))));
             table("workloads", rows)
+        }
+        What::Models => {
+            table("models", models().iter().map(|entry| (entry.name.to_owned(), entry.doc.to_owned())))
         }
         What::Faults => {
             let doc = |entry: &crate::nemesis::schedule::FaultEntry| match entry.min_nodes {

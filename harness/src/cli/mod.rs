@@ -34,11 +34,11 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Find a planted bug in a cluster inside Duress: no privileges, nothing to install
     Demo(run::DemoArgs),
-    /// Check a history or a run again
+    /// Check histories, ours and those of others, or runs again
     Check(check::CheckArgs),
     /// Write the reports of a run again; exits with 0 whatever the verdict
     Report(report::ReportArgs),
-    /// List targets, workloads, faults, exit codes
+    /// List targets, workloads, models, faults, exit codes
     List(list::ListArgs),
     /// Obtain a target's server without running anything
     Fetch(fetch::FetchArgs),

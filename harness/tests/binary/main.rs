@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod browser;
+mod check;
 mod clusters;
 mod common;
 mod demo;

@@ -37,6 +37,17 @@ pub(super) fn sections(page: &Page<'_>) -> Markup {
     }
 }
 
+/// One that was placed in no run.
+pub(super) fn alone(finding: &Finding, number: u64) -> Markup {
+    html! {
+        section id=(format!("f{number}")) {
+            h2 { span.num { (number) } " " (capital(&finding.title)) }
+            p.sub { (words::at(finding.time)) ". " (quoted(&finding.sentence)) }
+            (body(finding, number))
+        }
+    }
+}
+
 fn body(finding: &Finding, number: u64) -> Markup {
     let Some(example) = &finding.counterexample else {
         return html! { p.note { "This checker hands over no counterexample." } };

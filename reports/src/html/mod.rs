@@ -6,10 +6,13 @@
 //! carry a script would find it forbidden by its own content security policy.
 
 mod finding;
+mod judged;
 mod run;
 mod tables;
 mod timeline;
 mod verdict;
+
+pub use judged::{Judged, page as judged_page};
 
 use crate::artifact::{Run, RunInfo};
 use crate::conclusion::Conclusion;

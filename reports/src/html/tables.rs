@@ -5,7 +5,7 @@ use super::timeline::key;
 use super::verdict::quoted;
 use crate::conclusion::{FaultEffect, FaultState, Quantiles, Reached};
 use crate::words::{self, count};
-use duress_checkers::{Kind, Valid};
+use duress_checkers::{Kind, Valid, Verdict};
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
@@ -191,6 +191,10 @@ pub(super) fn latency(page: &Page<'_>) -> Markup {
 }
 
 pub(super) fn checkers(page: &Page<'_>) -> Markup {
+    verdicts(&page.conclusion.verdicts)
+}
+
+pub(super) fn verdicts(verdicts: &[Verdict]) -> Markup {
     html! {
         section #checkers {
             h2 { "Checkers" }
@@ -199,8 +203,8 @@ pub(super) fn checkers(page: &Page<'_>) -> Markup {
                 table {
                     thead { tr { th { "Checker" } th { "Verdict" } th { "Looked at" } } }
                     tbody {
-                        @if page.conclusion.verdicts.is_empty() { tr { td colspan="3" { "Nothing was checked." } } }
-                        @for verdict in &page.conclusion.verdicts {
+                        @if verdicts.is_empty() { tr { td colspan="3" { "Nothing was checked." } } }
+                        @for verdict in verdicts {
                             tr {
                                 th { code { (verdict.checker) } }
                                 td {

@@ -36,7 +36,7 @@ pub(super) fn quoted(text: &str) -> Markup {
     }
 }
 
-fn sign(outcome: Outcome) -> Markup {
+pub(super) fn sign(outcome: Outcome) -> Markup {
     let (back, fore, path) = match outcome {
         Outcome::Valid => ("var(--good,#1f6f4a)", "var(--panel,#ffffff)", "M11 20l6 6 11-13"),
         Outcome::Violation => (BAD.paint, ON_BAD.paint, "M12 12l14 14m0-14l-14 14"),

@@ -16,7 +16,8 @@ pub(super) struct Collector {
     pub(super) some_indexed: bool,
     /// Some came without one.
     pub(super) some_numbered: bool,
-    some_timed: bool,
+    /// Some came with a time.
+    pub(super) some_timed: bool,
 }
 
 impl Collector {

@@ -89,8 +89,14 @@ fn by_index(all: &mut Collector, repairs: &mut Vec<Repair>) {
         std::mem::take(&mut all.ops).into_iter().zip(std::mem::take(&mut all.lines)).collect();
     // Stable, so that of two equal ones the first stays.
     numbered.sort_by_key(|(op, _)| op.index);
-    for (op, line) in numbered {
-        if all.ops.last() == Some(&op) {
+    for (mut op, line) in numbered {
+        if !all.some_timed {
+            // It was the position of the line.
+            op.time = all.ops.len() as u64;
+        }
+        let same =
+            |last: &Op| *last == Op { time: if all.some_timed { op.time } else { last.time }, ..op.clone() };
+        if all.ops.last().is_some_and(same) {
             repairs.push(Repair { kind: RepairKind::Repeated, line: line as usize });
         } else {
             all.ops.push(op);

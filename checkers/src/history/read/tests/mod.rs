@@ -1,5 +1,7 @@
 //! Whatever bytes come: a history or an error with a place, never a panic.
 
+mod repair;
+
 use super::*;
 use crate::history::{Kind, Op, Process};
 use proptest::prelude::*;
