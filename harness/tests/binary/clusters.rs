@@ -65,6 +65,84 @@ fn stale_reads_of_a_cut_off_member_are_found() {
     assert!(alone.stdout.contains("stale read on key"), "{}", alone.stdout);
 }
 
+/// Runs several at a time, for the sake of time; each in a directory of that name.
+fn all_at_once(bench: &Bench, runs: &[(&str, &[&str], i32)]) {
+    let start = |(dir, args, code): &(&str, &[&str], i32)| {
+        (bench.spawn(&[&["run", "etcd", "--dir", dir], *args].concat()), *code)
+    };
+    let children: Vec<_> = runs.iter().map(start).collect();
+    for (child, code) in children {
+        ended(&child.wait_with_output().expect("it ends")).expect(code);
+    }
+}
+
+#[test]
+fn every_workload_passes_where_it_promises_to() {
+    if !clusters_wanted("every_workload_passes_where_it_promises_to") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    for workloads in [&["set", "counter", "multi-register"][..], &["queue", "log"]] {
+        let args = workloads.iter().map(|workload| {
+            let fixed = ["--nodes", "3", "--faults", "kill,pause,partition", "--time", "5s", "--seed", "3"];
+            (*workload, [&["--workload", *workload][..], &fixed].concat())
+        });
+        let args: Vec<_> = args.collect();
+        let runs: Vec<_> = args.iter().map(|(workload, args)| (*workload, &args[..], 0)).collect();
+        all_at_once(&bench, &runs);
+        for workload in workloads {
+            assert_exercised(&bench.json(&format!("{workload}/verdict.json")), 50);
+        }
+    }
+}
+
+#[test]
+fn what_a_workload_does_not_promise_is_found_and_nothing_else() {
+    if !clusters_wanted("what_a_workload_does_not_promise_is_found_and_nothing_else") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let stale = ["--set", "reads=serializable", "--faults", "partition", "--time", "10s", "--seed", "1"];
+    // Without a fault nothing takes a lock away.
+    let unfenced =
+        ["--workload", "lock", "--set", "fencing=off", "--faults", "none", "--time", "8s", "--seed", "1"];
+    all_at_once(
+        &bench,
+        &[
+            ("set", &[&["--workload", "set"], &stale[..]].concat(), 1),
+            ("counter", &[&["--workload", "counter"], &stale[..]].concat(), 1),
+            ("lock", &unfenced, 0),
+        ],
+    );
+}
+
+/// Leases of two seconds run out while a holder's node stands still for four: the same faults, and
+/// only the fencing makes the difference.
+#[test]
+fn a_paused_holder_breaks_a_lock_that_is_not_fenced() {
+    if !clusters_wanted("a_paused_holder_breaks_a_lock_that_is_not_fenced") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let pause = |(at_ms, node): (u64, &str)| {
+        serde_json::json!({ "at_ms": at_ms, "for_ms": 4_000,
+            "fault": { "kind": "pause", "nodes": { "named": [node] } } })
+    };
+    // One of them may be the leader's: then the lease goes on under the next one.
+    let schedule: Value = [(300, "n1"), (4_800, "n2"), (9_300, "n3")].map(pause).into_iter().collect();
+    fs::write(bench.path("pauses.json"), schedule.to_string()).expect("written");
+    // Twice the usual clients and keys, so that somebody surely holds a lock through that node.
+    let args = ["--schedule", "pauses.json", "--time", "14s", "--concurrency", "20", "--keys", "10"];
+    let fenced = [&["--workload", "lock", "--seed", "1"], &args[..]].concat();
+    let unfenced = [&fenced[..], &["--set", "fencing=off"]].concat();
+    all_at_once(&bench, &[("fenced", &fenced, 0), ("unfenced", &unfenced, 1)]);
+    assert_exercised(&bench.json("fenced/verdict.json"), 50);
+    assert!(bench.json("unfenced/verdict.json").to_string().contains("lost update on key"));
+}
+
 #[test]
 fn another_version_and_another_size_pass_as_well() {
     if !clusters_wanted("another_version_and_another_size_pass_as_well") {
