@@ -62,6 +62,88 @@ pub(crate) const NOT_LINEARIZABLE: &str = "not linearizable";
 ///
 /// An implementation gets partitioning by key, the search, certificates and an explanation.
 /// What it has to say about words (`label`, `show`, `told`) ends up in reports verbatim.
+///
+/// A model of one's own takes thirty lines:
+///
+/// ```
+/// use duress_checkers::model::{Model, Refusal};
+/// use duress_checkers::{Budget, Checker, History, Keys, Linearizable, Process, Valid};
+/// use serde_json::{Value, json};
+///
+/// /// A register that remembers the greatest number written to it.
+/// struct Maximum;
+///
+/// #[derive(Clone, PartialEq, Eq, Hash)]
+/// enum MaximumOp {
+///     Write(u64),
+///     Read(u64),
+/// }
+///
+/// impl Model for Maximum {
+///     type State = u64;
+///     type Op = MaximumOp;
+///
+///     fn name(&self) -> String {
+///         "a maximum, initially 0".to_owned()
+///     }
+///     fn initial(&self) -> u64 {
+///         0
+///     }
+///     fn op(&self, _: Process, f: &str, asked: &Value, answered: Option<&Value>) -> Result<Option<MaximumOp>, String> {
+///         let number = |value: &Value| value.as_u64().ok_or(format!("{value} is no number"));
+///         match f {
+///             "write" => number(asked).map(MaximumOp::Write).map(Some),
+///             "read" => answered.map(|seen| number(seen).map(MaximumOp::Read)).transpose(),
+///             _ => Err(format!("a maximum knows read and write, not `{f}`")),
+///         }
+///     }
+///     fn step(&self, state: &u64, op: &MaximumOp) -> Result<u64, Refusal> {
+///         match op {
+///             MaximumOp::Write(n) => Ok(*state.max(n)),
+///             MaximumOp::Read(n) if n == state => Ok(*state),
+///             MaximumOp::Read(n) => Err(Refusal::Returned { returned: n.to_string(), held: state.to_string() }),
+///         }
+///     }
+///     fn is_observer(&self, op: &MaximumOp) -> bool {
+///         matches!(op, MaximumOp::Read(_))
+///     }
+///     fn label(&self, op: &MaximumOp) -> String {
+///         match op {
+///             MaximumOp::Write(n) => format!("write {n}"),
+///             MaximumOp::Read(n) => format!("read → {n}"),
+///         }
+///     }
+///     fn show(&self, state: &u64) -> String {
+///         state.to_string()
+///     }
+/// }
+///
+/// // Two keys. On key 7 a read misses what was written; that write 3 is in doubt does not excuse it.
+/// let events = [
+///     (1, "invoke", "write", json!([7, 5])),
+///     (1, "ok", "write", json!([7, 5])),
+///     (2, "invoke", "write", json!([7, 3])),
+///     (2, "info", "write", json!([7, 3])),
+///     (3, "invoke", "write", json!([8, 1])),
+///     (3, "ok", "write", json!([8, 1])),
+///     (1, "invoke", "read", json!([7, null])),
+///     (1, "ok", "read", json!([7, 3])),
+/// ];
+/// let ops = events.iter().enumerate().map(|(index, (process, kind, f, value))| {
+///     let op = json!({"index": index, "process": process, "type": kind, "f": f, "value": value});
+///     serde_json::from_value(op).expect("an operation")
+/// });
+/// let history = History::new(ops.collect()).expect("a history");
+/// let verdict = Linearizable::new(Maximum, Keys::Auto).check(&history, &Budget::default());
+///
+/// assert_eq!(verdict.valid, Valid::Violation);
+/// assert_eq!(verdict.stats["keys"], 2);
+/// let finding = &verdict.findings[0];
+/// assert_eq!(finding.key, Some(json!(7)));
+/// let counterexample = finding.counterexample.as_ref().expect("an explanation");
+/// assert_eq!(counterexample.ops[counterexample.culprit].label, "read → 3");
+/// assert_eq!(counterexample.finals[0].refusal, "returned 3, not 5");
+/// ```
 pub trait Model: Send + Sync {
     /// What the object can be like.
     type State: Clone + Eq + Hash + Send + Sync;

@@ -179,3 +179,21 @@ fn none(initial: Option<Value>) -> Result<(), String> {
         Some(value) => Err(format!("a lock is free at first and takes no initial value such as {value}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_name_is_one_model_and_wrong_initial_values_are_refused() {
+        let names: std::collections::BTreeSet<&str> = models().iter().map(|entry| entry.name).collect();
+        assert_eq!(names.len(), models().len());
+        for entry in models() {
+            assert!((entry.make)(None, Keys::Single).is_ok(), "{}", entry.name);
+            let takes_anything = ["register", "versioned-register", "map"].contains(&entry.name);
+            let made = (entry.make)(Some(json!({"no": "start"})), Keys::Single);
+            assert_eq!(made.is_ok(), takes_anything, "{}", entry.name);
+        }
+    }
+}

@@ -5,6 +5,7 @@
 
 mod anomaly;
 mod bag;
+mod counts;
 mod priority;
 mod queue;
 mod stack;

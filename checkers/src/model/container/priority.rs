@@ -1,7 +1,8 @@
 //! A priority queue: the smallest comes out first.
 
-use super::super::persist::{Element, Map};
+use super::super::persist::Element;
 use super::super::{Anomaly, Case, Refusal, listed};
+use super::counts::Counts;
 use super::{Container, ContainerOp, Discipline, Words, anomaly, not_empty, returned};
 use serde_json::Value;
 
@@ -14,9 +15,6 @@ pub type PriorityQueue = Container<SmallestFirst>;
 /// The smallest comes out first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SmallestFirst;
-
-/// How often each element is there.
-type Counts = Map<Element, u32>;
 
 impl Discipline for SmallestFirst {
     type State = Heap;
@@ -36,8 +34,7 @@ impl Discipline for SmallestFirst {
     }
 
     fn put(heap: &Heap, element: &Element) -> Heap {
-        let count = heap.0.get(element).map_or(1, |count| count + 1);
-        Heap(heap.0.with(element.clone(), count))
+        Heap(heap.0.with(element))
     }
 
     fn took(heap: &Heap, element: &Element) -> Result<Heap, Refusal> {
@@ -49,11 +46,7 @@ impl Discipline for SmallestFirst {
     }
 
     fn take(heap: &Heap) -> Heap {
-        let Some(smallest) = heap.0.first() else { return heap.clone() };
-        Heap(match heap.0.get(smallest) {
-            Some(&count) if count > 1 => heap.0.with(smallest.clone(), count - 1),
-            _ => heap.0.without(smallest),
-        })
+        heap.0.first().and_then(|smallest| heap.0.without(smallest)).map_or_else(|| heap.clone(), Heap)
     }
 
     fn found_empty(heap: &Heap) -> Result<Heap, Refusal> {
@@ -61,8 +54,7 @@ impl Discipline for SmallestFirst {
     }
 
     fn show(heap: &Heap) -> String {
-        let each = heap.0.iter().flat_map(|(element, &count)| std::iter::repeat_n(element, count as usize));
-        listed("{", each, "}")
+        listed("{", heap.0.iter(), "}")
     }
 
     fn out_of_order(case: &Case<'_, ContainerOp>) -> Option<Anomaly> {
