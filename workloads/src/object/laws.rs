@@ -105,10 +105,10 @@ fn what_is_put_into_an_object_is_numbered_from_one() {
                 assert_eq!(value.as_i64().map(i64::abs), Some(*last), "{} {op:?}", entry.name);
             }
         }
-        // No function is an afterthought, and about half of all operations change something.
+        // No function is an afterthought, and many operations put something in.
         assert!(shares.values().all(|n| *n >= 500), "{}: {shares:?}", entry.name);
-        let n_changes = ops.iter().filter(|op| !values(op).is_empty()).count();
-        assert!((2_000..4_200).contains(&n_changes), "{}: {n_changes}", entry.name);
+        let n_puts = ops.iter().filter(|op| !values(op).is_empty()).count();
+        assert!((1_500..4_200).contains(&n_puts), "{}: {n_puts}", entry.name);
     }
 }
 
