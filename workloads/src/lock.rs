@@ -24,7 +24,8 @@
 //!
 //! Without fencing nothing is promised once a lease can run out during work. Without faults it
 //! cannot: the work is short, the lease is many times as long and begins anew when the lock is got.
-//! A pause of the holder's node that outlasts the lease must show as a lost update.
+//! A pause of the holder's node that outlasts the lease must show: as a lost update, or as a sum that
+//! goes back when the late write arrives.
 //!
 //! An operation whose lock was lost fails with the class `precondition`.
 
