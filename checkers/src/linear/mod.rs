@@ -2,9 +2,11 @@
 //! single object could have gone through?
 //!
 //! Reading order: `partition` (a history becomes lists of operations, one per key), `subject`
-//! (one of them, with its model and limits), `problem` (laid out for searching), `search` (is
-//! there an order?), `window` (is there provably none?), `engine` (both in turns, and the proof
-//! of the answer), `certify` (the second opinion), `explain` (the answer as a person wants it).
+//! (one of them, with its model and limits), `access` (what can be said of operations without the
+//! model), `blocks` (decided without a search, where values are unique), `problem` and `reduce` (laid
+//! out for searching), `search` (is there an order?), `window` (is there provably none?), `engine`
+//! (all of these in turns, and the proof of the answer), `certify` (the second opinion), `explain`
+//! (the answer as a person wants it).
 
 mod access;
 mod blocks;

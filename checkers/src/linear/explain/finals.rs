@@ -10,7 +10,7 @@ use super::super::window::Window;
 use crate::model::Model;
 
 /// Effort for visiting them all.
-const CAP: u64 = 400_000;
+const CAP: u64 = 150_000;
 
 /// Whatever changes which states can be seen at the end is off.
 const FLAGS: Flags = Flags { unseen: false, dead: false, ..Flags::ALL };
