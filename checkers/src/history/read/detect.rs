@@ -22,7 +22,10 @@ pub(super) fn detect(head: &[u8]) -> Result<Format, HistoryError> {
     if let Some(format) = clojure(text, first, second) {
         return Ok(format);
     }
-    Err(HistoryError::Format { head: String::from_utf8_lossy(text).chars().take(SHOWN).collect() })
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Err(HistoryError::Format {
+        head: String::from_utf8_lossy(line.trim_ascii_end()).chars().take(SHOWN).collect(),
+    })
 }
 
 fn blank(text: &[u8]) -> &[u8] {
