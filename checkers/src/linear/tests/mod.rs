@@ -9,6 +9,7 @@ mod model_agree;
 mod model_exhaustive;
 mod model_random;
 mod model_specs;
+mod model_windows;
 mod oracle;
 mod pitfalls;
 mod properties;
