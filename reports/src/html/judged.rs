@@ -1,11 +1,11 @@
 //! The page about a history that belongs to no run: the verdict, its proof, and how it was read.
 
 use super::verdict::{capital, quoted, sign};
-use super::{STYLE, finding, policy, tables};
+use super::{finding, head, tables};
 use crate::conclusion::Outcome;
 use crate::words::{self, count, counted};
 use duress_checkers::{History, Kind, Valid, Verdict};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
 /// A history and what was found in it.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +40,7 @@ pub fn page(judged: &Judged<'_>) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy());
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                title { (words::shout(outcome)) " " (source) ": " (headline) }
-                style { (PreEscaped(STYLE)) }
-            }
+            (head(&format!("{} {source}: {headline}", words::shout(outcome))))
             body {
                 div.top { header { span.crumb { "duress / " b { (source) } } } }
                 main {

@@ -44,20 +44,27 @@ pub(crate) fn page(run: &Run, conclusion: &Conclusion, calls: &Calls, plots: &Pl
     Page { info: &info, conclusion: &conclusion, calls, plots, sparks }.render().into_string()
 }
 
+/// The head of every page: what it may load, which is nothing, and how it looks.
+fn head(title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(policy());
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta name="referrer" content="no-referrer";
+            title { (title) }
+            style { (PreEscaped(STYLE)) }
+        }
+    }
+}
+
 impl Page<'_> {
     fn render(&self) -> Markup {
         html! {
             (DOCTYPE)
             html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(policy());
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    meta name="referrer" content="no-referrer";
-                    title { (self.title()) }
-                    style { (PreEscaped(STYLE)) }
-                }
+                (head(&self.title()))
                 body {
                     (self.top())
                     main {
