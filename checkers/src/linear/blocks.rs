@@ -19,30 +19,26 @@
 //! one out are refuted again by a search ([`super::engine`]).
 
 use super::access::{Access, Accesses, INITIAL, NONE};
+use super::found::{Evidence, Found, Others};
 use super::limits::{Charge, Spent};
 use super::partition::{Entry, Moment};
+use super::subject::Subject;
+use crate::model::Model;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
 /// Operations between two looks at the clock.
 const LOOK_EVERY: usize = 1 << 14;
 
-/// The answer. Operations are entries.
-pub(super) enum Found {
-    /// An order of everything that completed, with the operations in doubt that it needs.
-    Order(Vec<u32>),
-    /// Completed operations that no order can have together.
-    Impossible(Vec<u32>),
-}
-
 /// Decides what happened up to the return at `until`; what returns later is in doubt. `None` when
 /// some value that matters can come from two operations.
-pub(super) fn decide(
-    entries: &[Entry],
-    accesses: &Accesses,
+pub(super) fn decide<M: Model>(
+    subject: &Subject<'_, M>,
     until: Moment,
     charge: &mut Charge,
 ) -> Result<Option<Found>, Spent> {
+    let Some(accesses) = &subject.accesses else { return Ok(None) };
+    let entries = &subject.part.entries;
     let entries = &entries[..entries.partition_point(|entry| entry.invoke <= until)];
     let mut blocks = Blocks {
         entries,
@@ -62,7 +58,7 @@ pub(super) fn decide(
     };
     charge.time()?;
     if let Some(ops) = conflict.or_else(|| blocks.phantom()).or_else(|| blocks.chain()) {
-        return Ok(Some(Found::Impossible(ops)));
+        return Ok(Some(impossible(ops)));
     }
     charge.can_hold(blocks.bytes() + entries.len() * size_of::<u32>())?;
     blocks.gather_readers();
@@ -70,6 +66,10 @@ pub(super) fn decide(
     blocks.measure();
     charge.can_hold(blocks.bytes() + entries.len() * size_of::<u32>())?;
     blocks.order(charge).map(Some)
+}
+
+fn impossible(ops: Vec<u32>) -> Found {
+    Found::Impossible(Evidence { ops, others: Others::Optional })
 }
 
 /// A value, and who has to do with it. Entries.
@@ -358,7 +358,7 @@ impl Blocks<'_> {
                     // What was there at first has to come first, and a block is in order in itself.
                     let alone =
                         std::ptr::eq(block, other) || self.links[other.links.start as usize].source == NONE;
-                    return Ok(Found::Impossible(self.evidence(if alone { &pair } else { &both })));
+                    return Ok(impossible(self.evidence(if alone { &pair } else { &both })));
                 }
                 let invoke = self.entries[entry as usize].invoke;
                 if latest.is_none_or(|(latest, ..)| invoke > latest) {

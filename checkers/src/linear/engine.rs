@@ -1,7 +1,8 @@
 //! Decides one key: search and refutation in turns, then the proof of whatever came out.
 
-use super::blocks::{self, Found};
+use super::blocks;
 use super::certify::certify;
+use super::found::{Evidence, Found};
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
 use super::partition::{Entry, Moment};
@@ -101,6 +102,10 @@ pub(super) fn decide<M: Model>(subject: &Subject<'_, M>, flags: Flags) -> Decide
     decided
 }
 
+/// A decision without search about what happened up to the return at some time; what returns later
+/// is in doubt. `None`: it does not apply.
+type Way<'a, M> = fn(&Subject<'a, M>, Moment, &mut Charge) -> Result<Option<Found>, Spent>;
+
 /// One attempt, with some of the reductions.
 struct Engine<'a, M: Model> {
     subject: &'a Subject<'a, M>,
@@ -121,14 +126,14 @@ impl<M: Model> Engine<'_, M> {
         if let Err(spent) = charge.can_hold(self.subject.bytes()) {
             return Ok(Answer::Spent(spent));
         }
-        match self.blocks(whole) {
+        match self.without_search(whole) {
             Err(spent) => return Ok(Answer::Spent(spent)),
             Ok(Some(Found::Order(order))) => {
                 self.check_order(None, &order)?;
                 return Ok(Answer::Valid);
             }
             Ok(Some(Found::Impossible(evidence))) => {
-                return self.prove_by_blocks(evidence).map(Answer::Violation);
+                return self.prove_by_evidence(evidence).map(Answer::Violation);
             }
             Ok(None) => {}
         }
@@ -145,13 +150,16 @@ impl<M: Model> Engine<'_, M> {
         }
     }
 
-    /// Decides everything up to the return at `until` by blocks, where that is possible.
-    fn blocks(&self, until: Moment) -> Result<Option<Found>, Spent> {
-        let Some(accesses) = self.subject.accesses.as_ref().filter(|_| self.flags.blocks) else {
-            return Ok(None);
-        };
-        let mut charge = Charge::new(self.subject.limits);
-        blocks::decide(&self.subject.part.entries, accesses, until, &mut charge)
+    /// Decides everything up to the return at `until` without a search, where that is possible.
+    fn without_search(&self, until: Moment) -> Result<Option<Found>, Spent> {
+        let ways: [(bool, Way<'_, M>); 1] = [(self.flags.blocks, blocks::decide)];
+        for (_, decide) in ways.into_iter().filter(|&(on, _)| on) {
+            let mut charge = Charge::new(self.subject.limits);
+            if let Some(found) = decide(self.subject, until, &mut charge)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// Searches everything up to the return at `until`, with about as much effort as `cap`: `None`
@@ -269,26 +277,26 @@ impl<M: Model> Engine<'_, M> {
 
     /// The proof from operations that rule an order out: finds the shortest impossible prefix, and
     /// those that rule it out.
-    fn prove_by_blocks(&mut self, mut evidence: Vec<u32>) -> Result<Proof, Bug> {
+    fn prove_by_evidence(&mut self, mut evidence: Evidence) -> Result<Proof, Bug> {
         let entries = &self.subject.part.entries;
         let mut returns: Vec<(Moment, u32)> =
             (0..).zip(entries).filter_map(|(at, entry)| Some((entry.ret?, at))).collect();
         returns.sort_unstable();
         // What is before `low` has an order; what is before `high` and at it has none.
         let (mut low, mut order) = (0, Some(Vec::new()));
-        let end = |evidence: &[u32]| {
-            let last = evidence.iter().filter_map(|&at| entries[at as usize].ret).max();
+        let end = |evidence: &Evidence| {
+            let last = evidence.ops.iter().filter_map(|&at| entries[at as usize].ret).max();
             returns.partition_point(|&(ret, _)| Some(ret) < last)
         };
         let mut high = end(&evidence);
         // Mostly the first conflict is the only one.
         let mut next = high;
         while low < high {
-            match self.blocks(returns[next - 1].0) {
+            match self.without_search(returns[next - 1].0) {
                 Ok(Some(Found::Order(found))) => (low, order) = (next, Some(found)),
                 Ok(Some(Found::Impossible(other))) => (high, evidence) = (end(&other), other),
-                Ok(None) => return Err("a prefix has more sources of a value than the whole".to_owned()),
-                Err(_) => {
+                // An operation that is in doubt without its return may make it harder.
+                Ok(None) | Err(_) => {
                     order = None;
                     break;
                 }
@@ -303,7 +311,7 @@ impl<M: Model> Engine<'_, M> {
         let pos = u32::try_from(high).expect("a history has fewer than 2^32 operations");
         let window = self
             .smallest_window(|pos| returns[pos as usize].0, pos)
-            .unwrap_or_else(|| Window::forgiving(self.subject, until, &evidence));
+            .unwrap_or_else(|| Window::of_evidence(self.subject, until, &evidence));
         Ok(Proof { culprit, order, proved_again: self.prove_again(&window)?, window })
     }
 

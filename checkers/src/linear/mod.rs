@@ -3,7 +3,7 @@
 //!
 //! Reading order: `partition` (a history becomes lists of operations, one per key), `subject`
 //! (one of them, with its model and limits), `access` (what can be said of operations without the
-//! model), `blocks` (decided without a search, where values are unique), `problem` and `reduce` (laid
+//! model), `blocks` (decided without a search, where values are unique; `found` is what such a decision says), `problem` and `reduce` (laid
 //! out for searching), `search` (is there an order?), `window` (is there provably none?), `engine`
 //! (all of these in turns, and the proof of the answer), `certify` (the second opinion), `explain`
 //! (the answer as a person wants it).
@@ -13,6 +13,7 @@ mod blocks;
 mod certify;
 mod engine;
 mod explain;
+mod found;
 mod limits;
 mod mask;
 mod memo;

@@ -10,6 +10,7 @@
 //! What this costs depends on the window alone, not on how many optional operations came
 //! before it; the plain search multiplies with each of those.
 
+use super::found::{Evidence, Others};
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
 use super::partition::Moment;
@@ -58,12 +59,22 @@ impl Window {
         Self { items, since }
     }
 
-    /// From the beginning up to the return at `until`, where only the operations in `kept` have to
-    /// be placed. Everything else is optional, and left out if its value matters to nobody.
-    pub(super) fn forgiving<M: Model>(subject: &Subject<'_, M>, until: Moment, kept: &[u32]) -> Self {
+    /// From the beginning up to the return at `until`, where only the evidence has to be placed. What
+    /// is optional and leaves a value that matters to nobody is left out too.
+    pub(super) fn of_evidence<M: Model>(
+        subject: &Subject<'_, M>,
+        until: Moment,
+        evidence: &Evidence,
+    ) -> Self {
         let mut window = Self::new(subject, None, until);
-        for item in &mut window.items {
-            item.ret = item.ret.filter(|_| kept.contains(&item.entry));
+        let is_evidence = |entry| evidence.ops.contains(&entry);
+        match evidence.others {
+            Others::Optional => {
+                for item in &mut window.items {
+                    item.ret = item.ret.filter(|_| is_evidence(item.entry));
+                }
+            }
+            Others::Dropped => window.items.retain(|item| is_evidence(item.entry)),
         }
         window.items.retain(|item| item.ret.is_some() || !item.observer);
         if let Some(accesses) = &subject.accesses {
