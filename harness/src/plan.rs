@@ -168,6 +168,15 @@ impl Plan {
                 &Rng::new(seed).split("nemesis"),
             )?,
         };
+        if entry.recipe.is_none()
+            && let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_a_network())
+        {
+            return Err(Failure::usage(
+                format!("{} on {}", planned.fault.kind(), entry.name),
+                "what lives inside Duress sends no packets, and its clients need no network",
+                "use a target with real servers, or other faults",
+            ));
+        }
         let concurrency = options.concurrency.unwrap_or(2 * options.nodes);
         let workload_options = WorkloadOptions {
             concurrency,

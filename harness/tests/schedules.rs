@@ -44,6 +44,7 @@ fn taken(faults: &[PlannedFault], names: &[String], ms: u64) -> usize {
     let mut unknown = 0;
     for fault in faults.iter().filter(|fault| fault.at_ms <= ms && ms < fault.end_ms()) {
         match (fault.fault.named(), &fault.fault) {
+            (_, Fault::Packet { behavior, .. }) if behavior.connects() => {}
             (None, _) => unknown += 1,
             (_, Fault::Partition { shape: Shape::Bridge(_) | Shape::MajoritiesRing(_) }) => {
                 unknown += (names.len() - 1) / 2;
@@ -162,6 +163,33 @@ fn files_that_break_nothing_or_break_twice_are_refused() {
     let kill = r#"{"at_ms":100,"for_ms":900,"fault":{"kind":"kill","nodes":{"named":["n1"]}}}"#;
     check(&format!("[{}]", kill.replace("900", "0")), 3, "breaks nothing");
     check(&format!("[{kill},{}]", kill.replace("100", "500").replace("kill", "pause")), 3, "still holds");
+}
+
+#[test]
+fn packets_that_nobody_could_mistreat_like_that_are_refused() {
+    for (behavior, expected) in [
+        (r#"{"delay":{"ms":10,"jitter_ms":11}}"#, "jitter is at most the delay"),
+        (r#"{"loss":{"percent":0}}"#, "a percentage is 1 to 100"),
+        (r#"{"loss":{"percent":10,"burst":0}}"#, "a burst is 1 packet or more"),
+        (r#"{"flap":{"up_ms":0,"down_ms":5}}"#, "up and down for a while"),
+        (r#"{"rate":{"kbit":0,"queue_kib":64}}"#, "1 kbit/s"),
+        (r#"{"delay":{"ms":10,"jitter":1}}"#, "unknown field `jitter`"),
+    ] {
+        let fault = format!(r#"{{"kind":"packet","nodes":"leader","behavior":{behavior}}}"#);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), format!(r#"[{{"at_ms":1,"for_ms":9,"fault":{fault}}}]"#))
+            .expect("written");
+        let error = schedule::read(file.path(), &names(3), 5_000, false).expect_err("refused").to_string();
+        assert!(error.contains(expected), "{behavior}: {error}");
+    }
+}
+
+#[test]
+fn a_group_draws_all_its_kinds_but_the_silent_one() {
+    let drawn: BTreeSet<&str> =
+        (0..300).flat_map(|seed| plan(&["packet"], 5, seed, false)).map(|fault| fault.fault.kind()).collect();
+    let kinds = FAULTS.iter().map(|entry| entry.name).filter(|name| name.starts_with("packet-"));
+    assert_eq!(drawn, kinds.filter(|name| !name.ends_with("silent")).collect());
 }
 
 #[test]

@@ -6,12 +6,14 @@
 
 pub mod doctor;
 pub mod local;
+pub mod packet;
 pub mod sim;
 
-use std::collections::BTreeSet;
+use packet::{Behavior, Policies, Traffic};
 use std::path::PathBuf;
 
-/// A directed link between two nodes, by position: frames from the first to the second.
+/// A directed link between two nodes, by position: frames from the first to the second. The position
+/// after the last node is the clients'.
 pub type Link = (usize, usize);
 
 /// The hosts of one run.
@@ -35,15 +37,20 @@ pub trait Environment: Send + Sync {
     /// What the node's server is doing, as the kernel says, not as we remember.
     fn state(&self, node: usize) -> ProcessState;
 
-    /// Replaces the set of cut links, at once for the whole cluster. When this returns, no
-    /// frame that is sent later crosses a cut link.
-    fn set_cuts(&self, cuts: &BTreeSet<Link>) -> Result<(), EnvError>;
+    /// Replaces what all links do, at once for the whole cluster. When this returns, no frame that
+    /// is sent later crosses a cut link.
+    fn set_links(&self, policies: &Policies) -> Result<(), EnvError>;
 
-    /// Sends one datagram from host to host over a link; did it pass the network?
+    /// Sends a datagram from host to host over a link. False when it was dropped, since the link is
+    /// cut.
     fn probe(&self, link: Link) -> Result<bool, EnvError>;
 
-    /// Frames dropped on a link so far because it was cut, probes not counted.
-    fn dropped(&self, link: Link) -> u64;
+    /// Sends datagrams over a link until this has befallen one: how many it took; `None` when it
+    /// has befallen none although it should have, by all chance.
+    fn sample(&self, link: Link, behavior: &Behavior) -> Result<Option<u32>, EnvError>;
+
+    /// What a link did to frames so far, probes not counted.
+    fn traffic(&self, link: Link) -> Traffic;
 
     /// Servers that ended although nobody asked them to, since the last call.
     fn exits(&self) -> Vec<Exit>;

@@ -1,8 +1,8 @@
 //! The in-process cluster of the demo: faults that need no privilege, since nothing is real.
 
+use super::packet::{Behavior, Policies, Traffic};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
 use duress_targets::sim::{Cluster, NodeState};
-use std::collections::BTreeSet;
 
 /// Breaks a simulated cluster.
 pub struct Sim(Cluster);
@@ -17,6 +17,14 @@ impl Sim {
 /// Simulated servers have no process; the run itself stands in for it in reports.
 fn pid() -> u32 {
     std::process::id()
+}
+
+fn no_packets() -> EnvError {
+    EnvError::Unable {
+        what: "mistreat packets".to_owned(),
+        why: "the simulated cluster sends none".to_owned(),
+        fix: "use a target with real servers, or other faults".to_owned(),
+    }
 }
 
 impl Environment for Sim {
@@ -52,8 +60,11 @@ impl Environment for Sim {
         }
     }
 
-    fn set_cuts(&self, cuts: &BTreeSet<Link>) -> Result<(), EnvError> {
-        self.0.set_cuts(cuts);
+    fn set_links(&self, policies: &Policies) -> Result<(), EnvError> {
+        if policies.values().any(|policy| !policy.behaviors.is_empty()) {
+            return Err(no_packets());
+        }
+        self.0.set_cuts(&policies.iter().filter(|(_, policy)| policy.cut).map(|(&link, _)| link).collect());
         Ok(())
     }
 
@@ -61,8 +72,12 @@ impl Environment for Sim {
         Ok(self.0.probe(link))
     }
 
-    fn dropped(&self, link: Link) -> u64 {
-        self.0.dropped(link)
+    fn sample(&self, _link: Link, _behavior: &Behavior) -> Result<Option<u32>, EnvError> {
+        Err(no_packets())
+    }
+
+    fn traffic(&self, link: Link) -> Traffic {
+        Traffic { dropped: self.0.dropped(link), ..Traffic::default() }
     }
 
     fn exits(&self) -> Vec<Exit> {

@@ -2,6 +2,7 @@
 
 use super::fault::Action;
 use super::grudge::Grudge;
+use crate::env::packet::{Behavior, Policies, Traffic};
 use crate::env::{EnvError, Environment, Link, ProcessState};
 use duress_reports::artifact::JournalEvent;
 use duress_targets::Node;
@@ -13,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub struct Held {
     cuts: BTreeMap<u32, Grudge>,
+    packets: BTreeMap<u32, (Grudge, Behavior)>,
     down: Holders,
     paused: Holders,
 }
@@ -24,14 +26,27 @@ impl Held {
     fn all_cuts(&self) -> Grudge {
         self.cuts.values().flatten().copied().collect()
     }
+
+    fn policies(&self) -> Policies {
+        let mut policies = Policies::new();
+        for link in self.all_cuts() {
+            policies.entry(link).or_default().cut = true;
+        }
+        for (links, behavior) in self.packets.values() {
+            for &link in links {
+                policies.entry(link).or_default().behaviors.push(behavior.clone());
+            }
+        }
+        policies
+    }
 }
 
 /// A fault in force.
 #[derive(Debug)]
 pub(super) struct Applied {
     action: Action,
-    /// Frames dropped before it, per cut link.
-    dropped_before: Vec<(Link, u64)>,
+    /// What its links had done before it.
+    before: Vec<(Link, Traffic)>,
 }
 
 /// What came of applying.
@@ -48,7 +63,7 @@ pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::V
         Action::Stop(nodes, _) | Action::Pause(nodes) => {
             nodes.iter().map(|&node| env.undo_data(node)).collect()
         }
-        Action::Cut(links) => serde_json::json!({ "links": links }),
+        Action::Cut(links) | Action::Packet(links, _) => serde_json::json!({ "links": links }),
     }
 }
 
@@ -73,24 +88,53 @@ pub(super) fn apply(
             env.pause(node)?;
             Ok(matches!(env.state(node), ProcessState::Paused { .. }))
         }),
-        Action::Cut(links) if links.is_empty() => Outcome {
+        Action::Cut(links) | Action::Packet(links, _) if links.is_empty() => Outcome {
             // A set of no links would pass its probe, too.
-            event: JournalEvent::Skipped { why: "it cuts no link between these nodes".to_owned() },
+            event: JournalEvent::Skipped { why: "there is no link between these nodes".to_owned() },
             applied: None,
         },
         Action::Cut(links) => {
-            let dropped_before = links.iter().map(|&link| (link, env.dropped(link))).collect();
+            let before = traffic(env, links);
             held.cuts.insert(fault, links.clone());
-            let event = match env.set_cuts(&held.all_cuts()).and_then(|()| passing(env, links)) {
+            let event = match env.set_links(&held.policies()).and_then(|()| passing(env, links)) {
                 Err(error) => did_not_bite(error.to_string()),
                 Ok(0) => {
                     JournalEvent::Bit { evidence: format!("all {} cut links drop their probe", links.len()) }
                 }
                 Ok(n) => did_not_bite(format!("{n} of {} cut links let their probe pass", links.len())),
             };
-            Outcome { event, applied: Some(Applied { action, dropped_before }) }
+            Outcome { event, applied: Some(Applied { action, before }) }
+        }
+        Action::Packet(links, behavior) => {
+            let before = traffic(env, links);
+            held.packets.insert(fault, (links.clone(), behavior.clone()));
+            let event = match env.set_links(&held.policies()).and_then(|()| sampled(env, links, behavior)) {
+                Ok(event) => event,
+                Err(error) => did_not_bite(error.to_string()),
+            };
+            Outcome { event, applied: Some(Applied { action, before }) }
         }
     }
+}
+
+/// Looks on each link whether packets are treated like this.
+fn sampled(env: &dyn Environment, links: &Grudge, behavior: &Behavior) -> Result<JournalEvent, EnvError> {
+    let (mut seen, mut probes) = (0, 0);
+    for &link in links {
+        if let Some(sent) = env.sample(link, behavior)? {
+            seen += 1;
+            probes += sent;
+        }
+    }
+    if seen == links.len() {
+        let evidence = format!("seen on all {seen} links within {probes} probes");
+        return Ok(JournalEvent::Bit { evidence });
+    }
+    Ok(did_not_bite(format!("it was not seen on {} of {} links", links.len() - seen, links.len())))
+}
+
+fn traffic(env: &dyn Environment, links: &Grudge) -> Vec<(Link, Traffic)> {
+    links.iter().map(|&link| (link, env.traffic(link))).collect()
 }
 
 /// Applies to every victim that has a process, and holds it; `strike` says whether its effect was
@@ -103,7 +147,7 @@ fn strike_each(
     strike: impl Fn(usize) -> Result<bool, EnvError>,
 ) -> Outcome {
     let (Action::Stop(victims, _) | Action::Pause(victims)) = &action else {
-        unreachable!("links are cut, not struck")
+        unreachable!("links are not struck")
     };
     let mut evidence = Vec::new();
     let mut bit = true;
@@ -136,7 +180,7 @@ fn strike_each(
         (true, true) => JournalEvent::Bit { evidence },
         (true, false) => did_not_bite(evidence),
     };
-    Outcome { event, applied: touched.then_some(Applied { action, dropped_before: Vec::new() }) }
+    Outcome { event, applied: touched.then_some(Applied { action, before: Vec::new() }) }
 }
 
 /// Takes back what no other fault still holds; idempotent.
@@ -162,13 +206,22 @@ pub(super) fn undo(
             held.cuts.remove(&fault);
             let still = held.all_cuts();
             let free: Grudge = links.difference(&still).copied().collect();
-            let dropped: u64 = applied
-                .dropped_before
-                .iter()
-                .map(|&(link, before)| env.dropped(link).saturating_sub(before))
-                .sum();
-            env.set_cuts(&still).and_then(|()| passing(env, &free)).map(|n| {
+            let dropped: u64 = counted(env, applied, |traffic| traffic.dropped);
+            env.set_links(&held.policies()).and_then(|()| passing(env, &free)).map(|n| {
                 format!("{dropped} frames dropped; {n} of {} links that were freed pass a probe", free.len())
+            })
+        }
+        Action::Packet(links, behavior) => {
+            held.packets.remove(&fault);
+            let free: Grudge = links.difference(&held.all_cuts()).copied().collect();
+            let (_, word) = behavior.count(&Traffic::default());
+            let befallen = counted(env, applied, |traffic| behavior.count(traffic).0);
+            let passed = counted(env, applied, |traffic| traffic.passed);
+            env.set_links(&held.policies()).and_then(|()| passing(env, &free)).map(|n| {
+                format!(
+                    "{befallen} frames {word}, {passed} passed; {n} of {} links that were freed pass a probe",
+                    free.len()
+                )
             })
         }
     };
@@ -205,6 +258,12 @@ fn release(
         }
     }
     failed.map_or_else(|| Ok(evidence.join("; ")), Err)
+}
+
+/// What its links did since it was applied.
+fn counted(env: &dyn Environment, applied: &Applied, count: impl Fn(&Traffic) -> u64) -> u64 {
+    let since = |(link, before): &(Link, Traffic)| count(&env.traffic(*link)).saturating_sub(count(before));
+    applied.before.iter().map(since).sum()
 }
 
 /// How many of these links let a probe pass.

@@ -109,9 +109,15 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
         Victims::Named(names) => Disruption { nodes: names.iter().cloned().collect(), unnamed: 0 },
     };
     match fault {
-        Fault::Kill { nodes } | Fault::Terminate { nodes } | Fault::Pause { nodes } => victims(nodes),
+        Fault::Packet { behavior, .. } if behavior.connects() => Disruption::default(),
+        Fault::Kill { nodes }
+        | Fault::Terminate { nodes }
+        | Fault::Pause { nodes }
+        | Fault::Packet { nodes, .. } => victims(nodes),
         Fault::Partition { shape } => match shape {
-            Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) => victims(nodes),
+            Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
+                victims(nodes)
+            }
             // Everybody still hears a majority there, but a bare one: a node less, and nobody may.
             Shape::Bridge(_) | Shape::MajoritiesRing(_) => {
                 Disruption { nodes: BTreeSet::new(), unnamed: most.max(1) }
@@ -133,6 +139,7 @@ fn lose_a_victim(fault: &mut Fault) -> bool {
         Fault::Kill { nodes: Victims::Named(names) }
         | Fault::Terminate { nodes: Victims::Named(names) }
         | Fault::Pause { nodes: Victims::Named(names) }
+        | Fault::Packet { nodes: Victims::Named(names), .. }
             if names.len() > 1 =>
         {
             names.pop();

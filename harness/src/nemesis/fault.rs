@@ -5,6 +5,7 @@
 
 use super::grudge::{self, Grudge};
 use crate::env::Stop;
+use crate::env::packet::Behavior;
 use serde::{Deserialize, Serialize};
 
 /// One line of a schedule.
@@ -33,7 +34,7 @@ impl PlannedFault {
     /// Do both end or stop processes of the same node at some time? The second would find nothing
     /// to break. Whoever leads then may be anybody, as far as is known before they strike.
     pub fn meets(&self, other: &Self) -> bool {
-        let process = |fault: &Fault| !matches!(fault, Fault::Partition { .. });
+        let process = |fault: &Fault| !matches!(fault, Fault::Partition { .. } | Fault::Packet { .. });
         let same = match (self.fault.named(), other.fault.named()) {
             (Some(ours), Some(theirs)) => ours.iter().any(|name| theirs.contains(name)),
             _ => true,
@@ -66,6 +67,13 @@ pub enum Fault {
         /// Which.
         shape: Shape,
     },
+    /// Mistreats the packets between these nodes and all others, both ways.
+    Packet {
+        /// Who.
+        nodes: Victims,
+        /// How.
+        behavior: Behavior,
+    },
 }
 
 /// Nodes by name, or the leader of the moment.
@@ -90,6 +98,8 @@ pub enum Shape {
     Deaf(Victims),
     /// Nobody hears one node.
     Mute(Victims),
+    /// Clients do not reach one node, and it does not reach them; the other nodes do.
+    Clients(Victims),
     /// Two halves; the node in the middle of the list hears both.
     Bridge(Vec<String>),
     /// Each hears a majority, nobody the same one; the list is the ring.
@@ -104,16 +114,22 @@ impl Fault {
             Self::Terminate { .. } => "terminate",
             Self::Pause { .. } => "pause",
             Self::Partition { .. } => "partition",
+            Self::Packet { behavior, .. } => behavior.kind(),
         }
     }
 
     /// The nodes that it names; `None` for the leader.
     pub fn named(&self) -> Option<Vec<&String>> {
         match self {
-            Self::Kill { nodes } | Self::Terminate { nodes } | Self::Pause { nodes } => nodes.named(),
+            Self::Kill { nodes }
+            | Self::Terminate { nodes }
+            | Self::Pause { nodes }
+            | Self::Packet { nodes, .. } => nodes.named(),
             Self::Partition { shape } => match shape {
                 Shape::Groups(groups) => Some(groups.iter().flatten().collect()),
-                Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) => nodes.named(),
+                Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
+                    nodes.named()
+                }
                 Shape::Bridge(order) | Shape::MajoritiesRing(order) => Some(order.iter().collect()),
             },
         }
@@ -128,7 +144,20 @@ impl Fault {
         }
         match self.resolve(names, 0).action {
             Action::Stop(nodes, _) | Action::Pause(nodes) => nodes.is_empty(),
-            Action::Cut(links) => links.is_empty(),
+            Action::Cut(links) | Action::Packet(links, _) => links.is_empty(),
+        }
+    }
+
+    /// Does it need packets, or clients with an address?
+    pub fn needs_a_network(&self) -> bool {
+        matches!(self, Self::Packet { .. } | Self::Partition { shape: Shape::Clients(_) })
+    }
+
+    /// Why it makes no sense, if it does not.
+    pub fn nonsense(&self) -> Option<&'static str> {
+        match self {
+            Self::Packet { behavior, .. } => behavior.nonsense(),
+            _ => None,
         }
     }
 }
@@ -167,6 +196,8 @@ pub enum Action {
     Pause(Vec<usize>),
     /// Cut these links.
     Cut(Grudge),
+    /// Mistreat what crosses these links.
+    Packet(Grudge, Behavior),
 }
 
 impl Fault {
@@ -192,6 +223,11 @@ impl Fault {
                 let (nodes, words) = who(nodes);
                 resolved(format!("pause {words}"), Action::Pause(nodes.clone()), nodes)
             }
+            Self::Packet { nodes, behavior } => {
+                let (nodes, words) = who(nodes);
+                let links = nodes.iter().flat_map(|&node| grudge::isolate(node, n)).collect();
+                resolved(behavior.told(&words), Action::Packet(links, behavior.clone()), nodes)
+            }
             Self::Partition { shape } => {
                 let one = |victims, verb: &str, cut: &dyn Fn(usize) -> Grudge| {
                     let (nodes, words) = who(victims);
@@ -202,6 +238,9 @@ impl Fault {
                     Shape::Isolate(victims) => one(victims, "isolate", &|node| grudge::isolate(node, n)),
                     Shape::Deaf(victims) => one(victims, "deafen", &|node| grudge::one_way(node, n, true)),
                     Shape::Mute(victims) => one(victims, "mute", &|node| grudge::one_way(node, n, false)),
+                    Shape::Clients(victims) => {
+                        one(victims, "cut clients off from", &|node| grudge::clients(node, n))
+                    }
                     Shape::Groups(groups) => {
                         let indexed: Vec<Vec<usize>> =
                             groups.iter().map(|group| group.iter().map(at).collect()).collect();

@@ -5,7 +5,7 @@
 use crate::env::Link;
 use std::collections::BTreeSet;
 
-/// Cut links between nodes `0..n`. A link is directed: frames from the first to the second.
+/// Cut links between nodes `0..n`, or to the clients, `n`. A link is directed: frames from the first to the second.
 pub type Grudge = BTreeSet<Link>;
 
 /// Nodes of different groups do not hear each other. A node in no group hears everybody.
@@ -32,6 +32,11 @@ pub fn one_way(node: usize, n: usize, deaf: bool) -> Grudge {
         .filter(|&other| other != node)
         .map(|other| if deaf { (other, node) } else { (node, other) })
         .collect()
+}
+
+/// One node against the clients, both ways. Theirs is the position after the last node.
+pub fn clients(node: usize, n: usize) -> Grudge {
+    groups(&[vec![node], vec![n]])
 }
 
 /// Two halves that only the middle node still connects.

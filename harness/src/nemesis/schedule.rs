@@ -6,6 +6,7 @@
 
 use super::budget::{Budget, Room};
 use super::fault::{Fault, PlannedFault, Shape, Victims};
+use crate::env::packet::{Behavior, Distribution};
 use crate::failure::Failure;
 use duress_workloads::Rng;
 use std::path::Path;
@@ -22,7 +23,7 @@ pub struct FaultEntry {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 11] = [
+pub const FAULTS: [FaultEntry; 22] = [
     FaultEntry {
         name: "kill",
         doc: "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -45,14 +46,7 @@ pub const FAULTS: [FaultEntry; 11] = [
         name: "partition",
         doc: "cuts links between nodes, in any of the shapes below",
         min_nodes: 2,
-        make: |draw| {
-            let fit: Vec<&FaultEntry> = FAULTS
-                .iter()
-                .filter(|entry| entry.name.starts_with("partition-") && entry.min_nodes <= draw.names.len())
-                .collect();
-            let at = draw.rng.index(fit.len());
-            (fit[at].make)(draw)
-        },
+        make: |draw| draw.any_of("partition-"),
     },
     FaultEntry {
         name: "partition-one",
@@ -105,7 +99,102 @@ pub const FAULTS: [FaultEntry; 11] = [
             partition(if draw.rng.below(2) == 0 { Shape::Deaf(victim) } else { Shape::Mute(victim) })
         },
     },
+    FaultEntry {
+        name: "cut-clients",
+        doc: "clients do not reach one node, which still reaches the others",
+        min_nodes: 2,
+        make: |draw| {
+            let victim = draw.one_or_leader();
+            partition(Shape::Clients(victim))
+        },
+    },
+    FaultEntry {
+        name: "packet",
+        doc: "mistreats the packets of one or more nodes, or of the leader, in any of the ways below but silently",
+        min_nodes: 2,
+        make: |draw| draw.any_of("packet-"),
+    },
+    FaultEntry {
+        name: "packet-delay",
+        doc: "packets come later, with jitter",
+        min_nodes: 2,
+        make: |draw| {
+            let ms = draw.pick(&[10, 50, 200]);
+            let distribution = [Distribution::Uniform, Distribution::Normal, Distribution::Tail];
+            let distribution = distribution[draw.rng.index(distribution.len())];
+            draw.packet(Behavior::Delay { ms, jitter_ms: ms / 2, distribution })
+        },
+    },
+    FaultEntry {
+        name: "packet-loss",
+        doc: "packets are lost, each for itself or many in a row",
+        min_nodes: 2,
+        make: |draw| {
+            let (percent, burst) = (draw.pick(&[5, 20, 50]), draw.pick(&[1, 8]));
+            draw.packet(Behavior::Loss { percent, burst })
+        },
+    },
+    FaultEntry {
+        name: "packet-duplicate",
+        doc: "packets arrive twice",
+        min_nodes: 2,
+        make: |draw| {
+            let percent = draw.pick(&[10, 50]);
+            draw.packet(Behavior::Duplicate { percent })
+        },
+    },
+    FaultEntry {
+        name: "packet-reorder",
+        doc: "packets are overtaken by later ones",
+        min_nodes: 2,
+        make: |draw| {
+            let (percent, ms) = (draw.pick(&[10, 30]), draw.pick(&[5, 50]));
+            draw.packet(Behavior::Reorder { percent, ms })
+        },
+    },
+    FaultEntry {
+        name: "packet-corrupt",
+        doc: "a bit of a packet is flipped; checksums detect it",
+        min_nodes: 2,
+        make: |draw| {
+            let percent = draw.pick(&[5, 20]);
+            draw.packet(Behavior::Corrupt { percent, silent: false })
+        },
+    },
+    FaultEntry {
+        name: "packet-rate",
+        doc: "links are slow, and their queues short",
+        min_nodes: 2,
+        make: |draw| {
+            let kbit = draw.pick(&[256, 1_000, 8_000]);
+            draw.packet(Behavior::Rate { kbit, queue_kib: 64 })
+        },
+    },
+    FaultEntry {
+        name: "packet-hold",
+        doc: "packets are kept, and all arrive when it ends",
+        min_nodes: 2,
+        make: |draw| draw.packet(Behavior::Hold),
+    },
+    FaultEntry {
+        name: "packet-flap",
+        doc: "links are cut and mended several times a second",
+        min_nodes: 2,
+        make: |draw| {
+            let (up_ms, down_ms) = (draw.pick(&[50, 200]), draw.pick(&[50, 200]));
+            draw.packet(Behavior::Flap { up_ms, down_ms })
+        },
+    },
+    FaultEntry {
+        name: SILENT,
+        doc: "a bit of a packet is flipped, and checksums agree: no server has to survive that",
+        min_nodes: 2,
+        make: |draw| draw.packet(Behavior::Corrupt { percent: 1, silent: true }),
+    },
 ];
+
+/// Never drawn for a group.
+const SILENT: &str = "packet-corrupt-silent";
 
 /// Faults asked for by default.
 pub const DEFAULT_FAULTS: [&str; 3] = ["kill", "pause", "partition"];
@@ -220,6 +309,9 @@ pub fn read(
                 format!("fault {} breaks nothing", at + 1),
                 "give it victims and a length, or leave it out",
             );
+        }
+        if let Some(why) = fault.fault.nonsense() {
+            return refuse(format!("fault {} makes no sense: {why}", at + 1), "change its numbers");
         }
         if fault.at_ms >= time_ms {
             return refuse(
@@ -343,6 +435,24 @@ impl Draw<'_> {
         let most = (self.names.len().saturating_sub(1) / 2).max(1);
         let n = 1 + self.rng.index(most);
         Victims::Named(self.shuffled().into_iter().take(n).collect())
+    }
+
+    /// One of the kinds whose names begin like this.
+    fn any_of(&mut self, group: &str) -> Fault {
+        let fits = |entry: &&FaultEntry| {
+            entry.name.starts_with(group) && entry.name != SILENT && entry.min_nodes <= self.names.len()
+        };
+        let fit: Vec<&FaultEntry> = FAULTS.iter().filter(fits).collect();
+        let at = self.rng.index(fit.len());
+        (fit[at].make)(self)
+    }
+
+    fn packet(&mut self, behavior: Behavior) -> Fault {
+        Fault::Packet { nodes: self.victims(), behavior }
+    }
+
+    fn pick(&mut self, from: &[u32]) -> u32 {
+        from[self.rng.index(from.len())]
     }
 
     fn shuffled(&mut self) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! The phases of a run: set-up, main, heal, final reads.
 
 use crate::engine::{Clock, Drive, Engine, Recorder, Stop, StopKind};
+use crate::env::packet::Policies;
 use crate::env::{Environment, ProcessState};
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
@@ -9,7 +10,6 @@ use crate::plan::Plan;
 use duress_reports::artifact::{Phase, RunDir, RunFailure, RunInfo, RunStatus};
 use duress_targets::Node;
 use duress_workloads::{Generators, Rng};
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -140,7 +140,7 @@ impl Phases<'_> {
     /// Makes sure that nothing is broken any more, whatever the faults' own undo did.
     async fn heal(&mut self, clock: Clock) -> Result<(), Failure> {
         self.begin("heal", clock)?;
-        self.env.set_cuts(&BTreeSet::new())?;
+        self.env.set_links(&Policies::new())?;
         for node in 0..self.nodes.len() {
             self.env.resume(node)?;
             if self.env.state(node) == ProcessState::Gone {

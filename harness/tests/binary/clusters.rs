@@ -49,6 +49,21 @@ fn a_safe_cluster_under_all_faults_is_valid() {
     assert!(info["binary"]["sha256"].as_str().is_some_and(|sum| sum.len() == 64), "{info:#}");
     assert!(fs::metadata(bench.path("run/nodes/n1/etcd.log")).expect("a log").len() > 0);
     bench.duress(&["check", "run"]).expect(0);
+    // Every way to mistreat packets at once, and clients that do not reach their node.
+    let faults = "packet-delay,packet-loss,packet-duplicate,packet-reorder,packet-corrupt,packet-rate,\
+                  packet-hold,packet-flap,cut-clients";
+    let fixed = ["--seed", "12", "--time", "25s", "--interval", "3s", "--nodes", "5"];
+    let args = [&["run", "etcd", "--faults", faults, "--dir", "packets"][..], &fixed].concat();
+    bench.duress(&args).expect(0);
+    let verdict = bench.json("packets/verdict.json");
+    assert_exercised(&verdict, 300);
+    let bitten: BTreeSet<&str> = verdict["faults"]
+        .as_array()
+        .expect("faults")
+        .iter()
+        .filter_map(|fault| fault["window"]["kind"].as_str())
+        .collect();
+    assert_eq!(bitten.len(), 9, "{bitten:?}");
 }
 
 #[test]

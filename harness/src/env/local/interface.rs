@@ -12,6 +12,16 @@ use std::os::fd::{AsRawFd, OwnedFd};
 const ATF_COM: libc::c_int = 0x02;
 const ATF_PERM: libc::c_int = 0x04;
 
+/// `linux/ethtool.h`, absent from the libc crate.
+const ETHTOOL_STSO: u32 = 0x1f;
+
+/// `struct ethtool_value`.
+#[repr(C)]
+struct EthtoolValue {
+    command: u32,
+    data: u32,
+}
+
 /// An interface, by name.
 pub(super) struct Interface {
     control: OwnedFd,
@@ -66,6 +76,13 @@ impl Interface {
         // SAFETY: SIOCSARP reads one `arpreq`, which outlives the call.
         Errno::result(unsafe { libc::ioctl(self.control.as_raw_fd(), libc::SIOCSARP, &raw const entry) })?;
         Ok(())
+    }
+
+    /// Does the interface take more than one packet of TCP at a time?
+    pub(super) fn set_segmentation_offload(&self, on: bool) -> nix::Result<()> {
+        let mut value = EthtoolValue { command: ETHTOOL_STSO, data: on.into() };
+        let data = libc::__c_anonymous_ifr_ifru { ifru_data: (&raw mut value).cast() };
+        self.request(libc::SIOCETHTOOL, data)
     }
 
     fn request(&self, code: libc::c_ulong, value: libc::__c_anonymous_ifr_ifru) -> nix::Result<()> {

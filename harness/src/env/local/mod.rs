@@ -21,14 +21,15 @@ pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
 pub(super) use trial::in_child;
 
+use super::packet::{Behavior, Policies, Traffic};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
 use duress_targets::Node;
 use host::{Host, NamespaceId, Netns, Plan};
+use interface::Interface;
 use network::Wiring;
 use prober::Prober;
 use processes::Activity;
 use spawner::{Spawner, Start};
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -47,6 +48,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Longest wait for a killed server's exit status.
 const REAP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Probes after which something with a chance of one percent has happened: it fails to once in a
+/// million times.
+const CERTAIN: u32 = 1_400;
+
 /// How often one looks for it.
 const REAP_POLL: Duration = Duration::from_millis(1);
 
@@ -57,6 +62,8 @@ pub struct Local {
     prober: Prober,
     switch: Switch,
     spawner: Spawner,
+    /// Hosts send packets as they are on a wire, not many in one.
+    real_packets: Mutex<bool>,
     warnings: Vec<String>,
 }
 
@@ -181,9 +188,10 @@ impl Local {
                 "the switch runs without real-time priority ({error}): a busy machine adds latency"
             ));
         }
-        let prober = Prober::new(built.iter().map(|n| (&n.host.net, n.node.addr)), fates)
-            .map_err(|e| unable("open a socket on a host", &e))?;
-        Ok(Self { nodes: built, control, prober, switch, spawner, warnings })
+        let clients = (&control, network::CONTROL.into());
+        let hosts = built.iter().map(|n| (&n.host.net, n.node.addr)).chain([clients]);
+        let prober = Prober::new(hosts, fates).map_err(|e| unable("open a socket on a host", &e))?;
+        Ok(Self { nodes: built, control, prober, switch, spawner, real_packets: Mutex::new(false), warnings })
     }
 
     /// The nodes of a cluster of this size, as they will be.
@@ -210,14 +218,24 @@ impl Local {
         warnings
     }
 
+    /// Lets hosts hand over up to 64 KiB of TCP as one frame, or not: what befalls one packet of many
+    /// must not befall all that happened to be sent together.
+    fn set_segmentation_offload(&self, on: bool) -> io::Result<()> {
+        let set = || Ok(Interface::of_this_namespace(switch::port::INTERFACE)?.set_segmentation_offload(on)?);
+        let mut hosts = self.nodes.iter().map(|node| &node.host.net).chain([&self.control]);
+        hosts.try_for_each(|host| host.run(set))
+    }
+
+    fn probe_failed(&self, (from, to): Link, why: String) -> EnvError {
+        let name = |at: usize| self.nodes.get(at).map_or("the clients", |node| &node.node.name);
+        // One of them is a node.
+        let node = self.nodes.get(from).unwrap_or(&self.nodes[to]);
+        node.error(&format!("send a probe from {} to {}", name(from), name(to)), why)
+    }
+
     /// The file with the output of a node's server.
     pub fn log(&self, node: usize) -> &Path {
         &self.nodes[node].log
-    }
-
-    /// Frames that passed a link so far, probes not counted.
-    pub fn passed(&self, link: Link) -> u64 {
-        self.switch.passed(link)
     }
 }
 
@@ -285,17 +303,28 @@ impl Environment for Local {
         }
     }
 
-    fn set_cuts(&self, cuts: &BTreeSet<Link>) -> Result<(), EnvError> {
-        self.switch.set_cuts(cuts.clone()).map_err(|e| unable("cut links", &io::Error::other(e)))
+    fn set_links(&self, policies: &Policies) -> Result<(), EnvError> {
+        let failed = |error| unable("change what links do", &error);
+        let real_packets = policies.values().any(|policy| !policy.behaviors.is_empty());
+        let mut now = self.real_packets.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now != real_packets {
+            self.set_segmentation_offload(!real_packets).map_err(failed)?;
+            *now = real_packets;
+        }
+        self.switch.set_links(policies.clone()).map_err(|error| failed(io::Error::other(error)))
     }
 
     fn probe(&self, link: Link) -> Result<bool, EnvError> {
-        let (from, to) = (&self.nodes[link.0], &self.nodes[link.1]);
-        self.prober.probe(link).map_err(|why| from.error(&format!("send a probe to {}", to.node.name), why))
+        self.prober.probe(link).map_err(|why| self.probe_failed(link, why))
     }
 
-    fn dropped(&self, link: Link) -> u64 {
-        self.switch.dropped(link)
+    fn sample(&self, link: Link, behavior: &Behavior) -> Result<Option<u32>, EnvError> {
+        let most = CERTAIN.div_ceil(behavior.percent());
+        self.prober.sample(link, behavior, most).map_err(|why| self.probe_failed(link, why))
+    }
+
+    fn traffic(&self, link: Link) -> Traffic {
+        self.switch.traffic(link)
     }
 
     /// A node that is being started or stopped at the moment is looked at by the next call.

@@ -18,7 +18,7 @@ const MTU: i32 = 1500;
 const MASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 
 /// Where the clients are.
-const CONTROL: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
+pub(super) const CONTROL: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
 
 /// The address of a node, by position.
 pub(super) fn node_address(node: usize) -> Ipv4Addr {

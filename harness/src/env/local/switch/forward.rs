@@ -1,9 +1,12 @@
-//! The switch's thread: takes frames from ports, asks the link's policy, hands them on.
+//! The switch's thread: takes frames from ports, asks the link what becomes of them, hands them on.
 
+use super::damage::damage;
 use super::frame::{self, Destination};
-use super::link::{Counter, Fate, PerLink, Policy};
+use super::link::{Counter, PerLink, State, Treatment};
 use super::port::{HEADER, MAX_FRAME};
+use super::waiting::{Frame, Waiting};
 use super::{Command, ProbeFate};
+use crate::env::Link;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
@@ -11,6 +14,7 @@ use nix::unistd::{read, write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
 
 /// Frames taken from one port before the others and the commands get their turn.
 const BATCH: usize = 64;
@@ -18,8 +22,9 @@ const BATCH: usize = 64;
 /// Files looked at per wake-up. What does not fit is ready at the next one.
 const EVENTS: usize = 64;
 
-/// The epoll token of the command file; ports have their number.
+/// The epoll tokens of the command file and of the timer; ports have their number.
 const COMMANDS: u64 = u64::MAX;
+const TIMER: u64 = u64::MAX - 1;
 
 /// All that the thread owns.
 pub(super) struct Forwarder {
@@ -28,7 +33,8 @@ pub(super) struct Forwarder {
     wake: Arc<EventFd>,
     commands: Receiver<Command>,
     probes: SyncSender<ProbeFate>,
-    policies: PerLink<Policy>,
+    links: PerLink<State>,
+    waiting: Waiting,
     counters: Arc<PerLink<Counter>>,
     buffer: Vec<u8>,
 }
@@ -46,8 +52,11 @@ impl Forwarder {
             epoll.add(port, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
         }
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, COMMANDS))?;
-        let policies = PerLink::new(ports.len());
-        Ok(Self { epoll, ports, wake, commands, probes, policies, counters, buffer: vec![0; MAX_FRAME] })
+        let waiting = Waiting::new()?;
+        epoll.add(&waiting.timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
+        let links = PerLink::perfect(ports.len(), Instant::now());
+        let buffer = vec![0; MAX_FRAME];
+        Ok(Self { epoll, ports, wake, commands, probes, links, waiting, counters, buffer })
     }
 
     /// Works until it is told to stop.
@@ -66,9 +75,14 @@ impl Forwarder {
                             return;
                         }
                     }
+                    TIMER => {
+                        // Only wakes us up.
+                        let _ = self.waiting.timer.wait();
+                    }
                     port => self.serve(port as usize),
                 }
             }
+            self.release();
         }
     }
 
@@ -80,8 +94,14 @@ impl Forwarder {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Stop => return Next::Stop,
-                Command::SetCuts { cuts, done } => {
-                    self.policies = PerLink::with_cuts(self.ports.len(), &cuts);
+                Command::SetLinks { policies, done } => {
+                    let now = Instant::now();
+                    self.links.set(&policies, now);
+                    for link in self.waiting.settle(&self.links, now) {
+                        self.counters.get(link).drop_waiting();
+                    }
+                    // Before anything newer: those that waited come first.
+                    self.release();
                     // The asker gave up waiting: the change stands.
                     let _ = done.send(());
                 }
@@ -123,17 +143,57 @@ impl Forwarder {
     }
 
     /// One frame at one link.
-    fn cross(&self, from: usize, to: usize, length: usize, probe: Option<u64>) {
-        let counter = self.counters.get((from, to));
-        let fate = self.policies.get((from, to)).judge();
+    fn cross(&mut self, from: usize, to: usize, length: usize, probe: Option<u64>) {
+        let link = (from, to);
+        let now = Instant::now();
+        let mut treatment = self.links.get_mut(link).judge(now, length - HEADER);
+        let damaged = treatment.damage.and_then(|how| {
+            let mut copy = self.buffer[..length].to_vec();
+            damage(&mut copy, how).then_some(copy)
+        });
+        treatment.effects.corrupted = damaged.is_some();
+        let effects = treatment.effects;
         match probe {
             // Nobody waits when the queue is full: a prober takes its answers.
-            Some(nonce) => _ = self.probes.try_send(ProbeFate { link: (from, to), nonce, fate }),
-            None => counter.add(fate),
+            Some(nonce) => _ = self.probes.try_send(ProbeFate { link, nonce, effects }),
+            None => self.counters.get(link).add(effects),
         }
-        if fate == Fate::Pass && write(&self.ports[to], &self.buffer[..length]).is_err() {
-            counter.add_overrun();
+        if effects.dropped || effects.lost {
+            return;
         }
+        let frame = damaged.as_deref().unwrap_or(&self.buffer[..length]);
+        for _ in 0..=u8::from(effects.duplicated) {
+            let sent = hand_on(&self.ports[to], &mut self.waiting, link, &treatment, now, frame);
+            if !sent {
+                self.counters.get(link).add_overrun();
+            }
+        }
+    }
+
+    /// Hands on what is due by now.
+    fn release(&mut self) {
+        let now = Instant::now();
+        while let Some(Frame { link, bytes, .. }) = self.waiting.pop(now) {
+            if write(&self.ports[link.1], &bytes).is_err() {
+                self.counters.get(link).add_overrun();
+            }
+        }
+        self.waiting.arm(now);
+    }
+}
+
+/// Writes a frame, or lets it wait. False: there is no room.
+fn hand_on(
+    port: &OwnedFd,
+    waiting: &mut Waiting,
+    link: Link,
+    treatment: &Treatment,
+    now: Instant,
+    frame: &[u8],
+) -> bool {
+    match treatment.due {
+        None if !treatment.effects.held => write(port, frame).is_ok(),
+        due => waiting.push(link, due.unwrap_or(now), treatment.effects.held, frame),
     }
 }
 

@@ -1,28 +1,173 @@
-//! What a directed link does to frames: its policy, and what it has counted.
+//! One directed link: what it does to frames, and what it has counted.
 
+use super::damage::Damage;
 use crate::env::Link;
-use std::collections::BTreeSet;
+use crate::env::packet::{Behavior, Distribution, Effects, Policies, Policy, Traffic};
+use duress_workloads::Rng;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-/// What is asked of one directed link. Everything is off by default: a perfect link.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Policy {
-    /// Nothing crosses.
-    pub(super) cut: bool,
+/// Draws that a normal distribution is made of: their sum has a standard deviation of one.
+const NORMAL_DRAWS: usize = 12;
+
+/// Resolution of chances and distributions.
+const UNIT: u64 = 1 << 20;
+
+/// A link's policy, and where it stands.
+pub(super) struct State {
+    policy: Policy,
+    /// When the policy came into force.
+    since: Instant,
+    rng: Rng,
+    /// Per behavior: a burst of losses is under way.
+    bursts: Vec<bool>,
+    /// Until when a slow link is busy with what was sent before.
+    busy_until: Instant,
+    /// When the last frame that keeps the order is due.
+    last_due: Instant,
 }
 
 /// What becomes of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Pass,
-    Drop,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Treatment {
+    pub(super) effects: Effects,
+    /// When it is due; absent: now.
+    pub(super) due: Option<Instant>,
+    pub(super) damage: Option<Damage>,
 }
 
-impl Policy {
-    /// Decides over one frame.
-    pub(super) fn judge(self) -> Fate {
-        if self.cut { Fate::Drop } else { Fate::Pass }
+impl State {
+    fn new(link: Link, now: Instant) -> Self {
+        Self {
+            policy: Policy::default(),
+            since: now,
+            // What befalls which packet depends on when it comes; a seed of the run's own would
+            // promise more than it could keep.
+            rng: Rng::new(0).split(&format!("{}->{}", link.0, link.1)),
+            bursts: Vec::new(),
+            busy_until: now,
+            last_due: now,
+        }
     }
+
+    fn set(&mut self, policy: Policy, now: Instant) {
+        if self.policy != policy {
+            self.bursts = vec![false; policy.behaviors.len()];
+            self.since = now;
+            self.policy = policy;
+            if !self.delays() {
+                (self.busy_until, self.last_due) = (now, now);
+            }
+        }
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.policy.cut
+    }
+
+    /// May frames of this link wait?
+    pub(super) fn delays(&self) -> bool {
+        let waits = |behavior: &Behavior| {
+            matches!(behavior, Behavior::Delay { .. } | Behavior::Reorder { .. } | Behavior::Rate { .. })
+        };
+        self.policy.behaviors.iter().any(waits)
+    }
+
+    pub(super) fn holds(&self) -> bool {
+        self.policy.behaviors.contains(&Behavior::Hold)
+    }
+
+    /// Decides over one frame of so many bytes.
+    pub(super) fn judge(&mut self, now: Instant, bytes: usize) -> Treatment {
+        let mut treatment = Treatment::default();
+        let effects = &mut treatment.effects;
+        effects.dropped = self.policy.cut;
+        let (mut delay, mut late) = (Duration::ZERO, Duration::ZERO);
+        for (at, behavior) in self.policy.behaviors.iter().enumerate() {
+            match *behavior {
+                Behavior::Delay { ms, jitter_ms, distribution } => {
+                    delay += jittered(&mut self.rng, ms, jitter_ms, distribution);
+                    effects.delayed = true;
+                }
+                Behavior::Loss { percent, burst } => {
+                    self.bursts[at] = loses(&mut self.rng, self.bursts[at], percent, burst);
+                    effects.lost |= self.bursts[at];
+                }
+                Behavior::Duplicate { percent } => effects.duplicated |= chance(&mut self.rng, percent),
+                Behavior::Reorder { percent, ms } => {
+                    if chance(&mut self.rng, percent) {
+                        effects.reordered = true;
+                        late += millis(ms);
+                    }
+                }
+                Behavior::Corrupt { percent, silent } => {
+                    if chance(&mut self.rng, percent) {
+                        treatment.damage = Some(Damage { silent, place: self.rng.bits() });
+                    }
+                }
+                Behavior::Rate { kbit, queue_kib } => {
+                    let begin = self.busy_until.max(now);
+                    let takes = |bytes: u64| Duration::from_micros(bytes * 8_000 / u64::from(kbit));
+                    if begin - now > takes(u64::from(queue_kib) << 10) {
+                        effects.lost = true;
+                    } else if !effects.lost && !effects.dropped {
+                        self.busy_until = begin + takes(bytes as u64);
+                        delay += self.busy_until - now;
+                        effects.delayed = true;
+                    }
+                }
+                Behavior::Hold => effects.held = true,
+                Behavior::Flap { up_ms, down_ms } => {
+                    let phase = (now - self.since).as_millis() % u128::from(up_ms + down_ms);
+                    effects.dropped |= phase >= u128::from(up_ms);
+                }
+            }
+        }
+        if treatment.effects.reordered {
+            treatment.due = Some(now + delay + late);
+        } else if self.last_due > now || !delay.is_zero() {
+            // A link keeps its order, also when it has just become faster.
+            self.last_due = self.last_due.max(now + delay);
+            treatment.due = Some(self.last_due);
+        }
+        treatment
+    }
+}
+
+fn millis(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}
+
+fn chance(rng: &mut Rng, percent: u32) -> bool {
+    rng.below(100 * UNIT) < u64::from(percent) * UNIT
+}
+
+/// Gilbert's two states: a burst ends with a chance of one in its mean length, and begins as often
+/// as the share of lost packets asks for.
+fn loses(rng: &mut Rng, in_burst: bool, percent: u32, burst: u32) -> bool {
+    if burst <= 1 || percent >= 100 {
+        return chance(rng, percent);
+    }
+    let burst = u64::from(burst);
+    if in_burst {
+        return rng.below(burst) > 0;
+    }
+    let (lost, kept) = (u64::from(percent), u64::from(100 - percent));
+    rng.below(kept * burst * UNIT) < lost * UNIT
+}
+
+fn jittered(rng: &mut Rng, ms: u32, jitter_ms: u32, distribution: Distribution) -> Duration {
+    let (mean, jitter) = (u64::from(ms) * 1_000, u64::from(jitter_ms) * 1_000);
+    let micros = match distribution {
+        Distribution::Uniform => mean - jitter + rng.below(2 * jitter + 1),
+        Distribution::Normal => {
+            let sum: u64 = (0..NORMAL_DRAWS).map(|_| rng.below(UNIT)).sum();
+            let sixfold = UNIT * (NORMAL_DRAWS as u64) / 2;
+            (mean + sum * jitter / UNIT).saturating_sub(sixfold * jitter / UNIT)
+        }
+        Distribution::Tail => mean - jitter + rng.exponential(jitter.max(1)),
+    };
+    Duration::from_micros(micros)
 }
 
 /// One value per directed link among `ports` ports.
@@ -31,15 +176,19 @@ pub(super) struct PerLink<T> {
     values: Vec<T>,
 }
 
-impl<T: Default> PerLink<T> {
-    pub(super) fn new(ports: usize) -> Self {
-        Self { ports, values: (0..ports * ports).map(|_| T::default()).collect() }
-    }
-}
-
 impl<T> PerLink<T> {
-    pub(super) fn get(&self, (from, to): Link) -> &T {
-        &self.values[self.position((from, to))]
+    pub(super) fn get(&self, link: Link) -> &T {
+        &self.values[self.position(link)]
+    }
+
+    pub(super) fn get_mut(&mut self, link: Link) -> &mut T {
+        let position = self.position(link);
+        &mut self.values[position]
+    }
+
+    fn make(ports: usize, value: impl Fn(Link) -> T) -> Self {
+        let links = (0..ports * ports).map(|at| (at / ports, at % ports));
+        Self { ports, values: links.map(value).collect() }
     }
 
     fn position(&self, (from, to): Link) -> usize {
@@ -48,15 +197,18 @@ impl<T> PerLink<T> {
     }
 }
 
-impl PerLink<Policy> {
-    /// Perfect links but for these cuts.
-    pub(super) fn with_cuts(ports: usize, cuts: &BTreeSet<Link>) -> Self {
-        let mut policies = Self::new(ports);
-        for &link in cuts {
-            let position = policies.position(link);
-            policies.values[position].cut = true;
+impl PerLink<State> {
+    /// Perfect links.
+    pub(super) fn perfect(ports: usize, now: Instant) -> Self {
+        Self::make(ports, |link| State::new(link, now))
+    }
+
+    /// Replaces all policies.
+    pub(super) fn set(&mut self, policies: &Policies, now: Instant) {
+        for at in 0..self.values.len() {
+            let policy = policies.get(&(at / self.ports, at % self.ports));
+            self.values[at].set(policy.cloned().unwrap_or_default(), now);
         }
-        policies
     }
 }
 
@@ -65,39 +217,69 @@ impl PerLink<Policy> {
 pub(super) struct Counter {
     passed: AtomicU64,
     dropped: AtomicU64,
+    lost: AtomicU64,
+    delayed: AtomicU64,
+    duplicated: AtomicU64,
+    reordered: AtomicU64,
+    corrupted: AtomicU64,
+    held: AtomicU64,
     overrun: AtomicU64,
 }
 
 impl Counter {
-    pub(super) fn add(&self, fate: Fate) {
-        match fate {
-            Fate::Pass => self.passed.fetch_add(1, Ordering::Relaxed),
-            Fate::Drop => self.dropped.fetch_add(1, Ordering::Relaxed),
-        };
+    /// A frame that was judged.
+    pub(super) fn add(&self, effects: Effects) {
+        let stays = effects.dropped || effects.lost;
+        for (happened, count) in [
+            (!stays, &self.passed),
+            (effects.dropped, &self.dropped),
+            (effects.lost && !effects.dropped, &self.lost),
+            (effects.delayed && !stays, &self.delayed),
+            (effects.duplicated && !stays, &self.duplicated),
+            (effects.reordered && !stays, &self.reordered),
+            (effects.corrupted && !stays, &self.corrupted),
+            (effects.held && !stays, &self.held),
+        ] {
+            if happened {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
-    /// A frame that should have passed, but the kernel had no room for it.
+    /// A frame that had passed, and was dropped while it waited, since the link was cut.
+    pub(super) fn drop_waiting(&self) {
+        self.passed.fetch_sub(1, Ordering::Relaxed);
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A frame that should have passed, but there was no room for it.
     pub(super) fn add_overrun(&self) {
         self.overrun.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn passed(&self) -> u64 {
-        self.passed.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn overrun(&self) -> u64 {
-        self.overrun.load(Ordering::Relaxed)
+    pub(super) fn traffic(&self) -> Traffic {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Traffic {
+            passed: read(&self.passed),
+            dropped: read(&self.dropped),
+            lost: read(&self.lost),
+            delayed: read(&self.delayed),
+            duplicated: read(&self.duplicated),
+            reordered: read(&self.reordered),
+            corrupted: read(&self.corrupted),
+            held: read(&self.held),
+        }
     }
 }
 
 impl PerLink<Counter> {
+    pub(super) fn zero(ports: usize) -> Self {
+        Self::make(ports, |_| Counter::default())
+    }
+
     /// Frames lost for want of room, over all links.
     pub(super) fn overruns(&self) -> u64 {
-        self.values.iter().map(Counter::overrun).sum()
+        self.values.iter().map(|counter| counter.overrun.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -105,14 +287,122 @@ impl PerLink<Counter> {
 mod tests {
     use super::*;
 
+    const FRAMES: u32 = 100_000;
+
+    fn treated(behaviors: &[Behavior], frames: u32, gap: Duration) -> Vec<(Instant, Treatment)> {
+        let start = Instant::now();
+        let mut state = State::new((0, 1), start);
+        state.set(Policy { cut: false, behaviors: behaviors.to_vec() }, start);
+        (0..frames)
+            .map(|n| {
+                let now = start + gap * n;
+                (now, state.judge(now, 1_000))
+            })
+            .collect()
+    }
+
+    fn share(of: &[(Instant, Treatment)], what: fn(&Effects) -> bool) -> f64 {
+        of.iter().filter(|(_, treatment)| what(&treatment.effects)).count() as f64 / of.len() as f64
+    }
+
     #[test]
-    fn a_cut_is_directed() {
-        let policies = PerLink::with_cuts(3, &BTreeSet::from([(0, 2)]));
+    fn a_cut_is_directed_and_everything_else_is_perfect() {
+        let now = Instant::now();
+        let mut links = PerLink::perfect(3, now);
+        links.set(&Policies::from([((0, 2), Policy { cut: true, behaviors: Vec::new() })]), now);
         for from in 0..3 {
             for to in 0..3 {
-                let expected = if (from, to) == (0, 2) { Fate::Drop } else { Fate::Pass };
-                assert_eq!(policies.get((from, to)).judge(), expected, "{from}->{to}");
+                let treatment = links.get_mut((from, to)).judge(now, 100);
+                let cut = (from, to) == (0, 2);
+                assert_eq!(treatment.effects.dropped, cut, "{from}->{to}");
+                assert!(treatment.due.is_none() && treatment.damage.is_none());
             }
         }
+    }
+
+    #[test]
+    fn shares_are_what_was_asked_for() {
+        let gap = Duration::from_micros(1);
+        for burst in [1, 5, 20] {
+            let all = treated(&[Behavior::Loss { percent: 20, burst }], FRAMES, gap);
+            let lost = share(&all, |effects| effects.lost);
+            assert!((0.18..0.22).contains(&lost), "{lost} in bursts of {burst}");
+            let begun = all.windows(2).filter(|pair| !pair[0].1.effects.lost && pair[1].1.effects.lost);
+            let mean = lost * f64::from(FRAMES) / begun.count() as f64;
+            let expected = if burst == 1 { 1.25 } else { f64::from(burst) };
+            assert!((expected * 0.9..expected * 1.1).contains(&mean), "{mean} in a row, not {expected}");
+        }
+        let all = treated(&[Behavior::Duplicate { percent: 3 }], FRAMES, gap);
+        assert!((0.025..0.035).contains(&share(&all, |effects| effects.duplicated)));
+        let all = treated(&[Behavior::Corrupt { percent: 50, silent: true }], FRAMES, gap);
+        let damaged = all.iter().filter(|(_, treatment)| treatment.damage.is_some()).count();
+        assert!((45_000..55_000).contains(&damaged), "{damaged}");
+    }
+
+    #[test]
+    fn delays_have_the_mean_and_the_spread_that_were_asked_for_and_keep_the_order() {
+        // Far enough apart that the order moves nothing.
+        let gap = Duration::from_secs(2);
+        for (distribution, deviation) in
+            [(Distribution::Uniform, 11.5), (Distribution::Normal, 20.0), (Distribution::Tail, 20.0)]
+        {
+            let delay = Behavior::Delay { ms: 100, jitter_ms: 20, distribution };
+            let all = treated(std::slice::from_ref(&delay), 20_000, gap);
+            let waits: Vec<f64> = all
+                .iter()
+                .map(|(now, treatment)| (treatment.due.expect("delayed") - *now).as_secs_f64() * 1e3)
+                .collect();
+            let mean = waits.iter().sum::<f64>() / waits.len() as f64;
+            let variance = waits.iter().map(|wait| (wait - mean).powi(2)).sum::<f64>() / waits.len() as f64;
+            assert!((98.0..102.0).contains(&mean), "{distribution:?}: mean {mean}");
+            let measured = variance.sqrt();
+            assert!((deviation * 0.9..deviation * 1.1).contains(&measured), "{distribution:?}: {measured}");
+            // Close together, jitter may not overtake.
+            let close = treated(&[delay], 20_000, Duration::from_micros(50));
+            assert!(close.is_sorted_by_key(|(_, treatment)| treatment.due));
+        }
+    }
+
+    #[test]
+    fn held_back_frames_are_overtaken_and_others_are_not_delayed() {
+        let all = treated(&[Behavior::Reorder { percent: 10, ms: 5 }], FRAMES, Duration::from_millis(1));
+        for (now, treatment) in &all {
+            let expected = treatment.effects.reordered.then(|| *now + Duration::from_millis(5));
+            assert_eq!(treatment.due, expected);
+        }
+        assert!((0.09..0.11).contains(&share(&all, |effects| effects.reordered)));
+    }
+
+    #[test]
+    fn a_slow_link_passes_what_it_can_and_its_queue_is_bounded() {
+        // 1,000 bytes every millisecond are 8,000 kbit/s: twice what the link can do.
+        let slow = Behavior::Rate { kbit: 4_000, queue_kib: 64 };
+        let all = treated(&[slow], 10_000, Duration::from_millis(1));
+        let lost = share(&all, |effects| effects.lost);
+        assert!((0.48..0.52).contains(&lost), "{lost}");
+        let longest = all.iter().filter_map(|(now, treatment)| Some(treatment.due? - *now)).max();
+        // 64 KiB at 4 Mbit/s are 131 ms, and one frame of 2 ms.
+        assert!(longest.is_some_and(|wait| wait.as_millis() <= 134), "{longest:?}");
+    }
+
+    #[test]
+    fn a_flapping_link_works_first() {
+        let all = treated(&[Behavior::Flap { up_ms: 30, down_ms: 10 }], 400, Duration::from_millis(1));
+        for (n, (_, treatment)) in all.iter().enumerate() {
+            assert_eq!(treatment.effects.dropped, n % 40 >= 30, "after {n} ms");
+        }
+    }
+
+    #[test]
+    fn what_changes_for_other_links_moves_nothing_here() {
+        let now = Instant::now();
+        let flap = Policy { cut: false, behaviors: vec![Behavior::Flap { up_ms: 30, down_ms: 10 }] };
+        let mut links = PerLink::perfect(2, now);
+        links.set(&Policies::from([((0, 1), flap.clone())]), now);
+        let cut = Policy { cut: true, behaviors: Vec::new() };
+        links.set(&Policies::from([((0, 1), flap), ((1, 0), cut)]), now + Duration::from_millis(20));
+        let phase = |ms| now + Duration::from_millis(ms);
+        assert!(!links.get_mut((0, 1)).judge(phase(29), 1).effects.dropped);
+        assert!(links.get_mut((0, 1)).judge(phase(31), 1).effects.dropped);
     }
 }

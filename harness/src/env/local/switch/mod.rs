@@ -5,26 +5,26 @@
 //! change all links at one instant nor say why a frame was dropped. It knows ports, not nodes:
 //! which port is whose, and what to cut, is told by its owner.
 
+mod damage;
 mod forward;
 pub(super) mod frame;
 mod link;
 pub(super) mod port;
 mod veth;
+mod waiting;
 
 use crate::env::Link;
+use crate::env::packet::{Effects, Policies, Traffic};
 use forward::Forwarder;
 use link::{Counter, PerLink};
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-pub(super) use link::Fate;
 
 /// Real-time priority of the switch's thread: any is above all ordinary threads, and without it
 /// a busy machine adds milliseconds of latency that nobody asked for.
@@ -50,7 +50,7 @@ pub(super) struct Switch {
 
 /// What is asked of the switch's thread.
 enum Command {
-    SetCuts { cuts: BTreeSet<Link>, done: SyncSender<()> },
+    SetLinks { policies: Policies, done: SyncSender<()> },
     Stop,
 }
 
@@ -58,14 +58,14 @@ enum Command {
 pub(super) struct ProbeFate {
     pub(super) link: Link,
     pub(super) nonce: u64,
-    pub(super) fate: Fate,
+    pub(super) effects: Effects,
 }
 
 impl Switch {
     /// Starts to forward between these ports. The receiver tells the fates of probes.
     pub(super) fn start(ports: Vec<OwnedFd>) -> io::Result<(Self, Receiver<ProbeFate>)> {
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
-        let counters = Arc::new(PerLink::new(ports.len()));
+        let counters = Arc::new(PerLink::zero(ports.len()));
         let (commands, receive_commands) = sync_channel(COMMAND_QUEUE);
         let (send_probes, probes) = sync_channel(PROBE_QUEUE);
         let (send_realtime, realtime) = sync_channel(1);
@@ -79,25 +79,22 @@ impl Switch {
         Ok((Self { commands, wake, counters, thread: Some(thread), realtime }, probes))
     }
 
-    /// Replaces all cuts. When this returns, frames read later are judged by the new ones: none
-    /// that is sent later crosses a cut, and those that wait at a port when it is lifted do.
-    pub(super) fn set_cuts(&self, cuts: BTreeSet<Link>) -> Result<(), Stopped> {
+    /// Replaces all policies. When this returns, frames read later are judged by the new ones: none
+    /// that is sent later crosses a cut, and those that wait at a port when it is lifted do. Of those
+    /// that the switch itself let wait, the ones on a cut link are dropped, and the ones on a link
+    /// that no longer delays or holds are handed on.
+    pub(super) fn set_links(&self, policies: Policies) -> Result<(), Stopped> {
         let (done, wait) = sync_channel(1);
-        self.command(Command::SetCuts { cuts, done })?;
+        self.command(Command::SetLinks { policies, done })?;
         wait.recv_timeout(COMMAND_TIMEOUT).map_err(|_| Stopped)
     }
 
-    /// Frames handed on so far on a link, probes not counted.
-    pub(super) fn passed(&self, link: Link) -> u64 {
-        self.counters.get(link).passed()
+    /// What a link did so far, probes not counted.
+    pub(super) fn traffic(&self, link: Link) -> Traffic {
+        self.counters.get(link).traffic()
     }
 
-    /// Frames dropped so far by a link's policy, probes not counted.
-    pub(super) fn dropped(&self, link: Link) -> u64 {
-        self.counters.get(link).dropped()
-    }
-
-    /// Frames that the kernel had no room for, over all links: loss that nobody asked for.
+    /// Frames that there was no room for, over all links: loss that nobody asked for.
     pub(super) fn overruns(&self) -> u64 {
         self.counters.overruns()
     }

@@ -5,8 +5,11 @@
 //! the process has a second thread. As root everything is done twice, the second time as an
 //! ordinary user, by a copy of this program.
 
+mod packets;
+
 use duress::env::doctor;
 use duress::env::local::{Config, Data, Local, Ports, Privilege, ServerCommand, acquire};
+use duress::env::packet::{Policies, Policy};
 use duress::env::{EnvError, Environment, ProcessState, Stop};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
@@ -38,12 +41,26 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 15] = [
+const TESTS: [Test; 23] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
     ("a_cut_is_directed_counted_and_proven", a_cut_is_directed_counted_and_proven),
     ("nothing_crosses_after_a_cut_returns", nothing_crosses_after_a_cut_returns),
+    ("delays_are_as_long_as_asked_for_and_in_order", packets::delays_are_as_long_as_asked_for_and_in_order),
+    ("losses_and_copies_are_as_many_as_counted", packets::losses_and_copies_are_as_many_as_counted),
+    ("some_packets_overtake_others", packets::some_packets_overtake_others),
+    (
+        "damage_is_dropped_by_the_host_or_reaches_the_server",
+        packets::damage_is_dropped_by_the_host_or_reaches_the_server,
+    ),
+    (
+        "held_packets_all_arrive_afterwards_and_those_on_a_cut_link_never",
+        packets::held_packets_all_arrive_afterwards_and_those_on_a_cut_link_never,
+    ),
+    ("a_flapping_link_is_up_and_down", packets::a_flapping_link_is_up_and_down),
+    ("a_slow_link_takes_its_time", packets::a_slow_link_takes_its_time),
+    ("tcp_survives_all_of_it_together", packets::tcp_survives_all_of_it_together),
     ("kill_pause_and_resume_reach_every_process", kill_pause_and_resume_reach_every_process),
     ("a_pause_meets_a_fork_at_any_moment", a_pause_meets_a_fork_at_any_moment),
     ("a_server_that_listens_ends_in_its_own_way", a_server_that_listens_ends_in_its_own_way),
@@ -250,8 +267,8 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn cuts(links: &[(usize, usize)]) -> BTreeSet<(usize, usize)> {
-    links.iter().copied().collect()
+fn cuts(links: &[(usize, usize)]) -> Policies {
+    links.iter().map(|&link| (link, Policy { cut: true, behaviors: Vec::new() })).collect()
 }
 
 fn links(nodes: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -269,7 +286,7 @@ fn all_pairs_are_connected(setting: &Setting) {
         let mut buffer = [0; 64];
         let (length, sender) = sockets[to].recv_from(&mut buffer).unwrap();
         assert_eq!((&buffer[..length], sender.ip()), (text.as_bytes(), address(from)));
-        assert_eq!((cluster.passed((from, to)), cluster.dropped((from, to))), (1, 0));
+        assert_eq!((cluster.traffic((from, to)).passed, cluster.traffic((from, to)).dropped), (1, 0));
     }
     // The clients' side, which is a host of its own.
     thread::scope(|scope| {
@@ -342,19 +359,27 @@ fn a_cut_is_directed_counted_and_proven(setting: &Setting) {
     for link in links(3) {
         assert!(cluster.probe(link).unwrap(), "{link:?} before");
     }
-    cluster.set_cuts(&cuts(&[(0, 1), (2, 0)])).unwrap();
+    cluster.set_links(&cuts(&[(0, 1), (2, 0)])).unwrap();
     for link in links(3) {
         assert_eq!(cluster.probe(link).unwrap(), ![(0, 1), (2, 0)].contains(&link), "{link:?}");
-        assert_eq!(cluster.dropped(link) + cluster.passed(link), 0, "probes are not counted: {link:?}");
+        assert_eq!(
+            cluster.traffic(link).dropped + cluster.traffic(link).passed,
+            0,
+            "probes are not counted: {link:?}"
+        );
     }
     (0..3).for_each(|_| _ = send(0, 1));
     send(1, 0);
     assert!(hears(0, PATIENCE), "the other direction is open");
     assert!(!hears(1, SILENCE), "the cut one is not");
-    assert_eq!((cluster.dropped((0, 1)), cluster.dropped((1, 0))), (3, 0));
+    assert_eq!((cluster.traffic((0, 1)).dropped, cluster.traffic((1, 0)).dropped), (3, 0));
+
+    // The clients' position is the one after the last node.
+    cluster.set_links(&cuts(&[(3, 0)])).unwrap();
+    assert!(!cluster.probe((3, 0)).unwrap() && cluster.probe((0, 3)).unwrap());
 
     // The set is replaced, not added to.
-    cluster.set_cuts(&cuts(&[(1, 0)])).unwrap();
+    cluster.set_links(&cuts(&[(1, 0)])).unwrap();
     send(0, 1);
     assert!(hears(1, PATIENCE));
     send(1, 0);
@@ -362,9 +387,9 @@ fn a_cut_is_directed_counted_and_proven(setting: &Setting) {
     // Proof does not depend on the node's processes.
     cluster.stop(1, Stop::Kill).unwrap();
     assert!(!cluster.probe((1, 0)).unwrap() && cluster.probe((0, 1)).unwrap());
-    cluster.set_cuts(&BTreeSet::new()).unwrap();
+    cluster.set_links(&Policies::new()).unwrap();
     assert!(links(3).all(|link| cluster.probe(link).unwrap()));
-    assert_eq!((cluster.dropped((0, 1)), cluster.dropped((1, 0))), (3, 1));
+    assert_eq!((cluster.traffic((0, 1)).dropped, cluster.traffic((1, 0)).dropped), (3, 1));
 }
 
 /// What is sent after a cut has returned does not cross while the cut lasts, by the switch's
@@ -400,18 +425,18 @@ fn nothing_crosses_after_a_cut_returns(setting: &Setting) {
             }
         });
         for cycle in 0..CYCLES {
-            cluster.set_cuts(&cuts(&[(0, 1)])).unwrap();
-            let (passed, dropped) = (cluster.passed((0, 1)), cluster.dropped((0, 1)));
+            cluster.set_links(&cuts(&[(0, 1)])).unwrap();
+            let (passed, dropped) = (cluster.traffic((0, 1)).passed, cluster.traffic((0, 1)).dropped);
             let first = next.load(Ordering::SeqCst);
-            eventually("frames are dropped", || cluster.dropped((0, 1)) > dropped + 10);
+            eventually("frames are dropped", || cluster.traffic((0, 1)).dropped > dropped + 10);
             assert_eq!(
-                cluster.passed((0, 1)),
+                cluster.traffic((0, 1)).passed,
                 passed,
                 "the switch passed frames on a cut link, cycle {cycle}"
             );
             let arrived = newest.load(Ordering::SeqCst);
             assert!(arrived < first, "{arrived} was sent after the cut of cycle {cycle}, {first} being next");
-            cluster.set_cuts(&BTreeSet::new()).unwrap();
+            cluster.set_links(&Policies::new()).unwrap();
             let healed = next.load(Ordering::SeqCst);
             eventually("datagrams arrive again", || newest.load(Ordering::SeqCst) >= healed);
         }
@@ -547,7 +572,7 @@ fn two_clusters_do_not_meet(setting: &Setting) {
     assert_eq!(at_one.recv(&mut [0; 8]).unwrap(), 3);
     at_two.set_read_timeout(Some(SILENCE)).unwrap();
     assert!(at_two.recv(&mut [0; 8]).is_err());
-    one.set_cuts(&cuts(&[(0, 1), (1, 0)])).unwrap();
+    one.set_links(&cuts(&[(0, 1), (1, 0)])).unwrap();
     one.stop(1, Stop::Kill).unwrap();
     one.pause(0).unwrap();
     assert!(two.probe((0, 1)).unwrap());
@@ -606,7 +631,7 @@ fn hold(privilege: Privilege, ports: &str, dir: &Path) -> ExitCode {
         .collect();
     eventually("the families are complete", || homes.iter().all(|&home| is_complete(home)));
     local.pause(2).unwrap();
-    local.set_cuts(&cuts(&[(0, 1)])).unwrap();
+    local.set_links(&cuts(&[(0, 1)])).unwrap();
     let processes: Vec<String> = homes
         .iter()
         .flat_map(|&home| processes_in(home))
