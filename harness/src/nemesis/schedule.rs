@@ -110,7 +110,7 @@ pub const FAULTS: [FaultEntry; 22] = [
     },
     FaultEntry {
         name: "packet",
-        doc: "mistreats the packets of one or more nodes, or of the leader, in any of the ways below but silently",
+        doc: "mistreats packets of one or more nodes, or of the leader: any of the kinds below but the silent one",
         min_nodes: 2,
         make: |draw| draw.any_of("packet-"),
     },
