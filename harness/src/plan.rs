@@ -5,7 +5,7 @@
 
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
-use crate::nemesis::schedule;
+use crate::nemesis::{catalogue, schedule};
 use duress_targets::{Settings, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +82,7 @@ impl Default for RunOptions {
             workload: None,
             nodes: 5,
             time: Duration::from_secs(30),
-            faults: schedule::DEFAULT_FAULTS.map(str::to_owned).to_vec(),
+            faults: catalogue::DEFAULT_FAULTS.map(str::to_owned).to_vec(),
             interval: Duration::from_secs(5),
             schedule: None,
             allow_majority_loss: false,

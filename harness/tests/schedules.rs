@@ -1,7 +1,8 @@
 //! Fault schedules: a function of the seed, within the run, within the budget.
 
+use duress::nemesis::catalogue::{FAULTS, FaultEntry};
 use duress::nemesis::fault::{Fault, PlannedFault, Shape, Victims};
-use duress::nemesis::schedule::{self, FAULTS, Request};
+use duress::nemesis::schedule::{self, Request};
 use duress_workloads::Rng;
 use std::collections::BTreeSet;
 
@@ -62,7 +63,10 @@ fn a_majority_stays_alive_at_all_times() {
         let fit: Vec<&str> = everything
             .iter()
             .copied()
-            .filter(|name| FAULTS.iter().any(|entry| entry.name == *name && entry.min_nodes <= n))
+            .filter(|name| {
+                let fits = |entry: &FaultEntry| entry.min_nodes <= n && !entry.takes_majority;
+                FAULTS.iter().any(|entry| entry.name == *name && fits(entry))
+            })
             .collect();
         for seed in 0..50 {
             let faults = plan(&fit, n, seed, false);
@@ -117,6 +121,7 @@ fn what_cannot_be_is_refused_with_a_way_out() {
     check(&["partition"], 1, "needs at least 2 nodes; use --nodes 2");
     check(&["kill"], 1, "takes the majority; use --nodes 3 or more, or --allow-majority-loss");
     check(&["partition-ring"], 3, "needs at least 4 nodes");
+    check(&["restart-all"], 5, "that fault takes the majority; add --allow-majority-loss");
 }
 
 #[test]
@@ -190,6 +195,21 @@ fn a_group_draws_all_its_kinds_but_the_silent_one() {
         (0..300).flat_map(|seed| plan(&["packet"], 5, seed, false)).map(|fault| fault.fault.kind()).collect();
     let kinds = FAULTS.iter().map(|entry| entry.name).filter(|name| name.starts_with("packet-"));
     assert_eq!(drawn, kinds.filter(|name| !name.ends_with("silent")).collect());
+}
+
+#[test]
+fn some_kinds_are_many_faults_in_a_row() {
+    for seed in 0..50 {
+        for (kind, shortest) in [("crash-loop", 2), ("blips", 4), ("rolling-restart", 5)] {
+            let faults = plan(&[kind], 5, seed, false);
+            assert!(faults.len() >= shortest, "seed {seed}: {faults:?}");
+            assert!(faults.windows(2).all(|pair| !pair[0].overlaps(&pair[1])), "seed {seed}: {faults:?}");
+            if kind == "rolling-restart" {
+                let first: BTreeSet<_> = faults[..5].iter().flat_map(|fault| fault.fault.named()).collect();
+                assert_eq!(first.len(), 5, "seed {seed}: everybody once: {faults:?}");
+            }
+        }
+    }
 }
 
 #[test]

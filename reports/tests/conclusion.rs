@@ -264,6 +264,26 @@ fn every_call_is_counted_once() {
 }
 
 #[test]
+fn where_everybody_was_down_nothing_has_to_succeed_meanwhile() {
+    let idle = |nodes: &[&str]| {
+        let mut run = common::run(600);
+        let mut ops = run.history.ops().to_vec();
+        let fault = run.faults[1].clone();
+        let (from, to) = (fault.in_effect.expect("it bit"), fault.healed.expect("it was healed"));
+        // Whoever answered while it lasted is in doubt instead.
+        for op in ops.iter_mut().filter(|op| op.kind == Kind::Ok && (from..to).contains(&op.time)) {
+            op.kind = Kind::Info;
+        }
+        run.history = History::new(ops).expect("a history");
+        run.info.gates.kinds = [fault.kind.clone()].into();
+        run.faults = vec![FaultWindow { nodes: nodes.iter().map(ToString::to_string).collect(), ..fault }];
+        valid(&run).outcome
+    };
+    assert_eq!(idle(&["n1"]), Outcome::Inconclusive);
+    assert_eq!(idle(&["n1", "n2", "n3"]), Outcome::Valid);
+}
+
+#[test]
 fn ok_under_fault_is_what_a_naive_scan_finds() {
     let run = common::run(100);
     let under = |t: u64| run.faults.iter().any(|w| w.in_effect <= Some(t) && Some(t) < w.heal);

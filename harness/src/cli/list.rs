@@ -2,7 +2,7 @@
 
 use super::print;
 use crate::failure::EXIT_CODES;
-use crate::nemesis::schedule::FAULTS;
+use crate::nemesis::catalogue::{FAULTS, FaultEntry};
 use clap::{Args, ValueEnum};
 use duress_checkers::model::models;
 use std::fmt::Write as _;
@@ -48,9 +48,10 @@ fn list(what: What) -> String {
             table("models", models().iter().map(|entry| (entry.name.to_owned(), entry.doc.to_owned())))
         }
         What::Faults => {
-            let doc = |entry: &crate::nemesis::schedule::FaultEntry| match entry.min_nodes {
-                0 | 1 => entry.doc.to_owned(),
-                n => format!("{} (at least {n} nodes)", entry.doc),
+            let doc = |entry: &FaultEntry| match (entry.takes_majority, entry.min_nodes) {
+                (true, _) => format!("{} (needs --allow-majority-loss)", entry.doc),
+                (false, 0 | 1) => entry.doc.to_owned(),
+                (false, n) => format!("{} (at least {n} nodes)", entry.doc),
             };
             table("faults", FAULTS.iter().map(|entry| (entry.name.to_owned(), doc(entry))))
         }

@@ -6,6 +6,7 @@
 
 mod action;
 mod budget;
+pub mod catalogue;
 pub mod fault;
 pub mod grudge;
 mod journal;

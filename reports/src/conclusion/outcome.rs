@@ -152,7 +152,7 @@ impl Facts<'_> {
             doubts.push(format!("{} did not take effect: {seen}", fault.window.name()));
         }
         doubts.extend(self.missing_kinds());
-        if !self.run.info.gates.kinds.is_empty() && self.evidence.ok_under_fault == 0 {
+        if !self.run.info.gates.kinds.is_empty() && self.evidence.ok_under_fault == 0 && !self.all_down() {
             doubts.push("no operation succeeded while a fault was in effect".to_owned());
         }
         for fault in self.faults.iter().filter(|f| f.window.in_effect.is_some() && f.window.healed.is_none())
@@ -166,6 +166,14 @@ impl Facts<'_> {
         doubts.extend(self.garbled());
         doubts.extend(self.run.info.doubts.iter().cloned());
         doubts
+    }
+
+    /// Did every fault that bit take most of the nodes? Then nothing can succeed while it lasts; what
+    /// it did to the data shows afterwards.
+    fn all_down(&self) -> bool {
+        let mut bit = self.faults.iter().filter(|fault| fault.state == FaultState::Bit).peekable();
+        let most = self.run.info.nodes.len() / 2;
+        bit.peek().is_some() && bit.all(|fault| fault.window.nodes.len() > most)
     }
 
     /// Kinds that were asked for, and of which no fault bit while a client had a call open.

@@ -1,0 +1,271 @@
+//! The kinds of faults that `--faults` knows, and how one of each is drawn.
+//!
+//! Not here: when they strike, and how many at once; see [`super::schedule`] and
+//! [`super::budget`].
+
+use super::fault::{Fault, PlannedFault, Shape, Victims};
+use crate::env::packet::{Behavior, Distribution};
+use crate::failure::Failure;
+use duress_workloads::Rng;
+
+/// A kind of fault as given to `--faults`: the single source for `duress list faults`.
+pub struct FaultEntry {
+    /// As given to `--faults`.
+    pub name: &'static str,
+    /// One line.
+    pub doc: &'static str,
+    /// Fewest nodes that it makes sense for.
+    pub min_nodes: usize,
+    /// It is none if it leaves a majority alone.
+    pub takes_majority: bool,
+    pub(super) make: fn(&mut Draw<'_>) -> Fault,
+    rhythm: Rhythm,
+}
+
+/// What happens between the beginning and the end of a planned fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rhythm {
+    /// It is in force.
+    Steady,
+    /// It is in force again and again: so many milliseconds, and so many not.
+    Pulses { on_ms: u64, off_ms: u64 },
+    /// One victim after the other: each for so many milliseconds, and so many for it to recover.
+    Rolling { on_ms: u64, off_ms: u64 },
+}
+
+/// All kinds.
+pub const FAULTS: [FaultEntry; 26] = [
+    entry(
+        "kill",
+        "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
+        1,
+        |draw| Fault::Kill { nodes: draw.victims() },
+    ),
+    entry("terminate", "SIGTERM instead, with a grace period", 1, |draw| Fault::Terminate {
+        nodes: draw.victims(),
+    }),
+    entry(
+        "pause",
+        "SIGSTOP to every process of one or more nodes, or of the leader; SIGCONT later",
+        1,
+        |draw| Fault::Pause { nodes: draw.victims() },
+    ),
+    entry("crash-loop", "one node is killed again and again, soon after it came up", 1, |draw| Fault::Kill {
+        nodes: draw.one(),
+    })
+    .in_rhythm(Rhythm::Pulses { on_ms: 200, off_ms: 800 }),
+    entry("blips", "one node is paused again and again, for a moment each", 1, |draw| Fault::Pause {
+        nodes: draw.one(),
+    })
+    .in_rhythm(Rhythm::Pulses { on_ms: 150, off_ms: 350 }),
+    entry("rolling-restart", "all nodes are terminated and restarted, one after the other", 2, |draw| {
+        Fault::Terminate { nodes: Victims::Named(draw.shuffled()) }
+    })
+    .in_rhythm(Rhythm::Rolling { on_ms: 300, off_ms: 1_500 }),
+    entry("restart-all", "all nodes are killed at once", 1, |draw| Fault::Kill {
+        nodes: Victims::Named(draw.names.to_vec()),
+    })
+    .taking_the_majority(),
+    entry("partition", "cuts links between nodes, in any of the shapes below", 2, |draw| {
+        draw.any_of("partition-")
+    }),
+    entry("partition-one", "one random node against the rest", 2, |draw| {
+        partition(Shape::Isolate(draw.one()))
+    }),
+    entry("partition-leader", "the leader against the rest", 2, |_| {
+        partition(Shape::Isolate(Victims::Leader))
+    }),
+    entry("partition-halves", "a bare majority against the rest", 2, |draw| {
+        let minority = draw.names.len().saturating_sub(1) / 2;
+        partition(draw.split(minority.max(1)))
+    }),
+    entry("partition-minority", "a random minority against the rest", 3, |draw| {
+        let size = 1 + draw.rng.index(draw.names.len().saturating_sub(1) / 2);
+        partition(draw.split(size))
+    }),
+    entry("partition-ring", "majorities ring: everyone hears a majority, nobody the same one", 4, |draw| {
+        partition(Shape::MajoritiesRing(draw.shuffled()))
+    }),
+    entry("partition-bridge", "two halves that one node still connects", 3, |draw| {
+        partition(Shape::Bridge(draw.shuffled()))
+    }),
+    entry("partition-one-way", "one node hears nobody, or nobody hears it", 2, |draw| {
+        let victim = draw.one_or_leader();
+        partition(if draw.rng.below(2) == 0 { Shape::Deaf(victim) } else { Shape::Mute(victim) })
+    }),
+    entry("cut-clients", "clients do not reach one node, which still reaches the others", 2, |draw| {
+        let victim = draw.one_or_leader();
+        partition(Shape::Clients(victim))
+    }),
+    entry(
+        "packet",
+        "mistreats packets of one or more nodes, or of the leader: any of the kinds below but the silent one",
+        2,
+        |draw| draw.any_of("packet-"),
+    ),
+    entry("packet-delay", "packets come later, with jitter", 2, |draw| {
+        let ms = draw.pick(&[10, 50, 200]);
+        let distribution = [Distribution::Uniform, Distribution::Normal, Distribution::Tail];
+        let distribution = distribution[draw.rng.index(distribution.len())];
+        draw.packet(Behavior::Delay { ms, jitter_ms: ms / 2, distribution })
+    }),
+    entry("packet-loss", "packets are lost, each for itself or many in a row", 2, |draw| {
+        let (percent, burst) = (draw.pick(&[5, 20, 50]), draw.pick(&[1, 8]));
+        draw.packet(Behavior::Loss { percent, burst })
+    }),
+    entry("packet-duplicate", "packets arrive twice", 2, |draw| {
+        let percent = draw.pick(&[10, 50]);
+        draw.packet(Behavior::Duplicate { percent })
+    }),
+    entry("packet-reorder", "packets are overtaken by later ones", 2, |draw| {
+        let (percent, ms) = (draw.pick(&[10, 30]), draw.pick(&[5, 50]));
+        draw.packet(Behavior::Reorder { percent, ms })
+    }),
+    entry("packet-corrupt", "a bit of a packet is flipped; checksums detect it", 2, |draw| {
+        let percent = draw.pick(&[5, 20]);
+        draw.packet(Behavior::Corrupt { percent, silent: false })
+    }),
+    entry("packet-rate", "links are slow, and their queues short", 2, |draw| {
+        let kbit = draw.pick(&[256, 1_000, 8_000]);
+        draw.packet(Behavior::Rate { kbit, queue_kib: 64 })
+    }),
+    entry("packet-hold", "packets are kept, and all arrive when it ends", 2, |draw| {
+        draw.packet(Behavior::Hold)
+    }),
+    entry("packet-flap", "links are cut and mended several times a second", 2, |draw| {
+        let (up_ms, down_ms) = (draw.pick(&[50, 200]), draw.pick(&[50, 200]));
+        draw.packet(Behavior::Flap { up_ms, down_ms })
+    }),
+    entry(
+        SILENT,
+        "a bit of a packet is flipped, and checksums agree: no server has to survive that",
+        2,
+        |draw| draw.packet(Behavior::Corrupt { percent: 1, silent: true }),
+    ),
+];
+
+const fn entry(
+    name: &'static str,
+    doc: &'static str,
+    min_nodes: usize,
+    make: fn(&mut Draw<'_>) -> Fault,
+) -> FaultEntry {
+    FaultEntry { name, doc, min_nodes, takes_majority: false, make, rhythm: Rhythm::Steady }
+}
+
+impl FaultEntry {
+    const fn in_rhythm(mut self, rhythm: Rhythm) -> Self {
+        self.rhythm = rhythm;
+        self
+    }
+
+    const fn taking_the_majority(mut self) -> Self {
+        self.takes_majority = true;
+        self
+    }
+
+    /// The faults that a planned one of this kind is made of, by time. A rolling restart takes as long
+    /// as it takes.
+    pub(super) fn pieces(&self, whole: PlannedFault) -> Vec<PlannedFault> {
+        let (on_ms, off_ms) = match self.rhythm {
+            Rhythm::Steady => return vec![whole],
+            Rhythm::Pulses { on_ms, off_ms } | Rhythm::Rolling { on_ms, off_ms } => (on_ms, off_ms),
+        };
+        let piece =
+            |n: u64, fault| PlannedFault { at_ms: whole.at_ms + n * (on_ms + off_ms), for_ms: on_ms, fault };
+        match (&whole.fault, self.rhythm) {
+            (Fault::Terminate { nodes: Victims::Named(names) }, Rhythm::Rolling { .. }) => (0..)
+                .zip(names)
+                .map(|(n, name)| piece(n, Fault::Terminate { nodes: Victims::one(name) }))
+                .collect(),
+            (fault, _) => {
+                let pulses = (whole.for_ms / (on_ms + off_ms)).max(1);
+                (0..pulses).map(|n| piece(n, fault.clone())).collect()
+            }
+        }
+    }
+}
+
+/// Never drawn for a group.
+const SILENT: &str = "packet-corrupt-silent";
+
+/// Faults asked for by default.
+pub const DEFAULT_FAULTS: [&str; 3] = ["kill", "pause", "partition"];
+
+/// The entry of a name.
+///
+/// # Errors
+/// When there is none.
+pub fn find(name: &str) -> Result<&'static FaultEntry, Failure> {
+    FAULTS.iter().find(|entry| entry.name == name).ok_or_else(|| {
+        let known: Vec<&str> = FAULTS.iter().map(|entry| entry.name).collect();
+        Failure::usage(
+            format!("--faults {name}"),
+            "there is no such fault",
+            format!("choose from {} (or `none`)", known.join(", ")),
+        )
+    })
+}
+
+/// Draws victims.
+pub(super) struct Draw<'a> {
+    pub(super) rng: Rng,
+    pub(super) names: &'a [String],
+}
+
+impl Draw<'_> {
+    fn one(&mut self) -> Victims {
+        let at = self.rng.index(self.names.len());
+        Victims::one(&self.names[at])
+    }
+
+    fn one_or_leader(&mut self) -> Victims {
+        if self.rng.below(2) == 0 { Victims::Leader } else { self.one() }
+    }
+
+    /// The leader, or up to a minority of nodes; the budget may take some of them out again.
+    fn victims(&mut self) -> Victims {
+        if self.rng.below(3) == 0 {
+            return Victims::Leader;
+        }
+        let most = (self.names.len().saturating_sub(1) / 2).max(1);
+        let n = 1 + self.rng.index(most);
+        Victims::Named(self.shuffled().into_iter().take(n).collect())
+    }
+
+    /// One of the kinds whose names begin like this.
+    fn any_of(&mut self, group: &str) -> Fault {
+        let fits = |entry: &&FaultEntry| {
+            entry.name.starts_with(group) && entry.name != SILENT && entry.min_nodes <= self.names.len()
+        };
+        let fit: Vec<&FaultEntry> = FAULTS.iter().filter(fits).collect();
+        let at = self.rng.index(fit.len());
+        (fit[at].make)(self)
+    }
+
+    fn packet(&mut self, behavior: Behavior) -> Fault {
+        Fault::Packet { nodes: self.victims(), behavior }
+    }
+
+    fn pick(&mut self, from: &[u32]) -> u32 {
+        from[self.rng.index(from.len())]
+    }
+
+    fn shuffled(&mut self) -> Vec<String> {
+        let mut names = self.names.to_vec();
+        self.rng.shuffle(&mut names);
+        names
+    }
+
+    fn split(&mut self, first: usize) -> Shape {
+        let mut names = self.shuffled();
+        let mut rest = names.split_off(first.min(names.len()));
+        names.sort();
+        rest.sort();
+        Shape::Groups(vec![names, rest])
+    }
+}
+
+fn partition(shape: Shape) -> Fault {
+    Fault::Partition { shape }
+}
