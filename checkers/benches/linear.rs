@@ -2,11 +2,13 @@
 //!
 //! `T1` to `T6` are the figures that are published; `DURESS_CORPUS` names the folder of other
 //! projects' histories that two of them need.
+//! Words after `--` choose the figures whose names contain one of them.
 //! `DURESS_BENCH_HISTORIES` names a folder that all histories are written to, for other checkers.
 //!
 //! Not here: assertions about time. Whoever changes the engine reads these before and after.
 
 use duress_checkers::history::{ReadOptions, read};
+use duress_checkers::model::{Model, Text};
 use duress_checkers::{Budget, Checker, History, Keys, Kind, Linearizable, Op, Process, Register, Verdict};
 use serde_json::{Value, json};
 use std::hint::black_box;
@@ -17,40 +19,56 @@ use std::time::{Duration, Instant};
 const RUNS: usize = 5;
 
 fn main() {
-    let checker = Linearizable::register(Keys::Single);
     match std::env::var_os("DURESS_CORPUS") {
-        Some(root) => published(&checker, &Path::new(&root).join("porcupine/jepsen")),
-        None => println!("T1, T3: skipped, DURESS_CORPUS is not set"),
+        Some(root) => published(Path::new(&root)),
+        None => println!("T1, T2, T3: skipped, DURESS_CORPUS is not set"),
     }
     // The simulated register starts at 0.
     let checker = Linearizable::new(Register { initial: json!(0) }, Keys::Single);
-    let run = |name: &str, ops: Vec<Op>| measure(name, &checker, &[History::new(ops).expect("a history")]);
+    let run = |name: &str, ops: &dyn Fn() -> Vec<Op>| {
+        measure(name, &checker, || vec![History::new(ops()).expect("a history")]);
+    };
     // Some compare-and-sets fail at this concurrency; a million calls and more do not.
-    run("T4 1M calls, 10k of them crashed, unique values", simulate(1_150_000, 10, 0, 10_000));
+    run("T4 1M calls, 10k of them crashed, unique values", &|| simulate(1_150_000, 10, 0, 10_000));
     for calls in [10_000, 100_000] {
-        run(&format!("T5 {calls} calls, 10 clients, 5 values"), simulate(calls * 5 / 4, 10, 5, 0));
-        run(&format!("   {calls} calls, 10 clients, unique values"), simulate(calls * 6 / 5, 10, 0, 0));
+        run(&format!("T5 {calls} calls, 10 clients, 5 values"), &|| simulate(calls * 5 / 4, 10, 5, 0));
+        run(&format!("   {calls} calls, 10 clients, unique values"), &|| simulate(calls * 6 / 5, 10, 0, 0));
     }
-    for clients in [20, 30, 50, 100] {
-        run(&format!("   800 calls, {clients} clients, 5 values"), simulate(1_000, clients, 5, 0));
+    for clients in [20, 30, 50, 100, 300, 1_000] {
+        let calls = 1_000.max(10 * clients);
+        run(&format!("   {calls} calls, {clients} clients, 5 values"), &|| simulate(calls, clients, 5, 0));
     }
     for crashed in [5, 11, 15, 100, 1_000] {
-        run(&format!("T6 refuted, 5 clients, {crashed} crashed"), refutable(crashed, 5));
+        run(&format!("T6 refuted, 5 clients, {crashed} crashed"), &|| refutable(crashed, 5));
     }
     for crashed in [15, 100, 1_000] {
-        run(&format!("   refuted, unique values, {crashed} crashed"), refutable(crashed, 0));
+        run(&format!("   refuted, unique values, {crashed} crashed"), &|| refutable(crashed, 0));
     }
-    limits();
+    if is_wanted("limits") {
+        limits();
+    }
 }
 
-fn published(checker: &Linearizable, folder: &Path) {
-    let logs = load(folder, "log");
-    measure(&format!("T1 {} etcd logs, with explanations", logs.len()), checker, &logs);
-    let mut histories = Vec::new();
-    for kind in ["good", "bad"] {
-        histories.extend(load(&folder.join("../../knossos/cas-register").join(kind), "edn"));
+/// Was this figure asked for?
+fn is_wanted(name: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).peekable();
+    words.peek().is_none() || words.any(|word| name.contains(&word))
+}
+
+fn published(root: &Path) {
+    let logs = || load(&root.join("porcupine/jepsen"), "log");
+    let checker = Linearizable::register(Keys::Single);
+    measure("T1 etcd logs, verdicts", &checker.clone().explaining(0), logs);
+    measure("T1 etcd logs, with explanations", &checker, logs);
+    let text = Linearizable::new(Text::default(), Keys::Keyed);
+    for name in ["c10-ok", "c10-bad", "c50-ok", "c50-bad"] {
+        let file = || vec![read_file(&root.join("porcupine/kv").join(name).with_extension("txt"))];
+        measure(&format!("T2 key-value store {name}, verdicts"), &text.clone().explaining(0), file);
     }
-    measure(&format!("T3 {} registers of Knossos", histories.len()), checker, &histories);
+    measure("T3 registers of Knossos", &checker, || {
+        let folder = root.join("knossos/cas-register");
+        ["good", "bad"].iter().flat_map(|kind| load(&folder.join(kind), "edn")).collect()
+    });
 }
 
 /// The histories in a folder, by name.
@@ -61,12 +79,19 @@ fn load(folder: &Path, extension: &str) -> Vec<History> {
         .filter(|path| path.extension().is_some_and(|found| found == extension))
         .collect();
     paths.sort();
-    let options = ReadOptions { repair: true, ..ReadOptions::default() };
-    let load = |path| read(std::fs::File::open(path).expect("a file"), &options).expect("a history").history;
-    paths.iter().map(load).collect()
+    paths.iter().map(|path| read_file(path)).collect()
 }
 
-fn measure(name: &str, checker: &Linearizable, histories: &[History]) {
+fn read_file(path: &Path) -> History {
+    let options = ReadOptions { repair: true, ..ReadOptions::default() };
+    read(std::fs::File::open(path).expect("a file"), &options).expect("a history").history
+}
+
+fn measure<M: Model>(name: &str, checker: &Linearizable<M>, histories: impl Fn() -> Vec<History>) {
+    if !is_wanted(name) {
+        return;
+    }
+    let histories = &histories();
     let budget = Budget::new(2 << 30, 1);
     let mut times: Vec<(Duration, Duration)> = Vec::new();
     let mut verdicts: Vec<Verdict> = Vec::new();
@@ -86,7 +111,8 @@ fn measure(name: &str, checker: &Linearizable, histories: &[History]) {
     let core = proof.map(|proof| proof.core.len()).max().map(|n| format!(", core of {n}"));
     let (median, worked) = times[RUNS / 2];
     println!(
-        "{name}: median {:.1} ms ({:.1} ms of work), {} configurations, {calls} calls, {} KiB, {} bytes per call, {:?}{}",
+        "{name}: {} histories, median {:.1} ms ({:.1} ms of work), {} configurations, {calls} calls, {} KiB, {} bytes per call, {:?}{}",
+        histories.len(),
         median.as_secs_f64() * 1e3,
         worked.as_secs_f64() * 1e3,
         stat("configurations"),

@@ -74,6 +74,11 @@ impl Accesses {
         self.by_class[class as usize]
     }
 
+    /// By class.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Access> {
+        self.by_class.iter().copied()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.by_class.capacity() * size_of::<Access>()
     }

@@ -197,7 +197,7 @@ impl<M: Model> Engine<'_, M> {
                     let order = search.order().map(|order| order.into_iter().map(entry).collect());
                     break Ok(order.map(Round::Valid));
                 }
-                End::Impossible => break Ok(Some(Round::Impossible(search.furthest))),
+                End::Impossible => break Ok(Some(Round::Impossible(search.culprit()))),
                 End::Spent(spent) => break Err(spent),
                 End::Paused if search.effort >= cap => break Ok(None),
                 End::Paused => {}

@@ -4,11 +4,12 @@
 //! Reading order: `partition` (a history becomes lists of operations, one per key), `subject`
 //! (one of them, with its model and limits), `access` (what can be said of operations without the
 //! model), `blocks` (decided without a search, where values are unique; `found` is what such a decision says), `problem` and `reduce` (laid
-//! out for searching), `search` (is there an order?), `window` (is there provably none?), `engine`
+//! out for searching), `search` (is there an order?), `ahead` (what rules one out early), `window` (is there provably none?), `engine`
 //! (all of these in turns, and the proof of the answer), `certify` (the second opinion), `explain`
 //! (the answer as a person wants it).
 
 mod access;
+mod ahead;
 mod blocks;
 mod certify;
 mod engine;
@@ -43,7 +44,7 @@ use problem::Flags;
 use std::sync::atomic::AtomicUsize;
 use subject::Subject;
 
-/// Violations that are explained; further ones are counted.
+/// Violations that are explained, unless another number is asked for; further ones are counted.
 const MAX_FINDINGS: usize = 8;
 
 /// Undecided keys named in a reason; further ones are counted.
@@ -61,6 +62,7 @@ pub struct Linearizable<M: Model = Register> {
     model: M,
     keys: Keys,
     flags: Flags,
+    explained: usize,
 }
 
 impl Linearizable<Register> {
@@ -73,7 +75,14 @@ impl Linearizable<Register> {
 impl<M: Model> Linearizable<M> {
     /// One copy of `model` per key.
     pub fn new(model: M, keys: Keys) -> Self {
-        Self { model, keys, flags: Flags::ALL }
+        Self { model, keys, flags: Flags::ALL, explained: MAX_FINDINGS }
+    }
+
+    /// Explains so many violations at most, one for each key; further ones are counted. Without any,
+    /// a verdict costs what deciding it costs.
+    #[must_use]
+    pub fn explaining(self, at_most: usize) -> Self {
+        Self { explained: at_most, ..self }
     }
 }
 
@@ -105,7 +114,7 @@ impl<M: Model> Linearizable<M> {
         violations.sort_by_key(|&at| culprit_return(&parts.parts[at], &decided[at]));
         let findings = violations
             .iter()
-            .take(MAX_FINDINGS)
+            .take(self.explained)
             .filter_map(|&at| self.explain(&parts.parts[at], &decided[at], budget, held))
             .collect();
         let undecided: Vec<usize> = (0..decided.len())
@@ -119,7 +128,7 @@ impl<M: Model> Linearizable<M> {
         Verdict {
             reason: (valid == Valid::Unknown)
                 .then(|| why_undecided(&undecided, &parts.parts, &decided, budget)),
-            findings_omitted: violations.len().saturating_sub(MAX_FINDINGS) as u64,
+            findings_omitted: violations.len().saturating_sub(self.explained) as u64,
             findings,
             stats: stats(parts, &decided, violations.len(), undecided.len()),
             ..Verdict::new(NAME, valid)

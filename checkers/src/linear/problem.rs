@@ -5,6 +5,7 @@ use super::access::{self, Accesses};
 use super::limits::{Charge, Spent};
 use super::partition::Moment;
 use super::reduce;
+use rustc_hash::FxHashMap;
 
 /// The reductions of the search. All on in use; tests compare every combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,14 @@ pub(super) struct Flags {
     pub(super) abundance: bool,
     /// First look without counting optional operations at all: see [`Supply::Endless`].
     pub(super) endless: bool,
+    /// A configuration from which something that was seen cannot come about any more is left at once:
+    /// [`super::ahead`].
+    pub(super) ahead: bool,
+    /// Of equal operations the one that is due first is linearized first, optional ones last. All are
+    /// invoked already. In an order that takes another one first the two can change places: the one
+    /// that is moved back was due later than where it goes, and nothing unlinearized returned before
+    /// the other was invoked.
+    pub(super) due: bool,
     /// Decide without a search where every value is written once: [`super::blocks`].
     pub(super) blocks: bool,
 }
@@ -52,6 +61,8 @@ impl Flags {
         dead: true,
         abundance: true,
         endless: true,
+        ahead: true,
+        due: true,
         blocks: true,
     };
     pub(super) const NONE: Self = Self {
@@ -64,6 +75,8 @@ impl Flags {
         dead: false,
         abundance: false,
         endless: false,
+        ahead: false,
+        due: false,
         blocks: false,
     };
 }
@@ -82,14 +95,21 @@ pub(super) enum Supply {
 /// Equal optional operations.
 pub(super) struct Optional {
     pub(super) class: u32,
+    /// As [`Item::overwrites`].
+    pub(super) overwrites: bool,
     /// When they were invoked, ascending, and which ones they are.
     pub(super) members: Vec<(Moment, u32)>,
-    /// Does it overwrite? Then it ends the value of every dead operation.
-    pub(super) blind: bool,
     /// There are enough of them at any time. Whatever leaves one certain value behind is used
     /// at most once between two completed operations: with a second use the object is where it
     /// was after the first, and everything between them can be left out.
     pub(super) abundant: bool,
+}
+
+impl Optional {
+    /// When the first of them was invoked.
+    pub(super) fn since(&self) -> Moment {
+        self.members.first().map_or(Moment::MAX, |&(invoke, _)| invoke)
+    }
 }
 
 /// The layout.
@@ -120,10 +140,12 @@ pub(super) struct Item {
     pub(super) ret: Option<Moment>,
     /// Bit in the mask while open; of an optional one, its position in [`Problem::optional`].
     pub(super) slot: u32,
+    /// The item of the same class that returned last before it, if there is one.
+    pub(super) twin: Option<u32>,
     /// It leaves a value that nobody expects.
     pub(super) dead: bool,
-    /// It overwrites whatever was there.
-    pub(super) blind: bool,
+    /// It is possible in every state, with the same one after it.
+    pub(super) overwrites: bool,
 }
 
 impl Problem {
@@ -156,6 +178,7 @@ impl Problem {
             stretched: false,
         };
         let mut free: Vec<u32> = Vec::new();
+        let mut last_of_class: FxHashMap<u32, u32> = FxHashMap::default();
         // Open now, earliest return first: what is due next is tried first.
         let mut open: Vec<u32> = Vec::new();
         for (_, at, returns) in events {
@@ -175,6 +198,8 @@ impl Problem {
                 charge.time()?;
                 charge.can_hold(problem.bytes() + 1024 * 4 * (open.len() + 3))?;
             }
+            let item = &mut problem.items[at as usize];
+            item.twin = last_of_class.insert(item.class, at);
             problem.returns.push(at);
             problem.opens.extend_from_slice(&open);
             problem.starts.push(problem.opens.len());
@@ -203,6 +228,13 @@ impl Problem {
     /// Completed operations invoked before return `pos` and not returned before it.
     pub(super) fn open(&self, pos: u32) -> &[u32] {
         &self.opens[self.starts[pos as usize]..self.starts[pos as usize + 1]]
+    }
+
+    /// The operation that can stand in for `item` and is due earlier, if one is open at return `pos`.
+    pub(super) fn twin(&self, item: &Item, pos: u32) -> Option<&Item> {
+        let twin = &self.items[item.twin? as usize];
+        let now = self.return_time(pos);
+        (twin.invoke < now && twin.ret >= Some(now)).then_some(twin)
     }
 
     /// When return `pos` happens.
@@ -246,7 +278,7 @@ type Event = (Moment, u32, bool);
 fn events_and_optional(items: &mut [Item], flags: Flags) -> (Vec<Event>, Vec<Optional>) {
     let mut events: Vec<Event> = Vec::with_capacity(items.len() * 2);
     let mut optional: Vec<Optional> = Vec::new();
-    let mut by_class = rustc_hash::FxHashMap::default();
+    let mut by_class = FxHashMap::default();
     for (at, item) in (0_u32..).zip(items.iter_mut()) {
         if let Some(ret) = item.ret {
             events.push((item.invoke, at, false));
@@ -258,8 +290,8 @@ fn events_and_optional(items: &mut [Item], flags: Flags) -> (Vec<Event>, Vec<Opt
         if group == fresh {
             optional.push(Optional {
                 class: item.class,
+                overwrites: item.overwrites,
                 members: Vec::new(),
-                blind: item.blind,
                 abundant: false,
             });
         }

@@ -9,6 +9,7 @@
 //! Depth first with an explicit stack, one successor at a time: a valid history is walked
 //! through in little more than its length. (Wing & Gong 1993; Lowe 2017; Horn & Kroening 2015.)
 
+use super::ahead::Ahead;
 use super::limits::{Charge, Limits, Spent};
 use super::mask::Mask;
 use super::memo::{Config, Memo};
@@ -44,6 +45,7 @@ pub(super) struct Search<'a, M: Model, K> {
     pub(super) states: States<'a, M>,
     uses: Uses,
     memo: Memo<K>,
+    ahead: Option<Ahead>,
     /// Where it may begin, and has not yet.
     starts: Vec<Config<K>>,
     stack: Vec<Frame<K>>,
@@ -60,6 +62,8 @@ pub(super) struct Search<'a, M: Model, K> {
     pub(super) furthest: u32,
     /// The effort when it got there.
     pub(super) furthest_at: u64,
+    /// The last return that made it leave a configuration before it got there.
+    doomed: u32,
     /// When asked for: the states met before the last return is passed.
     pub(super) finals: Option<Vec<Final>>,
 }
@@ -89,10 +93,12 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         flags: Flags,
         limits: &'a Limits<'a>,
     ) -> Self {
+        let ahead = if flags.ahead { Ahead::new::<M>(problem) } else { None };
         Self {
             problem,
             flags,
             states,
+            ahead,
             uses: Uses::new(),
             memo: Memo::new(flags.dominance, !problem.optional.is_empty()),
             starts: Vec::new(),
@@ -104,8 +110,14 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
             effort: 0,
             furthest: 0,
             furthest_at: 0,
+            doomed: 0,
             finals: None,
         }
+    }
+
+    /// After [`End::Impossible`]: everything up to this return is impossible.
+    pub(super) fn culprit(&self) -> u32 {
+        self.furthest.max(self.doomed)
     }
 
     /// Adds a place to begin: before the first return, with the items in `done` linearized.
@@ -181,6 +193,10 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         if done {
             return Ok(true);
         }
+        if self.is_doomed(&config) {
+            self.trail.truncate(trail);
+            return Ok(false);
+        }
         let is_news = self.memo.admit(&config, &self.uses, &mut self.charge)?;
         self.effort += std::mem::take(&mut self.memo.walked);
         if !is_news {
@@ -195,6 +211,18 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         self.note_final(&config);
         self.stack.push(Frame { config, cursor: 0, trail });
         Ok(false)
+    }
+
+    /// Does something that was seen rule out that this goes on to the end?
+    fn is_doomed(&mut self, config: &Config<K>) -> bool {
+        let Some(ahead) = &self.ahead else { return false };
+        let (problem, states) = (self.problem, &mut self.states);
+        let doom = ahead.doom(problem, states, (config.pos, config.state), |slot| config.mask.has(slot));
+        // Where final states are collected, what refuses them must not take them away.
+        let doom = doom.filter(|&pos| self.finals.is_none() || pos + 1 < problem.len());
+        self.effort += problem.open(config.pos).len() as u64;
+        self.doomed = self.doomed.max(doom.unwrap_or(0));
+        doom.is_some()
     }
 
     /// Linearizes legal observers and passes the returns that are linearized.
@@ -243,10 +271,16 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
             if item.dead && at != problem.returns[frame.config.pos as usize] {
                 continue;
             }
+            if self.flags.due
+                && let Some(twin) = problem.twin(item, frame.config.pos)
+                && !frame.config.mask.has(twin.slot)
+            {
+                continue;
+            }
             if let Some(state) = self.states.step(frame.config.state, item.class) {
                 let mut config = frame.config.clone();
                 config.mask.set(item.slot);
-                if item.blind {
+                if item.overwrites {
                     self.bury(&mut config);
                 }
                 config.state = state;
@@ -281,9 +315,16 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
                 continue;
             }
             let Some(state) = self.states.step(config.state, optional.class) else { continue };
+            let is_owed = |&at: &u32| {
+                let item = &problem.items[at as usize];
+                item.class == optional.class && !config.mask.has(item.slot)
+            };
+            if self.flags.due && problem.open(config.pos).iter().any(is_owed) {
+                continue;
+            }
             let mut config = config.clone();
             let before = self.trail.len();
-            if optional.blind {
+            if optional.overwrites {
                 self.bury(&mut config);
             }
             // What follows notices if it would go differently from the state just before, and that is
@@ -313,7 +354,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
             for &at in problem.open(config.pos) {
                 let item = &problem.items[at as usize];
                 if item.dead
-                    && item.blind == blind
+                    && item.overwrites == blind
                     && !config.mask.has(item.slot)
                     && let Some(state) = self.states.step(config.state, item.class)
                 {
@@ -400,6 +441,7 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
         let frames = self.stack.capacity() * size_of::<Frame<K>>() + self.stack.len() * mask;
         let noticing: usize = self.noticing.values().map(|groups| groups.len() * 4 + 48).sum();
         self.memo.bytes()
+            + self.ahead.as_ref().map_or(0, Ahead::bytes)
             + self.states.bytes()
             + self.uses.bytes()
             + frames

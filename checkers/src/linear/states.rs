@@ -51,6 +51,11 @@ impl<'a, M: Model> States<'a, M> {
         &self.states[id as usize]
     }
 
+    /// As [`Model::is_doomed`].
+    pub(super) fn is_doomed(&self, state: u32, seen: u32) -> bool {
+        self.model.is_doomed(&self.states[state as usize], &self.classes[seen as usize])
+    }
+
     /// The state after an operation of `class`, unless the model refuses it.
     pub(super) fn step(&mut self, state: u32, class: u32) -> Option<u32> {
         let cell = state as usize * self.classes.len() + class as usize;

@@ -1,7 +1,7 @@
 //! One key as everything here looks at it: the calls, the model that judges them, and what may
 //! be spent on that.
 
-use super::access::Accesses;
+use super::access::{Access, Accesses};
 use super::limits::Limits;
 use super::partition::{Moment, Part};
 use super::problem::Item;
@@ -17,18 +17,26 @@ pub(super) struct Subject<'a, M: Model> {
     pub(super) accesses: Option<Accesses>,
     /// By class.
     observers: Vec<bool>,
+    /// By class.
+    overwrites: Vec<bool>,
 }
 
 impl<'a, M: Model> Subject<'a, M> {
     pub(super) fn new(model: &'a M, part: &'a Part<'a, M::Op>, limits: &'a Limits<'a>) -> Self {
         let observers = part.classes.iter().map(|op| model.is_observer(op)).collect();
         let accesses = Accesses::new(model, &part.classes);
-        Self { model, part, limits, accesses, observers }
+        let overwrites = match &accesses {
+            Some(accesses) => accesses.iter().map(Access::is_blind).collect(),
+            None => part.classes.iter().map(|op| model.overwrites(op)).collect(),
+        };
+        Self { model, part, limits, accesses, observers, overwrites }
     }
 
     /// What it holds itself.
     pub(super) fn bytes(&self) -> usize {
-        self.observers.capacity() + self.accesses.as_ref().map_or(0, Accesses::bytes)
+        self.observers.capacity()
+            + self.overwrites.capacity()
+            + self.accesses.as_ref().map_or(0, Accesses::bytes)
     }
 
     pub(super) fn op(&self, entry: u32) -> &M::Op {
@@ -49,8 +57,9 @@ impl<'a, M: Model> Subject<'a, M> {
             invoke: known.invoke,
             ret,
             slot: 0,
+            twin: None,
             dead: false,
-            blind: self.accesses.as_ref().is_some_and(|all| all.of(known.class).is_blind()),
+            overwrites: self.overwrites[known.class as usize],
         }
     }
 

@@ -125,7 +125,7 @@ impl Window {
             Ok(false) => End::Paused,
             Err(spent) => End::Spent(spent),
         };
-        Trial { end, configurations: search.configurations, effort: search.effort, passed: search.furthest }
+        Trial { end, configurations: search.configurations, effort: search.effort, passed: search.culprit() }
     }
 
     /// Gives a search every place where this window can begin. False: there are too many.

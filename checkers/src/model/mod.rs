@@ -222,6 +222,22 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Is `op` possible in every state, with the same state after it whatever was before?
+    fn overwrites(&self, op: &Self::Op) -> bool {
+        self.access(op).is_some_and(|access| access.expects.is_none() && access.leaves.is_some())
+    }
+
+    /// Can [`Model::is_doomed`] ever say yes? The search asks only then.
+    const LOOKS_AHEAD: bool = false;
+
+    /// Does no order of operations lead from `state` to one in which the observer `seen` is possible?
+    /// Operations that overwrite ([`Model::overwrites`]) do not count. A search that knows what is
+    /// seen next leaves such states at once: of the many orders of concurrent appends, it goes on with
+    /// the one that is read later.
+    fn is_doomed(&self, _state: &Self::State, _seen: &Self::Op) -> bool {
+        false
+    }
+
     /// The kind of violation, if it can be proven from the calls. Without: `not linearizable`.
     fn anomaly(&self, _case: &Case<'_, Self::Op>) -> Option<Anomaly> {
         None

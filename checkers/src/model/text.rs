@@ -88,6 +88,21 @@ impl Model for Text {
         matches!(op, TextOp::Get(_))
     }
 
+    const LOOKS_AHEAD: bool = true;
+
+    fn overwrites(&self, op: &TextOp) -> bool {
+        matches!(op, TextOp::Put(_))
+    }
+
+    /// A text only grows, until it is replaced.
+    fn is_doomed(&self, state: &TextState, seen: &TextOp) -> bool {
+        match (state, seen) {
+            (TextState::Held(held), TextOp::Get(got)) => !got.starts_with(&**held),
+            (TextState::Other, TextOp::Get(_)) => true,
+            (_, TextOp::Put(_) | TextOp::Append(_)) => false,
+        }
+    }
+
     fn label(&self, op: &TextOp) -> String {
         match op {
             TextOp::Get(got) => format!("get → {}", quoted(got)),
@@ -225,6 +240,33 @@ mod tests {
             }
         }
         assert!(checked > 2_000, "only {checked}");
+    }
+
+    /// Whatever is appended, a doomed text does not become what is seen; and a put leaves no trace.
+    #[test]
+    fn what_is_doomed_stays_so() {
+        let model = Text::default();
+        let appends = TEXTS.map(|text| TextOp::Append(text.into()));
+        let mut doomed = 0;
+        for state in ["", "a", "b", "ab", "aab"]
+            .map(|text| TextState::Held(text.into()))
+            .into_iter()
+            .chain([TextState::Other])
+        {
+            for seen in ["", "a", "ba", "aaba"].map(|text| TextOp::Get(text.into())) {
+                if model.is_doomed(&state, &seen) {
+                    doomed += 1;
+                    for order in lists(&appends, 4) {
+                        let last = run(&model, state.clone(), &order).expect("appends are always possible");
+                        assert!(model.step(&last, &seen).is_err(), "{state:?} {order:?} {seen:?}");
+                    }
+                }
+            }
+            let put = TextOp::Put("a".into());
+            assert!(model.overwrites(&put));
+            assert_eq!(model.step(&state, &put), Ok(TextState::Held("a".into())));
+        }
+        assert!((12..24).contains(&doomed), "{doomed}");
     }
 
     #[test]

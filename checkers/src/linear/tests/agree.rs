@@ -11,10 +11,10 @@ use crate::{Budget, Checker, Register, Valid, Verdict};
 const HISTORIES: u64 = 200_000;
 
 /// One history in so many goes through all combinations of reductions.
-const ALL_FLAGS_EVERY: u64 = 512;
+const ALL_FLAGS_EVERY: u64 = 2048;
 
 pub(super) fn check(build: &Build, flags: Flags, threads: usize) -> Verdict {
-    let checker = Linearizable { model: Register::default(), keys: Keys::Auto, flags };
+    let checker = Linearizable { flags, ..Linearizable::new(Register::default(), Keys::Auto) };
     checker.check(&build.history(), &Budget::new(1 << 28, threads))
 }
 
@@ -22,7 +22,7 @@ pub(super) fn every_combination() -> impl Iterator<Item = Flags> {
     (0..COMBINATIONS).map(combination)
 }
 
-const COMBINATIONS: u64 = 1024;
+const COMBINATIONS: u64 = 4096;
 
 fn combination(bits: u64) -> Flags {
     Flags {
@@ -36,6 +36,8 @@ fn combination(bits: u64) -> Flags {
         abundance: bits & 128 != 0,
         blocks: bits & 256 != 0,
         endless: bits & 512 != 0,
+        due: bits & 1024 != 0,
+        ahead: bits & 2048 != 0,
     }
 }
 

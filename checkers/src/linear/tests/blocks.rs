@@ -204,7 +204,7 @@ fn a_failed_proof_is_said_and_searched_again() {
     let mut build = Build::default();
     build.did(0, "write", json!(1)).invoke(1, "cas", json!([2, 3])).invoke(0, "write", json!(2));
     build.ok(0, "write", json!(2)).ok(1, "cas", json!([2, 3]));
-    let checker = Linearizable { model: Wrong(Register::default()), keys: Keys::Auto, flags: Flags::ALL };
+    let checker = Linearizable::new(Wrong(Register::default()), Keys::Auto);
     let verdict = checker.check(&build.history(), &Budget::default());
     assert_eq!(verdict.valid, Valid::Valid);
     let said = verdict.stats["internal_errors"].to_string();

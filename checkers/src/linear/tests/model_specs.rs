@@ -32,7 +32,7 @@ fn checker<M: Model + Default + 'static>(flags: Flags) -> Box<dyn Checker> {
 }
 
 fn with<M: Model + 'static>(model: M, flags: Flags) -> Box<dyn Checker> {
-    Box::new(Linearizable { model, keys: Keys::Single, flags })
+    Box::new(Linearizable { flags, ..Linearizable::new(model, Keys::Single) })
 }
 
 /// All of them.
