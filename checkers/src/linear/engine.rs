@@ -2,6 +2,7 @@
 
 use super::blocks;
 use super::certify::certify;
+use super::collection;
 use super::found::{Evidence, Found};
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
@@ -152,7 +153,8 @@ impl<M: Model> Engine<'_, M> {
 
     /// Decides everything up to the return at `until` without a search, where that is possible.
     fn without_search(&self, until: Moment) -> Result<Option<Found>, Spent> {
-        let ways: [(bool, Way<'_, M>); 1] = [(self.flags.blocks, blocks::decide)];
+        let ways: [(bool, Way<'_, M>); 2] =
+            [(self.flags.blocks, blocks::decide), (self.flags.collection, collection::decide)];
         for (_, decide) in ways.into_iter().filter(|&(on, _)| on) {
             let mut charge = Charge::new(self.subject.limits);
             if let Some(found) = decide(self.subject, until, &mut charge)? {
@@ -284,17 +286,20 @@ impl<M: Model> Engine<'_, M> {
         returns.sort_unstable();
         // What is before `low` has an order; what is before `high` and at it has none.
         let (mut low, mut order) = (0, Some(Vec::new()));
-        let end = |evidence: &Evidence| {
-            let last = evidence.ops.iter().filter_map(|&at| entries[at as usize].ret).max();
+        // Some of the evidence may return only after the prefix that it is evidence against.
+        let end = |evidence: &Evidence, until: Moment| {
+            let rets = evidence.ops.iter().filter_map(|&at| entries[at as usize].ret);
+            let last = rets.filter(|&ret| ret <= until).max();
             returns.partition_point(|&(ret, _)| Some(ret) < last)
         };
-        let mut high = end(&evidence);
+        let mut high = end(&evidence, Moment::MAX);
         // Mostly the first conflict is the only one.
         let mut next = high;
         while low < high {
-            match self.without_search(returns[next - 1].0) {
+            let until = returns[next - 1].0;
+            match self.without_search(until) {
                 Ok(Some(Found::Order(found))) => (low, order) = (next, Some(found)),
-                Ok(Some(Found::Impossible(other))) => (high, evidence) = (end(&other), other),
+                Ok(Some(Found::Impossible(other))) => (high, evidence) = (end(&other, until), other),
                 // An operation that is in doubt without its return may make it harder.
                 Ok(None) | Err(_) => {
                     order = None;

@@ -13,6 +13,7 @@ pub(super) enum Found {
 
 /// Operations that no order can have together, at least one of them completed.
 pub(super) struct Evidence {
+    /// Ascending.
     pub(super) ops: Vec<u32>,
     pub(super) others: Others,
 }
@@ -22,7 +23,6 @@ pub(super) struct Evidence {
 pub(super) enum Others {
     /// They may have happened or not.
     Optional,
-    #[expect(dead_code, reason = "for collections, whose decision comes next")]
     /// They are left out: an order that is legal with them is legal without them.
     Dropped,
 }

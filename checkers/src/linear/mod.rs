@@ -3,8 +3,9 @@
 //!
 //! Reading order: `partition` (a history becomes lists of operations, one per key), `subject`
 //! (one of them, with its model and limits), `access` (what can be said of operations without the
-//! model), `blocks` (decided without a search, where values are unique; `found` is what such a decision says), `problem` and `reduce` (laid
-//! out for searching), `search` (is there an order?), `ahead` (what rules one out early), `window` (is there provably none?), `engine`
+//! model), `blocks` and `collection` (decided without a search, where values are unique; `found`
+//! is what such a decision says), `problem` and `reduce` (laid out for searching), `search` (is there
+//! an order?), `ahead` (what rules one out early), `window` (is there provably none?), `engine`
 //! (all of these in turns, and the proof of the answer), `certify` (the second opinion), `explain`
 //! (the answer as a person wants it).
 
@@ -12,6 +13,7 @@ mod access;
 mod ahead;
 mod blocks;
 mod certify;
+mod collection;
 mod engine;
 mod explain;
 mod found;

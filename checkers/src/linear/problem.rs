@@ -48,6 +48,8 @@ pub(super) struct Flags {
     pub(super) due: bool,
     /// Decide without a search where every value is written once: [`super::blocks`].
     pub(super) blocks: bool,
+    /// Decide without a search where elements are put into a container once: [`super::collection`].
+    pub(super) collection: bool,
 }
 
 impl Flags {
@@ -64,6 +66,7 @@ impl Flags {
         ahead: true,
         due: true,
         blocks: true,
+        collection: true,
     };
     pub(super) const NONE: Self = Self {
         eager: false,
@@ -78,6 +81,7 @@ impl Flags {
         ahead: false,
         due: false,
         blocks: false,
+        collection: false,
     };
 }
 

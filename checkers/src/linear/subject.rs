@@ -2,6 +2,7 @@
 //! be spent on that.
 
 use super::access::{Access, Accesses};
+use super::collection::Contents;
 use super::limits::Limits;
 use super::partition::{Moment, Part};
 use super::problem::Item;
@@ -15,6 +16,8 @@ pub(super) struct Subject<'a, M: Model> {
     pub(super) limits: &'a Limits<'a>,
     /// If the model describes all operations like this.
     pub(super) accesses: Option<Accesses>,
+    /// If the model is a container.
+    pub(super) contents: Option<Contents>,
     /// By class.
     observers: Vec<bool>,
     /// By class.
@@ -29,7 +32,8 @@ impl<'a, M: Model> Subject<'a, M> {
             Some(accesses) => accesses.iter().map(Access::is_blind).collect(),
             None => part.classes.iter().map(|op| model.overwrites(op)).collect(),
         };
-        Self { model, part, limits, accesses, observers, overwrites }
+        let contents = Contents::new(model, &part.classes);
+        Self { model, part, limits, accesses, contents, observers, overwrites }
     }
 
     /// What it holds itself.
@@ -37,6 +41,7 @@ impl<'a, M: Model> Subject<'a, M> {
         self.observers.capacity()
             + self.overwrites.capacity()
             + self.accesses.as_ref().map_or(0, Accesses::bytes)
+            + self.contents.as_ref().map_or(0, Contents::bytes)
     }
 
     pub(super) fn op(&self, entry: u32) -> &M::Op {

@@ -67,7 +67,7 @@ impl Window {
         evidence: &Evidence,
     ) -> Self {
         let mut window = Self::new(subject, None, until);
-        let is_evidence = |entry| evidence.ops.contains(&entry);
+        let is_evidence = |entry| evidence.ops.binary_search(&entry).is_ok();
         match evidence.others {
             Others::Optional => {
                 for item in &mut window.items {

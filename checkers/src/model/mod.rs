@@ -17,8 +17,8 @@ mod text;
 mod versioned;
 
 pub use container::{
-    Bag, Bagged, Container, ContainerOp, Discipline, Fifo, Heap, Lifo, Line, Pile, PriorityQueue, Queue,
-    SmallestFirst, Stack, Unordered, Words,
+    Bag, Bagged, Container, ContainerOp, Discipline, Fifo, FirstOut, Heap, Lifo, Line, Pile, PriorityQueue,
+    Queue, SmallestFirst, Stack, Unordered, Words,
 };
 pub use counter::{Counter, CounterOp};
 pub use fetch_add::{FetchAdd, FetchAddOp};
@@ -236,6 +236,19 @@ pub trait Model: Send + Sync {
     /// the one that is read later.
     fn is_doomed(&self, _state: &Self::State, _seen: &Self::Op) -> bool {
         false
+    }
+
+    /// The container that the object is, if it is nothing else: which element comes out, and what is
+    /// in it at first, in the order in which it was put in. A model that answers gets a decision
+    /// without search for all elements that are put in once.
+    fn container(&self) -> Option<(FirstOut, &[Element])> {
+        None
+    }
+
+    /// What `op` does to the container. It has to agree with [`Model::step`] in every state. Absent:
+    /// something else, and then nothing is decided without search.
+    fn container_op(&self, _op: &Self::Op) -> Option<ContainerOp> {
+        None
     }
 
     /// The kind of violation, if it can be proven from the calls. Without: `not linearizable`.

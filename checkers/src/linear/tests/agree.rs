@@ -11,7 +11,7 @@ use crate::{Budget, Checker, Register, Valid, Verdict};
 const HISTORIES: u64 = 200_000;
 
 /// One history in so many goes through all combinations of reductions.
-const ALL_FLAGS_EVERY: u64 = 2048;
+const ALL_FLAGS_EVERY: u64 = 4096;
 
 pub(super) fn check(build: &Build, flags: Flags, threads: usize) -> Verdict {
     let checker = Linearizable { flags, ..Linearizable::new(Register::default(), Keys::Auto) };
@@ -22,7 +22,7 @@ pub(super) fn every_combination() -> impl Iterator<Item = Flags> {
     (0..COMBINATIONS).map(combination)
 }
 
-const COMBINATIONS: u64 = 4096;
+const COMBINATIONS: u64 = 8192;
 
 fn combination(bits: u64) -> Flags {
     Flags {
@@ -38,6 +38,7 @@ fn combination(bits: u64) -> Flags {
         endless: bits & 512 != 0,
         due: bits & 1024 != 0,
         ahead: bits & 2048 != 0,
+        collection: bits & 4096 != 0,
     }
 }
 

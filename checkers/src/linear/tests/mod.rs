@@ -3,6 +3,7 @@
 mod agree;
 mod blocks;
 mod build;
+mod collection;
 mod explained;
 mod limits;
 mod model_agree;

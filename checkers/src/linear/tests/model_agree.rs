@@ -16,7 +16,7 @@ use crate::{Budget, Valid, Verdict};
 const HISTORIES: u64 = 6_000;
 
 /// One history in so many goes through all combinations of reductions.
-const ALL_FLAGS_EVERY: u64 = 128;
+const ALL_FLAGS_EVERY: u64 = 256;
 
 /// Long histories of each model.
 const LONG: u64 = 12;

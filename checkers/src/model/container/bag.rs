@@ -8,7 +8,7 @@
 use super::super::persist::Element;
 use super::super::{Refusal, listed};
 use super::counts::Counts;
-use super::{Container, Discipline, Words, not_empty, returned};
+use super::{Container, Discipline, FirstOut, Words, not_empty, returned};
 
 /// A bag of JSON values, also called an unordered queue: anything that is in it may come out.
 pub type Bag = Container<Unordered>;
@@ -30,6 +30,8 @@ impl Discipline for Unordered {
 
     const WORDS: Words =
         Words { a: "a bag", noun: "bag", put: ("enqueue", "enqueued"), take: ("dequeue", "dequeued") };
+
+    const FIRST_OUT: Option<FirstOut> = Some(FirstOut::Any);
 
     fn put(bag: &Bagged, element: &Element) -> Bagged {
         Bagged { elements: bag.elements.with(element), taken: 0 }

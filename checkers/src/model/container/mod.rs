@@ -45,6 +45,9 @@ pub trait Discipline: Default + Clone + Send + Sync + 'static {
     /// What it and its operations are called.
     const WORDS: Words;
 
+    /// Which element comes out, if it is always one of these. Without, everything is searched for.
+    const FIRST_OUT: Option<FirstOut> = None;
+
     /// Is this an element at all? In words, if not.
     ///
     /// # Errors
@@ -83,6 +86,19 @@ pub trait Discipline: Default + Clone + Send + Sync + 'static {
     fn out_of_order(_case: &Case<'_, ContainerOp>) -> Option<Anomaly> {
         None
     }
+}
+
+/// Which of the elements in a container is the first to come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstOut {
+    /// Any of them.
+    Any,
+    /// The one that was put in before all others.
+    Oldest,
+    /// The one that was put in after all others.
+    Newest,
+    /// The smallest, by the order of [`Element`].
+    Smallest,
 }
 
 /// What a container and its operations are called.
@@ -197,6 +213,14 @@ impl<D: Discipline> Model for Container<D> {
 
     fn any_state(&self, _past: &[&ContainerOp], _ops: &[&ContainerOp]) -> Option<Vec<D::State>> {
         D::any_state()
+    }
+
+    fn container(&self) -> Option<(FirstOut, &[Element])> {
+        D::FIRST_OUT.map(|first_out| (first_out, &*self.initial))
+    }
+
+    fn container_op(&self, op: &ContainerOp) -> Option<ContainerOp> {
+        Some(op.clone())
     }
 
     fn anomaly(&self, case: &Case<'_, ContainerOp>) -> Option<Anomaly> {

@@ -3,7 +3,7 @@
 use super::super::persist::Element;
 use super::super::{Anomaly, Case, Refusal, listed};
 use super::counts::Counts;
-use super::{Container, ContainerOp, Discipline, Words, anomaly, not_empty, returned};
+use super::{Container, ContainerOp, Discipline, FirstOut, Words, anomaly, not_empty, returned};
 use serde_json::Value;
 
 /// A priority queue of whole numbers: the smallest comes out first.
@@ -25,6 +25,8 @@ impl Discipline for SmallestFirst {
         put: ("insert", "inserted"),
         take: ("delete-min", "took the smallest,"),
     };
+
+    const FIRST_OUT: Option<FirstOut> = Some(FirstOut::Smallest);
 
     fn admits(element: &Value) -> Result<(), String> {
         if element.is_i64() || element.is_u64() {

@@ -2,7 +2,7 @@
 
 use super::super::persist::{Chain, Element};
 use super::super::{Anomaly, Case, Refusal, listed};
-use super::{Container, ContainerOp, Discipline, Words, anomaly, not_empty, returned};
+use super::{Container, ContainerOp, Discipline, FirstOut, Words, anomaly, not_empty, returned};
 use std::hash::{Hash, Hasher};
 
 /// A queue of JSON values: first in, first out.
@@ -26,6 +26,8 @@ impl Discipline for Fifo {
 
     const WORDS: Words =
         Words { a: "a queue", noun: "queue", put: ("enqueue", "enqueued"), take: ("dequeue", "dequeued") };
+
+    const FIRST_OUT: Option<FirstOut> = Some(FirstOut::Oldest);
 
     fn put(line: &Line, element: &Element) -> Line {
         Line { entered: line.entered.with(element.clone()), left: line.left }

@@ -2,7 +2,7 @@
 
 use super::super::persist::{Chain, Element};
 use super::super::{Refusal, listed};
-use super::{Container, Discipline, Words, not_empty, returned};
+use super::{Container, Discipline, FirstOut, Words, not_empty, returned};
 
 /// A stack of JSON values: last in, first out.
 pub type Stack = Container<Lifo>;
@@ -24,6 +24,8 @@ impl Discipline for Lifo {
 
     const WORDS: Words =
         Words { a: "a stack", noun: "stack", put: ("push", "pushed"), take: ("pop", "popped") };
+
+    const FIRST_OUT: Option<FirstOut> = Some(FirstOut::Newest);
 
     fn put(pile: &Pile, element: &Element) -> Pile {
         Pile { known: pile.known.with(element.clone()), ..*pile }
