@@ -3,9 +3,11 @@
 use super::blocks;
 use super::certify::certify;
 use super::collection;
-use super::found::{Evidence, Found};
+use super::found::{Evidence, Found, Others};
+use super::growing;
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
+use super::narrow::narrow;
 use super::partition::{Entry, Moment};
 use super::problem::{Flags, Problem, Supply};
 use super::search::{End, Search};
@@ -153,8 +155,11 @@ impl<M: Model> Engine<'_, M> {
 
     /// Decides everything up to the return at `until` without a search, where that is possible.
     fn without_search(&self, until: Moment) -> Result<Option<Found>, Spent> {
-        let ways: [(bool, Way<'_, M>); 2] =
-            [(self.flags.blocks, blocks::decide), (self.flags.collection, collection::decide)];
+        let ways: [(bool, Way<'_, M>); 3] = [
+            (self.flags.blocks, blocks::decide),
+            (self.flags.collection, collection::decide),
+            (self.flags.growing, growing::decide),
+        ];
         for (_, decide) in ways.into_iter().filter(|&(on, _)| on) {
             let mut charge = Charge::new(self.subject.limits);
             if let Some(found) = decide(self.subject, until, &mut charge)? {
@@ -317,7 +322,18 @@ impl<M: Model> Engine<'_, M> {
         let window = self
             .smallest_window(|pos| returns[pos as usize].0, pos)
             .unwrap_or_else(|| Window::of_evidence(self.subject, until, &evidence));
-        Ok(Proof { culprit, order, proved_again: self.prove_again(&window)?, window })
+        let proved_again = match &evidence.others {
+            Others::Optional | Others::Dropped => self.prove_again(&window)?,
+            Others::Within(cells) => {
+                let part = narrow(self.subject, until, &evidence, cells);
+                let narrow = Subject::new(self.subject.model, &part, self.subject.limits);
+                let mut engine = Engine { subject: &narrow, ..*self };
+                let proved_again = engine.prove_again(&Window::new(&narrow, None, until));
+                self.configurations = engine.configurations;
+                proved_again?
+            }
+        };
+        Ok(Proof { culprit, order, proved_again, window })
     }
 
     /// Refutes a window once more, with hardly any reduction.

@@ -3,6 +3,8 @@
 //! Not here: the decisions themselves. Each is a function of a subject and of the time up to which
 //! returns count; [`super::engine`] asks them in turn.
 
+use crate::model::Element;
+
 /// The answer. Operations are entries.
 pub(super) enum Found {
     /// An order of everything that completed, with the operations in doubt that it needs.
@@ -19,10 +21,12 @@ pub(super) struct Evidence {
 }
 
 /// What becomes of the operations that are not evidence, so that the evidence proves something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Others {
     /// They may have happened or not.
     Optional,
     /// They are left out: an order that is legal with them is legal without them.
     Dropped,
+    /// They may have happened or not, and all are seen through these cells: [`super::narrow`].
+    Within(Vec<Element>),
 }

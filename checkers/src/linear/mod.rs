@@ -1,11 +1,13 @@
 //! Linearizability: is there one order of all operations, in keeping with real time, that a
 //! single object could have gone through?
 //!
-//! Reading order: `partition` (a history becomes lists of operations, one per key), `subject`
+//! Reading order: `partition` (a history becomes lists of operations, one per key), `components`
+//! (and per group of cells that belong together), `subject`
 //! (one of them, with its model and limits), `access` (what can be said of operations without the
-//! model), `blocks` and `collection` (decided without a search, where values are unique; `found`
-//! is what such a decision says), `problem` and `reduce` (laid out for searching), `search` (is there
-//! an order?), `ahead` (what rules one out early), `window` (is there provably none?), `engine`
+//! model), `blocks`, `collection` and `growing` (decided without a search, where values are unique,
+//! elements are put in once, or an object only grows; `found` is what such a decision says), `problem`
+//! and `reduce` (laid out for searching), `search` (is there an order?), `ahead` (what rules one out
+//! early), `window` (is there provably none?), `engine`
 //! (all of these in turns, and the proof of the answer), `certify` (the second opinion), `explain`
 //! (the answer as a person wants it).
 
@@ -14,12 +16,15 @@ mod ahead;
 mod blocks;
 mod certify;
 mod collection;
+mod components;
 mod engine;
 mod explain;
 mod found;
+mod growing;
 mod limits;
 mod mask;
 mod memo;
+mod narrow;
 mod numbers;
 mod parallel;
 mod partition;
@@ -129,10 +134,10 @@ impl<M: Model> Linearizable<M> {
         };
         Verdict {
             reason: (valid == Valid::Unknown)
-                .then(|| why_undecided(&undecided, &parts.parts, &decided, budget)),
+                .then(|| why_undecided(&self.model, &undecided, &parts.parts, &decided, budget)),
             findings_omitted: violations.len().saturating_sub(self.explained) as u64,
             findings,
-            stats: stats(parts, &decided, violations.len(), undecided.len()),
+            stats: stats(parts, &decided, &violations, &undecided),
             ..Verdict::new(NAME, valid)
         }
     }
@@ -197,9 +202,10 @@ fn ran_out(spent: Spent, budget: &Budget) -> String {
 }
 
 /// `3 of 64 keys not decided: key 17: memory limit 2 GiB after 1,234,567 configurations, …`.
-fn why_undecided<O>(
+fn why_undecided<M: Model>(
+    model: &M,
     undecided: &[usize],
-    parts: &[Part<'_, O>],
+    parts: &[Part<'_, M::Op>],
     decided: &[Decided],
     budget: &Budget,
 ) -> String {
@@ -217,9 +223,11 @@ fn why_undecided<O>(
             ),
             _ => format!("internal error, a bug in Duress: {}", decided.bugs.join("; ")),
         };
-        reasons.push(match &parts[at].key {
-            Some(key) => format!("key {}: {what}", words::bare(key)),
-            None => what,
+        reasons.push(match (&parts[at].key, parts[at].told_cells(model)) {
+            (Some(key), Some(cells)) => format!("key {}, {cells}: {what}", words::bare(key)),
+            (Some(key), None) => format!("key {}: {what}", words::bare(key)),
+            (None, Some(cells)) => format!("{cells}: {what}"),
+            (None, None) => what,
         });
     }
     if undecided.len() > MAX_NAMED {
@@ -231,29 +239,44 @@ fn why_undecided<O>(
         _ => format!(
             "{} of {} not decided: {reasons}",
             undecided.len(),
-            words::counted(parts.len() as u64, "key", "keys")
+            match parts.iter().any(|part| !part.cells.is_empty()) {
+                true => words::counted(parts.len() as u64, "component", "components"),
+                false => words::counted(parts.len() as u64, "key", "keys"),
+            }
         ),
     }
+}
+
+/// How many keys these parts are on.
+fn keys_of<O>(at: &[usize], parts: &[Part<'_, O>]) -> u64 {
+    let mut at = at.to_vec();
+    at.sort_unstable();
+    // The components of a key follow one another.
+    at.dedup_by_key(|at| &parts[*at].key);
+    at.len() as u64
 }
 
 fn stats<O>(
     parts: &Parts<'_, O>,
     decided: &[Decided],
-    violations: usize,
-    undecided: usize,
+    violations: &[usize],
+    undecided: &[usize],
 ) -> serde_json::Map<String, serde_json::Value> {
     let counts = parts.counts;
     let mut stats = serde_json::Map::new();
     let mut put = |name: &str, value: u64| stats.insert(name.to_owned(), value.into());
-    put("keys", parts.parts.len() as u64);
+    put("keys", parts.keys as u64);
+    if parts.parts.len() != parts.keys {
+        put("components", parts.parts.len() as u64);
+    }
     put("calls", counts.ok + counts.fail + counts.info);
     put("ok", counts.ok);
     put("fail", counts.fail);
     put("info", counts.info);
     put("configurations", decided.iter().map(|d| d.configurations).sum());
     put("widest_frontier", decided.iter().map(|d| d.widest as u64).max().unwrap_or(0));
-    put("violating_keys", violations as u64);
-    put("undecided_keys", undecided as u64);
+    put("violating_keys", keys_of(violations, &parts.parts));
+    put("undecided_keys", keys_of(undecided, &parts.parts));
     let again = |d: &&Decided| matches!(&d.answer, Answer::Violation(proof) if proof.proved_again);
     put("violations_proved_twice", decided.iter().filter(again).count() as u64);
     let bugs: Vec<&str> = decided.iter().flat_map(|d| d.bugs.iter().map(String::as_str)).collect();

@@ -1,13 +1,15 @@
-//! From a history to one list of operations per key.
+//! From a history to one list of operations per key, and per component of it.
 //!
 //! Failed operations had no effect and are set aside; operations whose outcome is in doubt stay
 //! open for ever and may or may not have happened; what the model leaves out (reads without an
 //! answer) is gone.
 
+use super::components;
 use super::limits::{Charge, Spent};
 use super::numbers::Numbers;
 use crate::history::{Call, History, Kind};
-use crate::model::Model;
+use crate::model::{Element, Model};
+use crate::words;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde_json::Value;
 use std::hash::BuildHasher;
@@ -17,6 +19,9 @@ const LOOK_EVERY: usize = 1024;
 
 /// Calls between two looks at the memory held.
 const WEIGH_EVERY: usize = 1 << 16;
+
+/// Cells of a component that are named; further ones are counted.
+const MAX_NAMED: usize = 6;
 
 /// Are the values of a history wrapped as `[key, value]`?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +58,8 @@ pub(super) struct Entry {
 pub(super) struct Part<'h, O> {
     /// Absent in histories without keys.
     pub(super) key: Option<Value>,
+    /// The cells that it is about, sorted; none: all of them. See [`Model::cells`].
+    pub(super) cells: Vec<Element>,
     /// Distinct operations.
     pub(super) classes: Vec<O>,
     /// By invocation.
@@ -62,9 +69,11 @@ pub(super) struct Part<'h, O> {
     pub(super) history: &'h History,
 }
 
-/// A history by key, in the order of the keys' first calls.
+/// A history by key, in the order of the keys' first calls, and by component.
 pub(super) struct Parts<'h, O> {
     pub(super) parts: Vec<Part<'h, O>>,
+    /// How many keys there are.
+    pub(super) keys: usize,
     pub(super) counts: Counts,
 }
 
@@ -137,19 +146,26 @@ pub(super) fn partition<'h, M: Model>(
         }
     }
     drop(classes);
-    charge.can_hold(parts.iter().map(Part::bytes).sum())?;
-    Ok(Parts { parts, counts })
+    let keys = parts.len();
+    let mut components = Vec::with_capacity(keys);
+    for part in parts {
+        components.extend(components::split(model, part, charge)?);
+    }
+    charge.can_hold(components.iter().map(Part::bytes).sum())?;
+    Ok(Parts { parts: components, keys, counts })
 }
 
 impl<'h, O: Eq + std::hash::Hash> Part<'h, O> {
-    fn new(key: Option<Value>, history: &'h History) -> Self {
-        Self { key, classes: Vec::new(), entries: Vec::new(), failed: Vec::new(), history }
+    pub(super) fn new(key: Option<Value>, history: &'h History) -> Self {
+        let (cells, classes, entries, failed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { key, cells, classes, entries, failed, history }
     }
 
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.classes.capacity() * size_of::<O>()
             + self.entries.capacity() * size_of::<Entry>()
             + self.failed.capacity() * size_of::<Moment>()
+            + self.cells.capacity() * size_of::<Element>()
     }
 
     fn class(&mut self, op: O, numbers: &mut Numbers) -> u32 {
@@ -161,18 +177,32 @@ impl<'h, O: Eq + std::hash::Hash> Part<'h, O> {
         class
     }
 
+    /// `keys x, y`; absent where it is about all cells.
+    pub(super) fn told_cells<M: Model<Op = O>>(&self, model: &M) -> Option<String> {
+        let (one, several) = model.cell_nouns();
+        let named: Vec<String> =
+            self.cells.iter().take(MAX_NAMED).map(|cell| words::bare(cell.value())).collect();
+        let more = match self.cells.len().saturating_sub(MAX_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let noun = if self.cells.len() == 1 { one } else { several };
+        (!named.is_empty()).then(|| format!("{noun} {}{more}", named.join(", ")))
+    }
+
     /// The call that was invoked at this position.
     pub(super) fn call(&self, invoke: Moment) -> Call<'h> {
         self.history.call_at(invoke as usize)
     }
 
+    /// The operation of a call that was invoked at this position, read once more.
+    pub(super) fn read<M: Model<Op = O>>(&self, model: &M, invoke: Moment) -> Option<O> {
+        read_call(model, self.key.is_some(), &self.call(invoke)).ok()?.1
+    }
+
     /// The calls that certainly did not happen, read once more.
     pub(super) fn failed<M: Model<Op = O>>(&self, model: &M) -> Vec<(O, Call<'h>)> {
-        let read = |&invoke: &Moment| {
-            let call = self.call(invoke);
-            let (_, op) = read_call(model, self.key.is_some(), &call).ok()?;
-            Some((op?, call))
-        };
+        let read = |&invoke: &Moment| Some((self.read(model, invoke)?, self.call(invoke)));
         self.failed.iter().filter_map(read).collect()
     }
 }

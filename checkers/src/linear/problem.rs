@@ -50,6 +50,8 @@ pub(super) struct Flags {
     pub(super) blocks: bool,
     /// Decide without a search where elements are put into a container once: [`super::collection`].
     pub(super) collection: bool,
+    /// Decide without a search where an object only grows: [`super::growing`].
+    pub(super) growing: bool,
 }
 
 impl Flags {
@@ -67,6 +69,7 @@ impl Flags {
         due: true,
         blocks: true,
         collection: true,
+        growing: true,
     };
     pub(super) const NONE: Self = Self {
         eager: false,
@@ -82,6 +85,7 @@ impl Flags {
         due: false,
         blocks: false,
         collection: false,
+        growing: false,
     };
 }
 

@@ -20,6 +20,7 @@ use super::search::{End, Search};
 use super::states::States;
 use super::subject::Subject;
 use crate::model::Model;
+use rustc_hash::FxHashSet;
 
 /// At most this many changing operations may be open at a cut: their subsets are enumerated.
 const MAX_OPEN_AT_CUT: usize = 12;
@@ -67,9 +68,10 @@ impl Window {
         evidence: &Evidence,
     ) -> Self {
         let mut window = Self::new(subject, None, until);
-        let is_evidence = |entry| evidence.ops.binary_search(&entry).is_ok();
+        let known: FxHashSet<u32> = evidence.ops.iter().copied().collect();
+        let is_evidence = |entry| known.contains(&entry);
         match evidence.others {
-            Others::Optional => {
+            Others::Optional | Others::Within(_) => {
                 for item in &mut window.items {
                     item.ret = item.ret.filter(|_| is_evidence(item.entry));
                 }

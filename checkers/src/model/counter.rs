@@ -1,6 +1,6 @@
 //! A counter: additions whose results nobody is told, and reads.
 
-use super::{Anomaly, Case, Model, Refusal};
+use super::{Anomaly, Case, Growth, Model, Refusal};
 use crate::history::Process;
 use serde_json::Value;
 
@@ -103,6 +103,14 @@ impl Model for Counter {
 
     fn any_state(&self, _: &[&CounterOp], _: &[&CounterOp]) -> Option<Vec<Sum>> {
         Some(vec![None])
+    }
+
+    fn growth<'a>(&self, op: &'a CounterOp) -> Option<Growth<'a>> {
+        Some(match *op {
+            CounterOp::Add(0) => Growth::Nothing,
+            CounterOp::Add(more) => Growth::By(more.into(), None),
+            CounterOp::Read(seen) => Growth::At(i128::from(seen) - i128::from(self.initial)),
+        })
     }
 
     fn anomaly(&self, case: &Case<'_, CounterOp>) -> Option<Anomaly> {

@@ -1,7 +1,7 @@
 //! Fetch-and-add: a counter whose additions answer with what was there before.
 
 use super::counter::{Sum, show, whole};
-use super::{Anomaly, Case, Model, Refusal};
+use super::{Anomaly, Case, Growth, Model, Refusal};
 use crate::history::Process;
 use crate::words::who;
 use serde_json::Value;
@@ -111,6 +111,15 @@ impl Model for FetchAdd {
 
     fn any_state(&self, _: &[&FetchAddOp], _: &[&FetchAddOp]) -> Option<Vec<Sum>> {
         Some(vec![None])
+    }
+
+    fn growth<'a>(&self, op: &'a FetchAddOp) -> Option<Growth<'a>> {
+        let at = |seen: i64| i128::from(seen) - i128::from(self.initial);
+        Some(match *op {
+            FetchAddOp::FetchAdd(0, None) => Growth::Nothing,
+            FetchAddOp::FetchAdd(0, Some(seen)) | FetchAddOp::Read(seen) => Growth::At(at(seen)),
+            FetchAddOp::FetchAdd(more, seen) => Growth::By(more.into(), seen.map(at)),
+        })
     }
 
     /// Where nothing is ever subtracted, no number is left twice.

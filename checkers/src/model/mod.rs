@@ -6,6 +6,7 @@
 mod container;
 mod counter;
 mod fetch_add;
+mod growth;
 mod lock;
 mod log;
 mod map;
@@ -22,6 +23,7 @@ pub use container::{
 };
 pub use counter::{Counter, CounterOp};
 pub use fetch_add::{FetchAdd, FetchAddOp};
+pub use growth::Growth;
 pub use lock::{
     FencedLock, FencedOp, Fencing, Holder, Mutex, MutexOp, OwnedOp, ReentrantMutex, Semaphore, SemaphoreOp,
 };
@@ -248,6 +250,29 @@ pub trait Model: Send + Sync {
     /// What `op` does to the container. It has to agree with [`Model::step`] in every state. Absent:
     /// something else, and then nothing is decided without search.
     fn container_op(&self, _op: &Self::Op) -> Option<ContainerOp> {
+        None
+    }
+
+    /// `op` as a change or a reading of an object that only grows, where it is one. See [`Growth`].
+    fn growth<'a>(&self, _op: &'a Self::Op) -> Option<Growth<'a>> {
+        None
+    }
+
+    /// The independent cells that `op` reads or changes; none: all of them. Where nobody touches all,
+    /// a history falls apart into those of groups of cells that no operation touches together. The state of
+    /// a cell must neither matter to an operation that does not touch it nor be changed by it.
+    fn cells(&self, _op: &Self::Op) -> Option<Vec<Element>> {
+        None
+    }
+
+    /// What one cell and several are called: `key`, `keys`.
+    fn cell_nouns(&self) -> (&'static str, &'static str) {
+        ("cell", "cells")
+    }
+
+    /// `op` as somebody sees it who looks at these cells only: it is possible wherever `op` is, and
+    /// does the same to them. `None` when there is nothing to see.
+    fn within(&self, _op: &Self::Op, _cells: &[Element]) -> Option<Self::Op> {
         None
     }
 

@@ -130,6 +130,13 @@ impl Model for Text {
         }
     }
 
+    fn heap_bytes(&self, state: &TextState) -> usize {
+        match state {
+            TextState::Held(text) => text.len(),
+            TextState::Other => 0,
+        }
+    }
+
     /// A text makes a difference to a get only if it is what was got, or if what was got goes on
     /// after it with something that is appended. Of these, only those are listed that end with
     /// something that may have been written.

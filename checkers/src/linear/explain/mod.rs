@@ -27,6 +27,11 @@ pub(super) fn finding<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Find
         Some(key) => format!("key {}", words::bare(key)),
         None => format!("the {}", subject.model.noun()),
     };
+    let object = match part.told_cells(subject.model) {
+        Some(cells) => format!("{cells} of {object}"),
+        None => object,
+    };
+    let is_named = part.key.is_some() || !part.cells.is_empty();
     let anomaly = anomaly(subject, proof);
     let culprit = subject.call(proof.culprit);
     let time = culprit.returned().map_or(culprit.invoke.time, |op| op.time);
@@ -40,7 +45,7 @@ pub(super) fn finding<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Find
     );
     Finding {
         anomaly: anomaly.name.to_owned(),
-        title: title(anomaly.name, part.key.is_some().then_some(&object)),
+        title: title(anomaly.name, is_named.then_some(&object)),
         sentence,
         key: part.key.clone(),
         time,

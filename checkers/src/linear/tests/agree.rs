@@ -22,7 +22,7 @@ pub(super) fn every_combination() -> impl Iterator<Item = Flags> {
     (0..COMBINATIONS).map(combination)
 }
 
-const COMBINATIONS: u64 = 8192;
+const COMBINATIONS: u64 = 16_384;
 
 fn combination(bits: u64) -> Flags {
     Flags {
@@ -39,6 +39,7 @@ fn combination(bits: u64) -> Flags {
         due: bits & 1024 != 0,
         ahead: bits & 2048 != 0,
         collection: bits & 4096 != 0,
+        growing: bits & 8192 != 0,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Time and memory end in `unknown`, and never take an answer away that is there.
 
-use super::super::{Keys, Linearizable};
+use super::super::{Flags, Keys, Linearizable};
 use super::build::Build;
 use super::random::{Dice, Run, atomic};
-use crate::model::{Model, Refusal};
+use crate::model::{KeyValue, Log, Model, Refusal, Set, Text};
 use crate::{Budget, Checker, Process, Valid, check_safely};
 use serde_json::{Value, json};
 
@@ -146,4 +146,44 @@ fn a_model_that_panics_is_unknown_and_keeps_its_words() {
         assert_eq!(verdict.valid, Valid::Unknown);
         assert!(verdict.reason.expect("a reason").contains("the model fell over"));
     }
+}
+
+/// All orders of `n` operations that are open together lead to different states, and none to what
+/// is read then. No window begins anywhere else than this.
+fn refused_after_all(f: &str, n: u64, value: impl Fn(u64) -> Value, read: (&str, Value, Value)) -> Build {
+    let mut build = Build::default();
+    for process in 0..n {
+        build.invoke(process, f, value(process));
+    }
+    for process in 0..n {
+        build.ok(process, f, value(process));
+    }
+    build.invoke(n, read.0, read.1).ok(n, read.0, read.2);
+    build
+}
+
+#[test]
+fn states_that_own_memory_count_towards_the_limit() {
+    fn ends<M: Model>(model: M, build: &Build) {
+        let name = model.name();
+        let flags = Flags { growing: false, ..Flags::ALL };
+        let checker = Linearizable { flags, ..Linearizable::new(model, Keys::Single) };
+        let verdict = checker.check(&build.history(), &Budget::new(1 << 20, 1));
+        assert_eq!(verdict.valid, Valid::Unknown, "{name}");
+        assert!(
+            verdict.reason.as_ref().is_some_and(|why| why.contains("memory limit 1 MiB")),
+            "{name}: {:?}",
+            verdict.reason
+        );
+    }
+    let long = "x".repeat(20_000);
+    let text = |n: u64| json!(format!("{n}{long}"));
+    ends(Text::default(), &refused_after_all("append", 6, text, ("get", Value::Null, json!("?"))));
+    let all = |n: u64| json!(n);
+    ends(Log::default(), &refused_after_all("append", 9, all, ("read", Value::Null, json!([1, 1]))));
+    let none = ("read", Value::Null, json!([77]));
+    ends(Set::default(), &refused_after_all("add", 14, all, none));
+    let write = |n: u64| json!([["w", n, n], ["w", "all", n]]);
+    let none = ("txn", json!([["r", "all", null]]), json!([["r", "all", 77]]));
+    ends(KeyValue::default(), &refused_after_all("txn", 12, write, none));
 }

@@ -3,7 +3,7 @@
 mod anomaly;
 
 use super::persist::{Chain, Element};
-use super::{Anomaly, Case, Model, Refusal, listed};
+use super::{Anomaly, Case, Growth, Model, Refusal, listed};
 use crate::history::Process;
 use serde_json::Value;
 
@@ -38,12 +38,17 @@ pub enum LogOp {
 pub struct Entries(Chain);
 
 impl Entries {
-    fn get(&self, index: u64) -> Option<&Element> {
+    pub(crate) fn get(&self, index: u64) -> Option<&Element> {
         usize::try_from(index).ok().and_then(|index| self.0.get(index))
     }
 
-    fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.0.len() as u64
+    }
+
+    /// With their indices, the last first.
+    pub(crate) fn backwards(&self) -> impl Iterator<Item = (u64, &Element)> {
+        (0..self.len()).rev().zip(self.0.back_to(0))
     }
 
     fn word(&self) -> String {
@@ -153,6 +158,19 @@ impl Model for Log {
             LogOp::Append(value, None) => format!("appended {value} to {object}"),
             LogOp::Get(index, value) => format!("read {} at index {index} of {object}", at(value.as_ref())),
             LogOp::Read(all) => format!("read {} from {object}", all.word()),
+        }
+    }
+
+    fn heap_bytes(&self, _: &Entries) -> usize {
+        Chain::LINK_BYTES
+    }
+
+    fn growth<'a>(&self, op: &'a LogOp) -> Option<Growth<'a>> {
+        match op {
+            _ if !self.initial.is_empty() => None,
+            LogOp::Append(value, index) => Some(Growth::Append(value, *index)),
+            LogOp::Get(index, value) => Some(Growth::Entry(*index, value.as_ref())),
+            LogOp::Read(all) => Some(Growth::Entries(all)),
         }
     }
 

@@ -105,6 +105,21 @@ impl Model for KeyValue {
         Some(vec![Cells { known: Map::default(), others: true }])
     }
 
+    fn heap_bytes(&self, state: &Cells) -> usize {
+        state.known.path_bytes()
+    }
+
+    fn cells(&self, op: &MapOp) -> Option<Vec<Element>> {
+        let key = |micro: &Micro| match micro {
+            Micro::Read(key, _) | Micro::Write(key, _) => key.clone(),
+        };
+        Some(op.micros().iter().map(key).collect())
+    }
+
+    fn cell_nouns(&self) -> (&'static str, &'static str) {
+        ("key", "keys")
+    }
+
     fn anomaly(&self, case: &Case<'_, MapOp>) -> Option<Anomaly> {
         anomaly::classify(&self.initial, case)
     }

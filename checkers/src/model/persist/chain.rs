@@ -26,6 +26,9 @@ struct Link {
 }
 
 impl Chain {
+    /// What a list holds that it does not share with the one that it was made from, roughly.
+    pub(crate) const LINK_BYTES: usize = size_of::<Link>() + 2 * size_of::<usize>();
+
     pub(crate) fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |link| link.len)
     }

@@ -3,7 +3,7 @@
 mod anomaly;
 
 use super::persist::{Element, Map};
-use super::{Anomaly, Case, Model, Refusal, listed};
+use super::{Anomaly, Case, Growth, Model, Refusal, listed};
 use crate::history::Process;
 use serde_json::Value;
 
@@ -157,6 +157,46 @@ impl Model for Set {
         Some(vec![Members { known: Map::default(), others: true }])
     }
 
+    fn heap_bytes(&self, state: &Members) -> usize {
+        state.known.path_bytes()
+    }
+
+    fn growth<'a>(&self, op: &'a SetOp) -> Option<Growth<'a>> {
+        match op {
+            _ if !self.initial.is_empty() => None,
+            SetOp::Add(element) => Some(Growth::Add(element)),
+            SetOp::Read(elements) => Some(Growth::Members(elements)),
+            SetOp::Remove(_) | SetOp::Contains(..) => None,
+        }
+    }
+
+    fn cells(&self, op: &SetOp) -> Option<Vec<Element>> {
+        match op {
+            SetOp::Add(element) | SetOp::Remove(element) | SetOp::Contains(element, _) => {
+                Some(vec![element.clone()])
+            }
+            SetOp::Read(_) => None,
+        }
+    }
+
+    fn cell_nouns(&self) -> (&'static str, &'static str) {
+        ("element", "elements")
+    }
+
+    fn within(&self, op: &SetOp, cells: &[Element]) -> Option<SetOp> {
+        match op {
+            SetOp::Add(element) | SetOp::Remove(element) | SetOp::Contains(element, _) => {
+                cells.contains(element).then(|| op.clone())
+            }
+            SetOp::Read(all) => {
+                let there = cells.iter().filter(|cell| all.distinct.get(cell).is_some());
+                let distinct = there.map(|cell| (cell.clone(), true)).collect();
+                let twice = all.twice.clone().filter(|element| cells.contains(element));
+                Some(SetOp::Read(Elements { distinct, twice }))
+            }
+        }
+    }
+
     fn anomaly(&self, case: &Case<'_, SetOp>) -> Option<Anomaly> {
         anomaly::classify(&self.initial, case)
     }
@@ -178,19 +218,31 @@ fn contains(asked: &Value, answered: Option<&Value>) -> Result<Option<SetOp>, St
 
 fn elements(answered: &Value) -> Result<SetOp, String> {
     let list = answered.as_array().ok_or_else(|| format!("read wants a list of elements, not {answered}"))?;
-    let mut elements = Elements { distinct: Map::default(), twice: None };
-    for element in list {
-        let element = Element::from(element);
-        if elements.distinct.get(&element).is_some() {
-            elements.twice.get_or_insert(element);
-        } else {
-            elements.distinct = elements.distinct.with(element, true);
-        }
-    }
-    Ok(SetOp::Read(elements))
+    let mut sorted: Vec<Element> = list.iter().map(Element::from).collect();
+    sorted.sort_unstable();
+    let twice = sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone());
+    let distinct = sorted.into_iter().map(|element| (element, true)).collect();
+    Ok(SetOp::Read(Elements { distinct, twice }))
 }
 
 impl Elements {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Element> {
+        self.distinct.iter().map(|(element, _)| element)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.distinct.len()
+    }
+
+    pub(crate) fn has(&self, element: &Element) -> bool {
+        self.distinct.get(element).is_some()
+    }
+
+    /// One that was returned twice.
+    pub(crate) fn twice(&self) -> Option<&Element> {
+        self.twice.as_ref()
+    }
+
     fn word(&self) -> String {
         listed("{", self.distinct.iter().map(|(element, _)| element).chain(&self.twice), "}")
     }
