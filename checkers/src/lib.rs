@@ -18,6 +18,6 @@ pub mod words;
 
 pub use checker::{Budget, Checker, check_safely};
 pub use history::{Call, History, HistoryError, Kind, Op, Process};
-pub use linear::{Keys, Linearizable};
+pub use linear::{Alarm, Deferral, Keys, Linearizable, Online, OnlineError, Tally, Watch};
 pub use model::{Model, Register};
 pub use verdict::{Counterexample, Finding, Valid, Verdict};

@@ -26,6 +26,7 @@ mod mask;
 mod memo;
 mod narrow;
 mod numbers;
+mod online;
 mod parallel;
 mod partition;
 mod problem;
@@ -38,6 +39,7 @@ mod tests;
 mod uses;
 mod window;
 
+pub use online::{Alarm, Deferral, Online, OnlineError, Tally, Watch};
 pub use partition::Keys;
 
 use crate::history::History;

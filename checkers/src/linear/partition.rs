@@ -207,10 +207,14 @@ impl<'h, O: Eq + std::hash::Hash> Part<'h, O> {
     }
 }
 
-type KeyAndOp<'h, O> = (Option<&'h Value>, Option<O>);
+pub(super) type KeyAndOp<'h, O> = (Option<&'h Value>, Option<O>);
 
 /// The key and the operation of a call; no operation when it can be left out.
-fn read_call<'h, M: Model>(model: &M, keyed: bool, call: &Call<'h>) -> Result<KeyAndOp<'h, M::Op>, Unfit> {
+pub(super) fn read_call<'h, M: Model>(
+    model: &M,
+    keyed: bool,
+    call: &Call<'h>,
+) -> Result<KeyAndOp<'h, M::Op>, Unfit> {
     let invoke = call.invoke;
     let wrong = |index: u64, why: &str| Unfit::Shape(format!("operation {index} does not fit: {why}"));
     let (key, asked) = match (keyed, unwrap(&invoke.value)) {
@@ -239,7 +243,7 @@ fn read_call<'h, M: Model>(model: &M, keyed: bool, call: &Call<'h>) -> Result<Ke
     Ok((key, op))
 }
 
-fn unwrap(value: &Value) -> Option<(&Value, &Value)> {
+pub(super) fn unwrap(value: &Value) -> Option<(&Value, &Value)> {
     match value.as_array().map(Vec::as_slice) {
         Some([key, inner]) => Some((key, inner)),
         _ => None,

@@ -13,6 +13,7 @@ mod model_exhaustive;
 mod model_random;
 mod model_specs;
 mod model_windows;
+mod online;
 mod oracle;
 mod pitfalls;
 mod properties;

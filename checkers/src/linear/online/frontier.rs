@@ -1,0 +1,265 @@
+//! One key, layer by layer: after each return the configurations that can be, and nothing older.
+//!
+//! The configurations are those of [`crate::linear::search`], breadth first. A layer begins with
+//! those in which everything that returned before has taken effect. It closes with a return: from
+//! each of them operations take effect until the one that returns has (Lowe 2017 calls that just
+//! in time), and no further, for whatever else happens can as well happen in a later layer. No
+//! configuration left means that no order exists.
+//!
+//! What the layers know is what operations were invoked so far, and how each of these ended or will
+//! end. They do not know what will be invoked, so only reductions that hold whatever follows are
+//! used: observers are taken as soon as they are possible, equal optional operations are counted,
+//! dominated configurations dropped ([`super::config`]), an optional operation is taken only
+//! if the next one in its layer notices (there is a next one: the layer ends with the operation that
+//! returns).
+//!
+//! And one of our own. An operation that overwrites whatever is there can take effect just before
+//! any other that does, and then nothing of it remains. So when one takes effect, all others that
+//! are open become *free*: each may be done by now or not, and one configuration stands for all
+//! these combinations. With *k* writes open that is *k* configurations instead of *k* times 2^(*k*-1).
+//!
+//! Not here: operations whose outcome is not known yet; [`super::lane`] keeps these back.
+
+use super::alphabet::{Alphabet, Effect, Known};
+use super::config::{Antichain, Config, Used};
+use super::{Deferral, MAX_OPEN, MAX_OPTIONAL, MAX_STEPS, MAX_WIDTH};
+use crate::model::Model;
+
+/// Why a layer did not close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The operation that returned cannot have.
+    Impossible,
+    /// It takes too much.
+    Deferred(Deferral),
+}
+
+/// Equal optional operations.
+#[derive(Clone)]
+struct Optional<O> {
+    known: Known<O>,
+    /// How many were invoked so far.
+    supply: u32,
+}
+
+/// What can be at present.
+pub(super) struct Frontier<M: Model> {
+    alphabet: Alphabet<M>,
+    /// By slot.
+    open: Vec<Option<Known<M::Op>>>,
+    taken: u64,
+    observers: u64,
+    blind: u64,
+    optional: Vec<Optional<M::Op>>,
+    configs: Antichain,
+}
+
+impl<M: Model> Clone for Frontier<M> {
+    fn clone(&self) -> Self {
+        Self {
+            alphabet: self.alphabet.clone(),
+            open: self.open.clone(),
+            optional: self.optional.clone(),
+            configs: self.configs.clone(),
+            ..*self
+        }
+    }
+}
+
+/// The slots of a mask.
+fn slots(mut mask: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let slot = (mask != 0).then(|| mask.trailing_zeros() as usize)?;
+        mask &= mask - 1;
+        Some(slot)
+    })
+}
+
+impl<M: Model> Frontier<M> {
+    pub(super) fn new(model: &M) -> Self {
+        let mut alphabet = Alphabet::new();
+        let state = alphabet.id(model.initial());
+        let first = Config { state, done: 0, free: 0, used: Used::default() };
+        Self {
+            alphabet,
+            open: Vec::new(),
+            taken: 0,
+            observers: 0,
+            blind: 0,
+            optional: Vec::new(),
+            configs: Antichain(vec![first]),
+        }
+    }
+
+    /// An operation begins that will return. Answers with its slot.
+    pub(super) fn begin(&mut self, model: &M, op: M::Op) -> Result<u32, Stop> {
+        let slot = (!self.taken).trailing_zeros();
+        if slot >= MAX_OPEN {
+            return Err(Stop::Deferred(Deferral::Open));
+        }
+        let known = self.alphabet.know(model, op);
+        let bit = 1 << slot;
+        self.taken |= bit;
+        if known.observer {
+            self.observers |= bit;
+        }
+        if known.is_blind() {
+            self.blind |= bit;
+        }
+        if slot as usize == self.open.len() {
+            self.open.push(None);
+        }
+        self.open[slot as usize] = Some(known);
+        Ok(slot)
+    }
+
+    /// An operation begins that will stay in doubt.
+    pub(super) fn doubt(&mut self, model: &M, op: M::Op) -> Result<(), Stop> {
+        // It changes nothing and owes nothing.
+        if model.is_observer(&op) {
+            return Ok(());
+        }
+        if let Some(same) = self.optional.iter_mut().find(|optional| optional.known.op == op) {
+            same.supply = same.supply.saturating_add(1);
+            return Ok(());
+        }
+        if self.optional.len() >= MAX_OPTIONAL {
+            return Err(Stop::Deferred(Deferral::Doubt));
+        }
+        let known = self.alphabet.know(model, op);
+        self.optional.push(Optional { known, supply: 1 });
+        Ok(())
+    }
+
+    /// The operation in a slot returns: closes the layer.
+    pub(super) fn close(&mut self, model: &M, slot: u32) -> Result<(), Stop> {
+        let bit = 1 << slot;
+        let (mut met, mut passed) = (Antichain::default(), Antichain::default());
+        let mut ahead = std::mem::take(&mut self.configs.0);
+        let mut steps = 0;
+        while let Some(mut config) = ahead.pop() {
+            self.observe(model, &mut config);
+            if config.done & bit != 0 {
+                config.done &= !bit;
+                passed.admit(&config, self.observers);
+                continue;
+            }
+            if config.free & bit != 0 {
+                config.free &= !bit;
+                passed.admit(&config, self.observers);
+            }
+            if met.admit(&config, self.observers) {
+                steps += self.expand(model, &config, slot, &mut ahead);
+            }
+            if steps + met.0.len() + passed.0.len() > MAX_STEPS || passed.0.len() > MAX_WIDTH {
+                return Err(Stop::Deferred(Deferral::Width));
+            }
+        }
+        self.open[slot as usize] = None;
+        self.taken &= !bit;
+        self.observers &= !bit;
+        self.blind &= !bit;
+        self.configs = passed;
+        if self.configs.0.is_empty() {
+            return Err(Stop::Impossible);
+        }
+        if self.alphabet.is_full() {
+            self.forget();
+        }
+        Ok(())
+    }
+
+    /// Takes the observers that find the state as they saw it.
+    fn observe(&mut self, model: &M, config: &mut Config) {
+        for slot in slots(self.observers & !config.done) {
+            let known = self.open[slot].as_ref().expect("a taken slot holds an operation");
+            if self.alphabet.step(model, config.state, known) == Some(config.state) {
+                config.done |= 1 << slot;
+            }
+        }
+    }
+
+    /// Every step from a configuration that can lead to the return from `due`. Answers with what
+    /// that took.
+    fn expand(&mut self, model: &M, config: &Config, due: u32, ahead: &mut Vec<Config>) -> usize {
+        let undone = self.taken & !config.done;
+        let mut steps = 1;
+        for slot in slots(undone) {
+            steps += 1;
+            let (bit, blind) = (1 << slot, self.blind >> slot & 1 == 1);
+            let known = self.open[slot].as_ref().expect("a taken slot holds an operation");
+            let Some(state) = self.alphabet.step(model, config.state, known) else { continue };
+            // If the next one overwrites, this one is free there anyway.
+            if blind && slot != due as usize && !self.leads_on(model, None, undone & !bit, state) {
+                continue;
+            }
+            let done = config.done | bit;
+            let free = config.free & !bit | if blind { self.blind & !done } else { 0 };
+            ahead.push(Config { state, done, free, used: config.used.clone() });
+        }
+        for class in 0..self.optional.len() {
+            steps += 1;
+            let optional = &self.optional[class];
+            let id = u32::try_from(class).expect("fewer classes than their bound");
+            if config.used.count(id) >= optional.supply {
+                continue;
+            }
+            let Some(state) = self.alphabet.step(model, config.state, &optional.known) else { continue };
+            let free = config.free | if optional.known.is_blind() { self.blind & undone } else { 0 };
+            if state == config.state || !self.leads_on(model, Some(config.state), undone, state) {
+                continue;
+            }
+            ahead.push(Config { state, done: config.done, free, used: config.used.plus(id) });
+        }
+        steps
+    }
+
+    /// Is there an operation that is possible in `state` and does not overwrite it, so that it matters
+    /// what was there; and that would go differently in the state `without`?
+    fn leads_on(&mut self, model: &M, without: Option<u32>, undone: u64, state: u32) -> bool {
+        let open = slots(undone & !self.blind).map(|slot| self.open[slot].as_ref());
+        let optional = self.optional.iter().map(|optional| Some(&optional.known));
+        for known in open.chain(optional).flatten().filter(|known| !known.is_blind()) {
+            let next = self.alphabet.step(model, state, known);
+            if next.is_some()
+                && without.is_none_or(|without| self.alphabet.step(model, without, known) != next)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Drops the states that nothing leads to any more.
+    fn forget(&mut self) {
+        let states = self.configs.0.iter_mut().map(|config| &mut config.state);
+        let open = self.open.iter_mut().flatten();
+        let known = open.chain(self.optional.iter_mut().map(|optional| &mut optional.known));
+        let effects = known.flat_map(|known| match &mut known.effect {
+            Effect::Access { expects, leaves } => [Some(expects), Some(leaves)],
+            Effect::Any => [None, None],
+        });
+        self.alphabet.keep(states.chain(effects.flatten()));
+    }
+
+    /// Gives back what it does not need while nothing happens.
+    pub(super) fn rest(&mut self) {
+        self.forget();
+        if self.taken == 0 {
+            self.open = Vec::new();
+        }
+        self.configs.0.shrink_to_fit();
+        self.optional.shrink_to_fit();
+    }
+
+    /// How many configurations there are.
+    pub(super) fn width(&self) -> usize {
+        self.configs.0.len()
+    }
+
+    /// Configurations, states and operations that it holds.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.configs.0.len() + self.alphabet.len() + self.open.len() + self.optional.len()
+    }
+}
