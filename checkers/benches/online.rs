@@ -233,14 +233,14 @@ impl Simulated {
                 self.idle.push(process);
                 return self.op(process, kind, f, json!([key, value]));
             }
-            let Open { f, asked, value, .. } = &self.open[at];
-            let lost = *f != "read" && self.dice.below(1000) < self.load.doubt;
+            let open = &mut self.open[at];
+            let lost = open.f != "read" && self.dice.below(1000) < self.load.doubt;
             if !lost {
-                self.open[at].outcome = Some(apply(&mut value.borrow_mut(), f, asked));
+                open.outcome = Some(apply(&mut open.value.borrow_mut(), open.f, &open.asked));
                 continue;
             }
             if self.dice.below(2) == 0 {
-                apply(&mut value.borrow_mut(), f, asked);
+                apply(&mut open.value.borrow_mut(), open.f, &open.asked);
             }
             let Open { process, key, f, asked, .. } = self.open.swap_remove(at);
             self.idle.push(self.next_process);

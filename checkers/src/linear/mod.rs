@@ -9,7 +9,7 @@
 //! and `reduce` (laid out for searching), `search` (is there an order?), `ahead` (what rules one out
 //! early), `window` (is there provably none?), `engine`
 //! (all of these in turns, and the proof of the answer), `certify` (the second opinion), `explain`
-//! (the answer as a person wants it).
+//! (the answer as a person wants it). Beside them `online`: the same question while it happens.
 
 mod access;
 mod ahead;

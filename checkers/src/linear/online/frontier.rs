@@ -20,10 +20,11 @@
 //!
 //! Not here: operations whose outcome is not known yet; [`super::lane`] keeps these back.
 
-use super::alphabet::{Alphabet, Effect, Known};
+use super::alphabet::{Alphabet, Effect, Known, NONE};
 use super::config::{Antichain, Config, Used};
 use super::{Deferral, MAX_OPEN, MAX_OPTIONAL, MAX_STEPS, MAX_WIDTH};
 use crate::model::Model;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Why a layer did not close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,42 @@ struct Optional<O> {
     supply: u32,
 }
 
+/// Which optional operations can matter, by state, as far as all are accesses to a value: to try each
+/// of hundreds in each configuration would take most of the time.
+#[derive(Clone, Default)]
+struct Index {
+    /// Classes that leave a state behind.
+    leaving: FxHashMap<u32, Vec<u32>>,
+    /// Classes that leave behind what another one expects.
+    chained: Vec<u32>,
+    /// What classes expect.
+    expected: FxHashSet<u32>,
+    /// Classes that are no accesses.
+    others: Vec<u32>,
+}
+
+impl Index {
+    fn new<O>(optional: &[Optional<O>]) -> Self {
+        let mut index = Self::default();
+        for (class, optional) in (0..).zip(optional) {
+            match optional.known.effect {
+                Effect::Access { expects, leaves } => {
+                    index.leaving.entry(leaves).or_default().push(class);
+                    if expects != NONE {
+                        index.expected.insert(expects);
+                    }
+                }
+                Effect::Any => index.others.push(class),
+            }
+        }
+        let chained = index.expected.iter().filter_map(|state| index.leaving.get(state));
+        index.chained = chained.flatten().copied().collect();
+        // The order of a table depends on more than what is in it.
+        index.chained.sort_unstable();
+        index
+    }
+}
+
 /// What can be at present.
 pub(super) struct Frontier<M: Model> {
     alphabet: Alphabet<M>,
@@ -51,6 +88,7 @@ pub(super) struct Frontier<M: Model> {
     observers: u64,
     blind: u64,
     optional: Vec<Optional<M::Op>>,
+    index: Index,
     configs: Antichain,
 }
 
@@ -60,6 +98,7 @@ impl<M: Model> Clone for Frontier<M> {
             alphabet: self.alphabet.clone(),
             open: self.open.clone(),
             optional: self.optional.clone(),
+            index: self.index.clone(),
             configs: self.configs.clone(),
             ..*self
         }
@@ -87,6 +126,7 @@ impl<M: Model> Frontier<M> {
             observers: 0,
             blind: 0,
             optional: Vec::new(),
+            index: Index::default(),
             configs: Antichain(vec![first]),
         }
     }
@@ -128,6 +168,7 @@ impl<M: Model> Frontier<M> {
         }
         let known = self.alphabet.know(model, op);
         self.optional.push(Optional { known, supply: 1 });
+        self.index = Index::new(&self.optional);
         Ok(())
     }
 
@@ -197,11 +238,10 @@ impl<M: Model> Frontier<M> {
             let free = config.free & !bit | if blind { self.blind & !done } else { 0 };
             ahead.push(Config { state, done, free, used: config.used.clone() });
         }
-        for class in 0..self.optional.len() {
+        for class in self.that_may_matter(undone) {
             steps += 1;
-            let optional = &self.optional[class];
-            let id = u32::try_from(class).expect("fewer classes than their bound");
-            if config.used.count(id) >= optional.supply {
+            let optional = &self.optional[class as usize];
+            if config.used.count(class) >= optional.supply {
                 continue;
             }
             let Some(state) = self.alphabet.step(model, config.state, &optional.known) else { continue };
@@ -209,17 +249,40 @@ impl<M: Model> Frontier<M> {
             if state == config.state || !self.leads_on(model, Some(config.state), undone, state) {
                 continue;
             }
-            ahead.push(Config { state, done: config.done, free, used: config.used.plus(id) });
+            ahead.push(Config { state, done: config.done, free, used: config.used.plus(class) });
         }
         steps
+    }
+
+    /// Classes of optional operations that one of the open ones or another class may notice.
+    fn that_may_matter(&self, undone: u64) -> Vec<u32> {
+        let (mut classes, index) = (self.index.chained.clone(), &self.index);
+        classes.extend(&index.others);
+        for known in slots(undone & !self.blind).filter_map(|slot| self.open[slot].as_ref()) {
+            match known.effect {
+                Effect::Access { expects, .. } => {
+                    classes.extend(index.leaving.get(&expects).into_iter().flatten());
+                }
+                Effect::Any => classes.extend(index.leaving.values().flatten()),
+            }
+        }
+        if !index.others.is_empty() {
+            classes.extend(index.leaving.values().flatten());
+        }
+        classes.sort_unstable();
+        classes.dedup();
+        classes
     }
 
     /// Is there an operation that is possible in `state` and does not overwrite it, so that it matters
     /// what was there; and that would go differently in the state `without`?
     fn leads_on(&mut self, model: &M, without: Option<u32>, undone: u64, state: u32) -> bool {
-        let open = slots(undone & !self.blind).map(|slot| self.open[slot].as_ref());
-        let optional = self.optional.iter().map(|optional| Some(&optional.known));
-        for known in open.chain(optional).flatten().filter(|known| !known.is_blind()) {
+        if self.index.expected.contains(&state) {
+            return true;
+        }
+        let open = slots(undone & !self.blind).filter_map(|slot| self.open[slot].as_ref());
+        let others = self.index.others.iter().map(|&class| &self.optional[class as usize].known);
+        for known in open.chain(others) {
             let next = self.alphabet.step(model, state, known);
             if next.is_some()
                 && without.is_none_or(|without| self.alphabet.step(model, without, known) != next)
@@ -240,6 +303,7 @@ impl<M: Model> Frontier<M> {
             Effect::Any => [None, None],
         });
         self.alphabet.keep(states.chain(effects.flatten()));
+        self.index = Index::new(&self.optional);
     }
 
     /// Gives back what it does not need while nothing happens.

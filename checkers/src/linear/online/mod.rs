@@ -23,6 +23,7 @@ mod lane;
 use super::partition::{Unfit, read_call, unwrap};
 use crate::history::{Call, HistoryError, Kind, Op, Process};
 use crate::model::Model;
+use crate::words;
 use frontier::Stop;
 use lane::{Lane, Return, Stopped};
 use rustc_hash::FxHashMap;
@@ -63,7 +64,7 @@ impl std::fmt::Display for Deferral {
             Self::Open => write!(f, "more than {MAX_OPEN} operations open at once"),
             Self::Doubt => write!(f, "more than {MAX_OPTIONAL} different operations in doubt"),
             Self::Width => f.write_str("too many possible orders at once"),
-            Self::Waiting => write!(f, "more than {} events while an operation was open", MAX_WAITING),
+            Self::Waiting => write!(f, "more than {MAX_WAITING} events while an operation was open"),
         }
     }
 }
@@ -77,6 +78,17 @@ pub struct Alarm {
     pub index: u64,
     /// When that was, in nanoseconds since the start of the run.
     pub time: u64,
+}
+
+/// `violation at op 1234, key 7, 12.3 s`.
+impl std::fmt::Display for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "violation at op {}", self.index)?;
+        if let Some(key) = &self.key {
+            write!(f, ", key {}", words::bare(key))?;
+        }
+        write!(f, ", {:.1} s", self.time as f64 / 1e9)
+    }
 }
 
 /// How things stand.
