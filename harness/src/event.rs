@@ -1,6 +1,6 @@
 //! What the harness says while it works. Everything visible is a consumer of these events.
 
-use duress_checkers::{Kind, Op};
+use duress_checkers::{Alarm, Kind, Op, Tally};
 use duress_reports::artifact::JournalEvent;
 use std::time::Duration;
 
@@ -25,11 +25,20 @@ pub enum Event<'a> {
         /// What happened.
         event: &'a JournalEvent,
     },
+    /// A violation shows, while the run goes on.
+    Alarm(&'a Alarm),
+    /// How far the watch for violations is.
+    Watched {
+        /// Operations it has not looked at yet.
+        behind: u64,
+        /// What it has found.
+        tally: &'a Tally,
+    },
     /// Something the user should know.
     Note(&'a str),
 }
 
-/// Consumes events. Called from the engine's thread and from the nemesis: must not block.
+/// Consumes events. Called from the engine's thread, from the nemesis and from the watch: must not block.
 pub trait Listener: Send + Sync {
     /// Takes one event.
     fn event(&self, event: &Event<'_>);

@@ -14,3 +14,4 @@ pub mod nemesis;
 pub mod plan;
 pub mod run;
 pub mod store;
+pub mod watching;

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::machine;
 use crate::plan::Plan;
 use crate::store::{self, Claim};
+use crate::watching::{Feed, Watched, Watching};
 use duress_checkers::{Budget, Keys};
 use duress_reports::artifact::{Binary, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
@@ -69,8 +70,12 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     write_schedule(plan, &claim)?;
     let budget = checking::budget(plan.options.check_memory);
     let interrupts = Interrupts::listen(Arc::clone(&budget), Arc::clone(listener)).map_err(no_runtime)?;
-    let attempt = environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info)
-        .and_then(|env| conduct(plan, &claim, &nodes, env, (listener, interrupts.stop()), &mut info));
+    let watch = (plan.workload.make)().watch();
+    let watching = Watching::start(watch, Arc::clone(listener)).map_err(no_thread)?;
+    let attempt =
+        environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
+            conduct(plan, &claim, &nodes, env, (listener, interrupts.stop(), watching.feed()), &mut info)
+        });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
         info.failure = Some(failure.to_run_failure());
@@ -78,17 +83,28 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     claim.dir.write_info(&info)?;
     interrupts.checking();
     listener.event(&Event::Phase("checking the history"));
-    conclude_run(plan, claim, &budget)
+    conclude_run(plan, claim, &budget, &watching.finish())
 }
 
 /// Checks what is on disk, and writes verdict and reports.
-fn conclude_run(plan: &Plan, claim: Claim, budget: &Arc<Budget>) -> Result<Outcome, Failure> {
-    let run = claim.dir.load()?;
+fn conclude_run(
+    plan: &Plan,
+    claim: Claim,
+    budget: &Arc<Budget>,
+    watched: &Watched,
+) -> Result<Outcome, Failure> {
+    let mut run = claim.dir.load()?;
     let verdicts = if run.history.is_empty() {
         Vec::new()
     } else {
         let checker = (plan.workload.make)().checker(Keys::Keyed);
-        vec![checking::check(&*checker, &run.history, budget, plan.options.check_time)]
+        let verdict = checking::check(&*checker, &run.history, budget, plan.options.check_time);
+        let (verdict, doubt) = watched.compare(verdict, &*checker, &run.history, plan.options.check_memory);
+        if let Some(doubt) = doubt {
+            run.info.doubts.push(doubt);
+            claim.dir.write_info(&run.info)?;
+        }
+        vec![verdict]
     };
     let conclusion = conclude(&run, verdicts);
     duress_reports::write(&claim.dir, &run, &conclusion)?;
@@ -101,7 +117,7 @@ fn conduct(
     claim: &Claim,
     nodes: &Arc<[Node]>,
     env: Arc<dyn Environment>,
-    (listener, stop): (&Arc<dyn Listener>, Stop),
+    (listener, stop, feed): (&Arc<dyn Listener>, Stop, Feed),
     info: &mut RunInfo,
 ) -> Result<(), Failure> {
     env.enter()?;
@@ -113,6 +129,7 @@ fn conduct(
         env: Arc::clone(&env),
         listener: Arc::clone(listener),
         stop,
+        feed,
         info,
     };
     let outcome = runtime.block_on(phases.go());
@@ -123,6 +140,15 @@ fn conduct(
     // The cluster is gone before the history is checked: checking wants the machine.
     drop(env);
     outcome
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn no_thread(source: std::io::Error) -> Failure {
+    Failure::Environment(EnvError::Unable {
+        what: "start a thread".to_owned(),
+        why: source.to_string(),
+        fix: "raise the limit of processes (ulimit -u)".to_owned(),
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

@@ -1,7 +1,7 @@
 //! A workload: generators, and the checker that judges what came of them.
 
 use crate::{Generator, Rng};
-use duress_checkers::{Checker, Keys};
+use duress_checkers::{Checker, Keys, Watch};
 use std::time::Duration;
 
 /// One kind of client behaviour.
@@ -12,6 +12,9 @@ pub trait Workload: Send + Sync {
     /// Judges a history. Our own are keyed; those of others may not be. A workload without keys
     /// does not look at `keys`.
     fn checker(&self, keys: Keys) -> Box<dyn Checker>;
+
+    /// Judges one of our own while it happens.
+    fn watch(&self) -> Box<dyn Watch>;
 }
 
 /// The two parts of a run.

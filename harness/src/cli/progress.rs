@@ -3,6 +3,7 @@
 use super::say;
 use crate::event::{Counts, Event, Listener};
 use clap::ValueEnum;
+use duress_checkers::{Tally, words};
 use duress_reports::artifact::JournalEvent;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ struct State {
     latencies: Vec<Duration>,
     faults: BTreeMap<u32, (String, bool)>,
     phase: String,
+    /// What the watch for violations says.
+    watch: String,
 }
 
 impl View {
@@ -147,9 +150,10 @@ impl Shared {
             .collect();
         let faults = if faults.is_empty() { "-".to_owned() } else { faults.join(", ") };
         format!(
-            "ok={ok} fail={fail} info={info} rate={rate:.0}/s p50={} p99={} faults={faults}",
+            "ok={ok} fail={fail} info={info} rate={rate:.0}/s p50={} p99={} faults={faults} {}",
             quantile(50),
-            quantile(99)
+            quantile(99),
+            state.watch
         )
     }
 
@@ -187,6 +191,10 @@ impl Listener for Shared {
                 self.line(what);
             }
             Event::Note(what) => self.line(what),
+            Event::Alarm(alarm) => self.line(&format!("{alarm}; the run goes on")),
+            Event::Watched { behind, tally } => {
+                self.state.lock().unwrap_or_else(PoisonError::into_inner).watch = watch(*behind, tally);
+            }
             Event::Completed { op, latency } => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 state.counts.count(op.kind);
@@ -197,6 +205,20 @@ impl Listener for Shared {
             Event::Fault { id, event, .. } => self.fault(*id, event),
         }
     }
+}
+
+/// `no violation so far`, `3 keys violated`, and what it has not looked at.
+fn watch(behind: u64, tally: &Tally) -> String {
+    let found = match tally.violated {
+        0 => "no violation so far".to_owned(),
+        n => format!("{} violated", words::counted(n, "key", "keys")),
+    };
+    let deferred = match tally.deferred.values().sum() {
+        0 => String::new(),
+        n => format!(", {} left to the end", words::counted(n, "key", "keys")),
+    };
+    let behind = if behind == 0 { String::new() } else { format!(", {} ops behind", words::count(behind)) };
+    found + &deferred + &behind
 }
 
 /// Servers and environments speak through us: no control characters reach the terminal.

@@ -6,6 +6,7 @@
 
 use super::Clock;
 use crate::failure::Failure;
+use crate::watching::Feed;
 use duress_checkers::{Kind, Op, Process};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -35,11 +36,11 @@ struct State {
 }
 
 impl Recorder {
-    /// Creates the file and the thread that writes it.
+    /// Creates the file and the thread that writes it, and then offers each operation to `feed`.
     ///
     /// # Errors
     /// When the file cannot be created.
-    pub fn create(path: &Path, clock: Clock) -> Result<Self, Failure> {
+    pub fn create(path: &Path, clock: Clock, feed: Feed) -> Result<Self, Failure> {
         let file = File::create_new(path).map_err(|source| Failure::File {
             path: path.to_owned(),
             what: "created",
@@ -51,7 +52,7 @@ impl Recorder {
         let writer = std::thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || {
-                if let Err(error) = write(&file, &ops) {
+                if let Err(error) = write(&file, &ops, &feed) {
                     *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 }
             })
@@ -126,7 +127,7 @@ pub struct OpBody {
     pub node: Option<String>,
 }
 
-fn write(file: &File, ops: &Receiver<Op>) -> std::io::Result<()> {
+fn write(file: &File, ops: &Receiver<Op>, feed: &Feed) -> std::io::Result<()> {
     let mut out = BufWriter::new(file);
     let mut dirty_since: Option<Instant> = None;
     loop {
@@ -136,6 +137,7 @@ fn write(file: &File, ops: &Receiver<Op>) -> std::io::Result<()> {
                 serde_json::to_writer(&mut out, &op)?;
                 out.write_all(b"\n")?;
                 dirty_since.get_or_insert_with(Instant::now);
+                feed.offer(op);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {

@@ -7,6 +7,7 @@ use crate::event::{Event, Listener};
 use crate::failure::Failure;
 use crate::nemesis::{Journal, Nemesis};
 use crate::plan::Plan;
+use crate::watching::Feed;
 use duress_reports::artifact::{Phase, RunDir, RunFailure, RunInfo, RunStatus};
 use duress_targets::Node;
 use duress_workloads::{Generators, Rng};
@@ -37,6 +38,8 @@ pub(super) struct Phases<'a> {
     pub(super) env: Arc<dyn Environment>,
     pub(super) listener: Arc<dyn Listener>,
     pub(super) stop: Stop,
+    /// Gets everything that is recorded.
+    pub(super) feed: Feed,
     pub(super) info: &'a mut RunInfo,
 }
 
@@ -50,7 +53,7 @@ impl Phases<'_> {
         self.say(&format!("{} nodes healthy after {:.1} s", self.nodes.len(), took.as_secs_f64()));
 
         let clock = Clock::start();
-        let recorder = Arc::new(Recorder::create(&self.dir.history_file(), clock)?);
+        let recorder = Arc::new(Recorder::create(&self.dir.history_file(), clock, self.feed.clone())?);
         let outcome = self.under_test(clock, &recorder).await;
         let closed = recorder.close();
         self.info.status = match self.stop.wished() {

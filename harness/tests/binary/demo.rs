@@ -13,6 +13,9 @@ fn a_planted_stale_read_is_found_and_explained() {
     let run = bench.duress(&["demo", "--seed", "1", "--dir", "run"]).expect(1);
     assert!(run.stdout.contains("stale read"), "{}", run.stdout);
     assert!(run.stdout.contains("duress run sim --seed 1 "), "{}", run.stdout);
+    // And it was told while the run went on.
+    let (meanwhile, _) = run.stderr.split_once("final reads").expect("final reads");
+    assert!(meanwhile.contains("violation at op "), "{}", run.stderr);
 
     let verdict = bench.json("run/verdict.json");
     assert_eq!(verdict["outcome"], "violation");
@@ -47,6 +50,7 @@ fn without_a_bug_there_is_no_violation() {
     let run = bench.duress(&["demo", "--bug", "none", "--seed", "2", "--dir", "run", "--json"]).expect(0);
     let verdict: Value = serde_json::from_str(&run.stdout).expect("stdout is verdict.json alone");
     assert_eq!(verdict["outcome"], "valid");
+    assert!(!run.stderr.contains("violation at op "), "{}", run.stderr);
     assert_eq!(verdict, bench.json("run/verdict.json"));
 }
 

@@ -11,7 +11,7 @@ mod live;
 
 use crate::generator::{Arrivals, GeneratorExt as _};
 use crate::{Generators, Invocation, Rng, Workload, WorkloadOptions};
-use duress_checkers::{Checker, Keys, Linearizable, Model};
+use duress_checkers::{Checker, Keys, Linearizable, Model, Online, Watch};
 use final_reads::FinalReads;
 use live::Live;
 use serde_json::Value;
@@ -63,5 +63,9 @@ impl<O: Object> Workload for Objects<O> {
 
     fn checker(&self, keys: Keys) -> Box<dyn Checker> {
         Box::new(Linearizable::new(O::model(), keys))
+    }
+
+    fn watch(&self) -> Box<dyn Watch> {
+        Box::new(Online::keyed(O::model()))
     }
 }
