@@ -78,6 +78,14 @@ pub enum HistoryError {
         /// What is wrong there.
         source: Box<HistoryError>,
     },
+    /// One of several files is no part of a history.
+    #[error("{file}: {source}")]
+    In {
+        /// Which one.
+        file: String,
+        /// What is wrong in it.
+        source: Box<HistoryError>,
+    },
     /// Nothing known looks like this.
     #[error(
         "this looks like no history known here: it begins with `{head}`; known are {}; if it is one of these, name it with `--format`",

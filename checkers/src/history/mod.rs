@@ -5,6 +5,7 @@
 
 pub mod class;
 mod error;
+pub(crate) mod etcd;
 mod op;
 mod pairing;
 mod read;
@@ -12,4 +13,4 @@ mod read;
 pub use error::HistoryError;
 pub use op::{Kind, Op, Process};
 pub use pairing::{Call, History};
-pub use read::{Format, Loaded, Nil, ReadOptions, Repair, RepairKind, read};
+pub use read::{Format, Loaded, Nil, ReadOptions, Repair, RepairKind, read, read_report};

@@ -5,6 +5,7 @@
 
 mod container;
 mod counter;
+mod etcd;
 mod fetch_add;
 mod growth;
 mod lock;
@@ -22,6 +23,7 @@ pub use container::{
     Queue, SmallestFirst, Stack, Unordered, Words,
 };
 pub use counter::{Counter, CounterOp};
+pub use etcd::{Etcd, EtcdOp, EtcdState};
 pub use fetch_add::{FetchAdd, FetchAddOp};
 pub use growth::Growth;
 pub use lock::{

@@ -2,7 +2,7 @@
 
 use super::persist::Element;
 use super::{
-    Bag, Container, Counter, Discipline, FencedLock, FetchAdd, KeyValue, Log, Model, Mutex, PriorityQueue,
+    Bag, Container, Counter, Discipline, Etcd, FencedLock, FetchAdd, KeyValue, Log, Model, Mutex, PriorityQueue,
     Queue, ReentrantMutex, Register, Semaphore, Set, Stack, Text, VersionedRegister,
 };
 use crate::{Checker, Keys, Linearizable};
@@ -32,7 +32,7 @@ pub fn models() -> &'static [ModelEntry] {
     &MODELS
 }
 
-const MODELS: [ModelEntry; 16] = [
+const MODELS: [ModelEntry; 17] = [
     ModelEntry {
         name: "register",
         doc: "a register: read, write, cas [old, new]",
@@ -139,6 +139,16 @@ const MODELS: [ModelEntry; 16] = [
             let permits = number(initial, 1)?;
             let permits = u32::try_from(permits).map_err(|_| format!("{permits} is no number of permits"))?;
             made(Semaphore { permits }, keys)
+        },
+    },
+    ModelEntry {
+        name: "etcd",
+        doc: "a whole store of etcd, as its robustness tests report it: range, txn, leases, every answer with its revision",
+        fs: &["range", "txn", "leaseGrant", "leaseRevoke", "compact", "defragment"],
+        make: |initial, keys| match initial {
+            None => made(Etcd, keys),
+            Some(Value::Array(list)) if list.is_empty() => made(Etcd, keys),
+            Some(other) => Err(format!("a store is empty at first, `[]`, and cannot hold {other}")),
         },
     },
 ];

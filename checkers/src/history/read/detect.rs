@@ -13,6 +13,7 @@ pub(super) fn detect(head: &[u8]) -> Result<Format, HistoryError> {
     let Some(&first) = text.first() else { return Ok(Format::JsonLines) };
     let second = blank(&text[1..]).first().copied();
     match (first, second) {
+        (b'{', Some(b'"')) if opens_report(&text[1..]) => return Ok(Format::EtcdReport),
         (b'{', Some(b'"' | b'}') | None) => return Ok(Format::JsonLines),
         (b'[', Some(b']') | None) => return Ok(Format::JsonArray),
         (b'[', Some(b'{')) if opens_json(&text[1..]) => return Ok(Format::JsonArray),
@@ -30,6 +31,11 @@ pub(super) fn detect(head: &[u8]) -> Result<Format, HistoryError> {
 
 fn blank(text: &[u8]) -> &[u8] {
     text.trim_ascii_start()
+}
+
+/// Does an operation of an etcd client begin like this? Its first field is always the same.
+fn opens_report(fields: &[u8]) -> bool {
+    blank(fields).starts_with(b"\"ClientId\"") || blank(fields).starts_with(b"\"ClientID\"")
 }
 
 /// Is the next object one with quoted names?

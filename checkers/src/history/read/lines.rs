@@ -4,7 +4,7 @@ use crate::history::HistoryError;
 use std::io::{BufRead, Read};
 
 /// Bytes of one line; a read of a whole set with millions of elements fits.
-const MAX_LINE: u64 = 256 << 20;
+pub(super) const MAX_LINE: u64 = 64 << 20;
 
 /// Reads line after line into one buffer.
 pub(super) struct Lines<R> {

@@ -11,6 +11,7 @@ mod collect;
 mod detect;
 #[cfg(feature = "edn")]
 mod edn;
+mod etcd_report;
 mod fields;
 #[cfg(feature = "edn")]
 mod jepsen_log;
@@ -18,6 +19,7 @@ mod json_array;
 mod json_lines;
 mod lines;
 mod nil;
+mod objects;
 mod place;
 mod repair;
 #[cfg(all(test, feature = "edn"))]
@@ -27,6 +29,7 @@ pub use repair::{Repair, RepairKind};
 
 use super::{History, HistoryError};
 use collect::Collector;
+use etcd_report::Report;
 use std::io::{BufReader, Cursor, Read};
 
 /// Bytes of which the format is told: enough for a page of comments or of talk in a log.
@@ -51,6 +54,9 @@ pub enum Format {
     /// the beginning, as in `history.txt`.
     #[cfg(feature = "edn")]
     JepsenLog,
+    /// What the clients of etcd's robustness tests report, `client-*/operations.json`: every
+    /// file is what one client did, all of them are one history; see [`read_report`].
+    EtcdReport,
 }
 
 impl Format {
@@ -62,6 +68,7 @@ impl Format {
         Self::Edn,
         #[cfg(feature = "edn")]
         Self::JepsenLog,
+        Self::EtcdReport,
     ];
 
     /// As `--format` takes it.
@@ -73,6 +80,7 @@ impl Format {
             Self::Edn => "edn",
             #[cfg(feature = "edn")]
             Self::JepsenLog => "jepsen-log",
+            Self::EtcdReport => "etcd-report",
         }
     }
 
@@ -147,9 +155,33 @@ pub fn read(mut reader: impl Read, options: &ReadOptions) -> Result<Loaded, Hist
         Format::Edn => edn::read(&all(whole)?, &mut collector)?,
         #[cfg(feature = "edn")]
         Format::JepsenLog => jepsen_log::read(BufReader::new(whole), &mut collector)?,
+        Format::EtcdReport => {
+            let mut report = Report::default();
+            report.part(BufReader::new(whole))?;
+            return report.finish().map_err(|(_, why)| why);
+        }
     };
     let (history, repairs) = collector.finish(options)?;
     Ok(Loaded { history, format, truncated: seen.truncated, passed_over: seen.passed_over, repairs })
+}
+
+/// Reads the files of one report of etcd's robustness tests, each with its name, as one history.
+///
+/// Left out, a client's writes would make liars of its readers: all files have to be given.
+///
+/// # Errors
+/// [`HistoryError`], with file, line and column.
+pub fn read_report<R: Read>(
+    files: impl IntoIterator<Item = (String, R)>,
+) -> Result<Loaded, HistoryError> {
+    let mut report = Report::default();
+    let mut names = Vec::new();
+    let within = |name: &str, source| HistoryError::In { file: name.to_owned(), source: Box::new(source) };
+    for (name, reader) in files {
+        report.part(BufReader::new(reader)).map_err(|why| within(&name, why))?;
+        names.push(name);
+    }
+    report.finish().map_err(|(part, why)| within(names.get(part).map_or("", String::as_str), why))
 }
 
 /// What a reader saw beside the operations.
