@@ -9,6 +9,14 @@ pub trait Checker: Send + Sync {
     /// The property it checks, as in `linearizable`.
     fn name(&self) -> &str;
 
+    /// Can it judge such operations and values at all?
+    ///
+    /// # Errors
+    /// In words, what does not fit; [`Checker::check`] would answer `unknown` with it.
+    fn fits(&self, _history: &History) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The verdict. Must look at [`Budget::is_spent`] often enough to stop within a few
     /// milliseconds, and then answer [`Unknown`](crate::Valid::Unknown) (or a violation already proven).
     fn check(&self, history: &History, budget: &Budget) -> Verdict;

@@ -5,6 +5,34 @@
 //! for byte. Time limits reach it from outside, as a flag that somebody else raises
 //! ([`Budget`]).
 //!
+//! Histories come from programs ([`History::new`]) or from files ([`history::read`], which knows
+//! the formats of Jepsen, Knossos, Elle, Porcupine and etcd's robustness tests):
+//!
+//! ```
+//! use duress_checkers::history::{ReadOptions, read};
+//! use duress_checkers::{Budget, Checker, Keys, Linearizable, Valid};
+//!
+//! // Any `Read` will do: a file, standard input. Here process 1 reads 3, which was overwritten.
+//! let file: &[u8] = b"
+//! {:process 0, :type :invoke, :f :write, :value 3}
+//! {:process 0, :type :ok,     :f :write, :value 3}
+//! {:process 0, :type :invoke, :f :write, :value 4}
+//! {:process 0, :type :ok,     :f :write, :value 4}
+//! {:process 1, :type :invoke, :f :read,  :value nil}
+//! {:process 1, :type :ok,     :f :read,  :value 3}
+//! ";
+//! let loaded = read(file, &ReadOptions::default())?;
+//! let verdict = Linearizable::register(Keys::Auto).check(&loaded.history, &Budget::default());
+//!
+//! assert_eq!(verdict.valid, Valid::Violation);
+//! assert_eq!(verdict.findings[0].anomaly, "stale read");
+//! println!("{}", verdict.findings[0].sentence);
+//! # Ok::<(), duress_checkers::HistoryError>(())
+//! ```
+//!
+//! Sixteen other objects are in [`model`], by name in [`model::models`]; one of your own takes
+//! thirty lines ([`Model`]).
+//!
 //! Reading order: [`history`] (what happened), [`verdict`] (what we say about it),
 //! [`checker`] (who says it), [`model`] (what one object may do), [`linear`]
 //! (linearizability).

@@ -138,8 +138,9 @@ impl From<Written> for Stored {
             return Self { value, hash };
         }
         // FNV-1a.
-        let hash =
-            value.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let hash = value
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         Self { value: String::new(), hash }
     }
 }
@@ -239,7 +240,9 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// Go writes an empty list as `null`.
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 

@@ -100,6 +100,16 @@ impl<M: Model> Checker for Linearizable<M> {
         NAME
     }
 
+    fn fits(&self, history: &History) -> Result<(), String> {
+        let (budget, held) = (Budget::default(), AtomicUsize::new(0));
+        let limits = Limits::new(&budget, &held);
+        match partition::partition(&self.model, self.keys, history, &mut Charge::new(&limits)) {
+            Err(Unfit::Shape(why)) => Err(why),
+            // What needs another option, or more room, is of the right shape.
+            Ok(_) | Err(Unfit::Keys(_) | Unfit::Spent(_)) => Ok(()),
+        }
+    }
+
     fn check(&self, history: &History, budget: &Budget) -> Verdict {
         let held = AtomicUsize::new(0);
         let limits = Limits::new(budget, &held);
@@ -107,7 +117,7 @@ impl<M: Model> Checker for Linearizable<M> {
         let mut charge = Charge::new(&limits);
         match partition::partition(&self.model, self.keys, history, &mut charge) {
             Ok(parts) => self.judge(&parts, budget, &held),
-            Err(Unfit::Shape(why)) => Verdict::unknown(NAME, why),
+            Err(Unfit::Shape(why) | Unfit::Keys(why)) => Verdict::unknown(NAME, why),
             Err(Unfit::Spent(spent)) => {
                 Verdict::unknown(NAME, format!("{} before the search began", ran_out(spent, budget)))
             }

@@ -89,6 +89,8 @@ pub(super) struct Counts {
 pub(super) enum Unfit {
     /// In words, with the operation's index.
     Shape(String),
+    /// Some of its values look like `[key, value]` and some do not; in words.
+    Keys(String),
     Spent(Spent),
 }
 
@@ -273,7 +275,7 @@ fn is_keyed<M: Model>(model: &M, history: &History, charge: &Charge) -> Result<b
         }
     }
     match (speaks_for, against) {
-        (Some(with), Some(without)) => Err(Unfit::Shape(format!(
+        (Some(with), Some(without)) => Err(Unfit::Keys(format!(
             "operation {with} carries a [key, value] pair and operation {without} does not; say which it is (`--keys keyed` or `--keys single`)"
         ))),
         (_, against) => Ok(against.is_none()),

@@ -2,8 +2,8 @@
 
 use super::persist::Element;
 use super::{
-    Bag, Container, Counter, Discipline, Etcd, FencedLock, FetchAdd, KeyValue, Log, Model, Mutex, PriorityQueue,
-    Queue, ReentrantMutex, Register, Semaphore, Set, Stack, Text, VersionedRegister,
+    Bag, Container, Counter, Discipline, Etcd, FencedLock, FetchAdd, KeyValue, Log, Model, Mutex,
+    PriorityQueue, Queue, ReentrantMutex, Register, Semaphore, Set, Stack, Text, VersionedRegister,
 };
 use crate::{Checker, Keys, Linearizable};
 use serde_json::Value;

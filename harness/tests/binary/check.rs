@@ -65,7 +65,11 @@ fn many_files_end_with_the_worst_and_mask_no_violation() {
         ("good", &fresh()),
         ("bad", STALE),
         ("broken", "[{:process 0\n"),
-        ("odd", "{:process 0 :type :invoke :f :write :value 1}\n{:process 0 :type :ok :f :write :value 2}\n"),
+        (
+            "odd",
+            "{:process 0 :type :invoke :f :append :value \"a\"}\n{:process 0 :type :ok :f :append :value \"b\"}\n\
+             {:process 0 :type :invoke :f :get :value nil}\n{:process 0 :type :ok :f :get :value \"a\"}\n",
+        ),
     ]);
     let run = bench.duress(&["check", "good", "bad", "broken"]).expect(1);
     assert!(run.stdout.contains("== good") && run.stdout.contains("== bad"), "{}", run.stdout);
@@ -99,19 +103,94 @@ fn a_model_is_taken_only_when_it_is_certain() {
         ("reads", &pairs("nil", "nil", "read")),
     ]);
     let run = bench.duress(&["check", "queue"]).expect(254);
-    assert!(run.stderr.contains("say which it is with --model: queue, bag"), "{}", run.stderr);
+    assert!(run.stderr.contains("say with --model which it is:\n  queue "), "{}", run.stderr);
+    assert!(run.stderr.contains("\n  bag  "), "{}", run.stderr);
     bench.duress(&["check", "--model", "queue", "queue"]).expect(0);
     bench.duress(&["check", "text"]).expect(0);
     let run = bench.duress(&["check", "versions"]).expect(254);
-    assert!(run.stderr.contains("--model: register, versioned-register"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("\n  register ") && run.stderr.contains("\n  versioned-register "),
+        "{}",
+        run.stderr
+    );
     bench.duress(&["check", "--model", "versioned-register", "versions"]).expect(0);
     let run = bench.duress(&["check", "alien"]).expect(254);
     assert!(run.stderr.contains("no model knows all of its functions (teleport)"), "{}", run.stderr);
     let run = bench.duress(&["check", "reads"]).expect(254);
-    assert!(run.stderr.contains("several models have its functions (read)"), "{}", run.stderr);
+    assert!(run.stderr.contains("if it is one, say so with --model register"), "{}", run.stderr);
     let run = bench.duress(&["check", "--model", "oracle", "text"]).expect(254);
     assert!(run.stderr.contains("[possible values: register,"), "{}", run.stderr);
     assert!(bench.duress(&["list", "models"]).expect(0).stdout.contains("priority-queue"));
+}
+
+/// What answers look like tells sets from counters; where nothing was answered, nothing is guessed.
+#[test]
+fn sets_and_counters_are_told_apart_by_what_was_read() {
+    let history = |answer: &str| {
+        format!(
+            "{{:process 0 :type :invoke :f :add :value 1}}\n{{:process 0 :type :ok :f :add :value 1}}\n\
+             {{:process 0 :type :invoke :f :read :value nil}}\n{{:process 0 :type :{answer}}}\n"
+        )
+    };
+    let bench = bench(&[
+        ("set", &history("ok :f :read :value #{1}")),
+        ("counter", &history("ok :f :read :value 1")),
+        ("unread", &history("info :f :read :value nil")),
+        ("collected", &history("ok :f :read :value [1]").replace(":f :add", ":f :write")),
+        (
+            "appended",
+            "{:process 0 :type :invoke :value [[:append 1 2]]}\n{:process 0 :type :ok :value [[:append 1 2]]}\n",
+        ),
+        ("cut", "{\"process\":0,\"type\":\"invoke\""),
+    ]);
+    let run = bench.duress(&["check", "--json", "set", "counter"]).expect(0);
+    let models: Vec<_> = verdicts(&run).iter().map(|verdict| verdict["model"].clone()).collect();
+    assert_eq!(models, ["set", "counter"]);
+    let run = bench.duress(&["check", "unread"]).expect(254);
+    assert!(run.stderr.contains("\n  set ") && run.stderr.contains("\n  counter "), "{}", run.stderr);
+    let run = bench.duress(&["check", "collected"]).expect(254);
+    assert!(run.stderr.contains("--model register"), "{}", run.stderr);
+    let run = bench.duress(&["check", "appended"]).expect(254);
+    assert!(run.stderr.contains("searches for cycles, such as Elle"), "{}", run.stderr);
+    let run = bench.duress(&["check", "cut"]).expect(254);
+    assert!(run.stderr.contains("cut: the last line breaks off"), "{}", run.stderr);
+    let run = bench.duress(&["check", "."]).expect(254);
+    assert!(run.stderr.contains("neither a run of Duress"), "{}", run.stderr);
+}
+
+#[test]
+fn reports_of_etcd_are_checked_whole() {
+    let range = |client: u64, call: u64, revision: u64| {
+        format!(
+            "{{\n \"ClientId\": {client}, \"Input\": {{\"Type\": \"range\", \"Range\": {{\"Start\": \"k\"}}}}, \"Call\": {call},\n \
+             \"Output\": {{\"Range\": {{\"KVs\": [], \"Count\": 0}}, \"Revision\": {revision}}}, \"Return\": {}}}\n",
+            call + 1
+        )
+    };
+    let bench = bench(&[]);
+    let write = |path: &str, text: &str| {
+        fs::create_dir_all(bench.path(path)).expect("a directory");
+        fs::write(bench.path(path).join("operations.json"), text).expect("written");
+    };
+    write("good/client-1", &range(1, 10, 1));
+    write("good/client-2", &range(2, 10, 1));
+    write("bad/client-1", &range(1, 10, 1));
+    write("bad/client-2", &range(2, 20, 2));
+    write("used/client-1", &range(1, 10, 7));
+    let run = bench.duress(&["check", "--json", "good"]).expect(0);
+    let verdict = &verdicts(&run)[0];
+    assert_eq!((verdict["model"].as_str(), verdict["format"].as_str()), (Some("etcd"), Some("etcd-report")));
+    assert_eq!(verdict["stats"]["calls"], 2);
+    bench.duress(&["check", "--report", "bad.html", "bad"]).expect(1);
+    assert!(bench.path("bad.html").exists());
+    // One client of several proves nothing, and a store of which the beginning is not known neither.
+    let run = bench.duress(&["check", "good/client-1/operations.json"]).expect(254);
+    assert!(run.stderr.contains("check the whole report"), "{}", run.stderr);
+    let run = bench.duress(&["check", "used"]).expect(254);
+    assert!(run.stderr.contains("--initial '[]'"), "{}", run.stderr);
+    bench.duress(&["check", "--initial", "[]", "used"]).expect(1);
+    let both = range(1, 10, 1) + &range(2, 10, 1);
+    assert!(piped(&bench, &["check", "-"], &both).expect(0).stderr.contains("standard input: checked as"));
 }
 
 #[test]

@@ -24,9 +24,10 @@ pub(super) fn detect(head: &[u8]) -> Result<Format, HistoryError> {
         return Ok(format);
     }
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    Err(HistoryError::Format {
-        head: String::from_utf8_lossy(line.trim_ascii_end()).chars().take(SHOWN).collect(),
-    })
+    // A terminal would obey control characters.
+    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let line = String::from_utf8_lossy(line.trim_ascii_end());
+    Err(HistoryError::Format { head: line.chars().take(SHOWN).map(shown).collect() })
 }
 
 fn blank(text: &[u8]) -> &[u8] {

@@ -7,7 +7,7 @@
 //!
 //! Nothing is repaired here: order is told by the times alone.
 
-use super::objects::{Object, Objects};
+use super::objects::Objects;
 use super::{Format, Loaded};
 use crate::history::etcd::{Request, Response};
 use crate::history::pairing::pair;
@@ -51,15 +51,11 @@ pub(super) struct Report {
 impl Report {
     /// Takes what one client did.
     pub(super) fn part(&mut self, reader: impl BufRead) -> Result<(), HistoryError> {
-        let mut objects = Objects::new(reader);
-        while let Some(Object { line, text }) = objects.next()? {
-            let operation: Operation = serde_json::from_slice(&text).map_err(|why| HistoryError::Line {
-                line: line + why.line().saturating_sub(1),
-                column: why.column().max(1),
-                why: super::json_lines::reason(&why),
-            })?;
-            let events = events(operation).map_err(|why| HistoryError::Line { line, column: 1, why })?;
-            self.events.extend(events.map(|op| Event { op, part: self.parts, line }));
+        let mut objects = Objects::new(reader)?;
+        while objects.peek()?.is_some() {
+            let (place, operation) = objects.object()?;
+            let events = events(operation).map_err(|why| place.error(why))?;
+            self.events.extend(events.map(|op| Event { op, part: self.parts, line: place.line }));
         }
         self.parts += 1;
         Ok(())
@@ -96,12 +92,16 @@ impl Report {
 fn events(operation: Operation) -> Result<impl Iterator<Item = Op>, String> {
     let Operation { client_id, input, call, output, returned, .. } = operation;
     if returned < call {
-        return Err(format!("it returns at {returned} ns, before its call at {call} ns: time goes backwards"));
+        return Err(format!(
+            "it returns at {returned} ns, before its call at {call} ns: time goes backwards"
+        ));
     }
     let (f, asked) = question(input)?;
     if output.persisted || output.persisted_revision != 0 {
         // Written by nobody but etcd's own checker, which has other files to know it from.
-        return Err("its outcome was added afterwards (`Persisted`): give the clients' own reports".to_owned());
+        return Err(
+            "its outcome was added afterwards (`Persisted`): give the clients' own reports".to_owned()
+        );
     }
     let (kind, value, error) = if output.error.is_empty() {
         (Kind::Ok, json(&output), None)

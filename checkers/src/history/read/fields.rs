@@ -31,6 +31,9 @@ pub(super) fn draft(mut object: Map<String, Value>) -> Result<Draft, String> {
     if is("type", "ok") && (is("f", "read") || is("f", "get")) && !object.contains_key("value") {
         return Err("an ok read has no value".to_owned());
     }
+    if !object.contains_key("process") {
+        return Err("missing field `process`: nothing says which answer belongs to which question".to_owned());
+    }
     if is("f", "txn") {
         short(&mut object);
     }

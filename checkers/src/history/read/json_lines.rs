@@ -2,13 +2,11 @@
 
 use super::Seen;
 use super::collect::Collector;
+use super::json::{self, Fields, Wrong};
 use super::lines::Lines;
 use crate::history::HistoryError;
 use serde_json::{Map, Value};
 use std::io::BufRead;
-
-/// Characters of a line that an error repeats.
-const SHOWN: usize = 60;
 
 /// Reads line after line.
 pub(super) fn read(reader: impl BufRead, collector: &mut Collector) -> Result<Seen, HistoryError> {
@@ -31,19 +29,13 @@ pub(super) fn read(reader: impl BufRead, collector: &mut Collector) -> Result<Se
 ///
 /// # Errors
 /// With the column where it goes wrong.
-pub(super) fn object(text: &[u8]) -> Result<Map<String, Value>, (usize, String)> {
-    match serde_json::from_slice(text) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(value) => {
-            let found: String = value.to_string().chars().take(SHOWN).collect();
-            Err((1, format!("expected an object with process, type, f and value, found {found}")))
+fn object(text: &[u8]) -> Result<Map<String, Value>, (usize, String)> {
+    match json::parse(text) {
+        Ok(Fields(fields)) => Ok(fields),
+        // Of an object that goes on in the next line nothing else is wrong.
+        Err(Wrong { why, .. }) if text == b"{" => {
+            Err((1, format!("{why}; an operation has one line, or else stands in an array")))
         }
-        Err(why) => Err((why.column().max(1), reason(&why))),
+        Err(Wrong { column, why, .. }) => Err((column, why)),
     }
-}
-
-/// What serde says, without its own idea of where.
-pub(super) fn reason(why: &serde_json::Error) -> String {
-    let said = why.to_string();
-    said.split(" at line ").next().unwrap_or_default().to_owned()
 }

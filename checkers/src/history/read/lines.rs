@@ -3,7 +3,7 @@
 use crate::history::HistoryError;
 use std::io::{BufRead, Read};
 
-/// Bytes of one line; a read of a whole set with millions of elements fits.
+/// Bytes of one line, or of one object; a read of a whole set with millions of elements fits.
 pub(super) const MAX_LINE: u64 = 64 << 20;
 
 /// Reads line after line into one buffer.
@@ -40,8 +40,7 @@ impl<R: BufRead> Lines<R> {
             self.number += 1;
             let complete = self.bytes.ends_with(b"\n");
             if !complete && self.bytes.len() as u64 == MAX_LINE {
-                let why = format!("it is longer than {MAX_LINE} bytes");
-                return Err(HistoryError::Line { line: self.number, column: 1, why });
+                return Err(HistoryError::Line { line: self.number, column: 1, why: too_long() });
             }
             if self.number == 1 && self.bytes.starts_with(BOM) {
                 self.bytes.drain(..BOM.len());
@@ -53,6 +52,11 @@ impl<R: BufRead> Lines<R> {
             }
         }
     }
+}
+
+/// What is wrong with a line of [`MAX_LINE`].
+pub(super) fn too_long() -> String {
+    format!("it is longer than {} MiB", MAX_LINE >> 20)
 }
 
 /// Some editors begin a file with it.

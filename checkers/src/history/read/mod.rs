@@ -15,6 +15,7 @@ mod etcd_report;
 mod fields;
 #[cfg(feature = "edn")]
 mod jepsen_log;
+mod json;
 mod json_array;
 mod json_lines;
 mod lines;
@@ -30,12 +31,17 @@ pub use repair::{Repair, RepairKind};
 use super::{History, HistoryError};
 use collect::Collector;
 use etcd_report::Report;
+#[cfg(feature = "edn")]
+use lines::MAX_LINE;
+#[cfg(feature = "edn")]
+use std::io::BufRead;
 use std::io::{BufReader, Cursor, Read};
 
 /// Bytes of which the format is told: enough for a page of comments or of talk in a log.
 const HEAD: u64 = 1 << 16;
 
-/// Bytes of one input that is not read line by line.
+/// Bytes of one input that has to be held whole.
+#[cfg(feature = "edn")]
 const MAX_INPUT: u64 = 4 << 30;
 
 /// How a history is written down.
@@ -150,9 +156,9 @@ pub fn read(mut reader: impl Read, options: &ReadOptions) -> Result<Loaded, Hist
     let mut collector = Collector::default();
     let seen = match format {
         Format::JsonLines => json_lines::read(BufReader::new(whole), &mut collector)?,
-        Format::JsonArray => json_array::read(&all(whole)?, &mut collector)?,
+        Format::JsonArray => json_array::read(BufReader::new(whole), &mut collector)?,
         #[cfg(feature = "edn")]
-        Format::Edn => edn::read(&all(whole)?, &mut collector)?,
+        Format::Edn => edn::read(&all(BufReader::new(whole))?, &mut collector)?,
         #[cfg(feature = "edn")]
         Format::JepsenLog => jepsen_log::read(BufReader::new(whole), &mut collector)?,
         Format::EtcdReport => {
@@ -171,9 +177,7 @@ pub fn read(mut reader: impl Read, options: &ReadOptions) -> Result<Loaded, Hist
 ///
 /// # Errors
 /// [`HistoryError`], with file, line and column.
-pub fn read_report<R: Read>(
-    files: impl IntoIterator<Item = (String, R)>,
-) -> Result<Loaded, HistoryError> {
+pub fn read_report<R: Read>(files: impl IntoIterator<Item = (String, R)>) -> Result<Loaded, HistoryError> {
     let mut report = Report::default();
     let mut names = Vec::new();
     let within = |name: &str, source| HistoryError::In { file: name.to_owned(), source: Box::new(source) };
@@ -191,12 +195,24 @@ struct Seen {
     passed_over: usize,
 }
 
-fn all(reader: impl Read) -> Result<Vec<u8>, HistoryError> {
+/// All of an input that has to be held whole, line by line.
+#[cfg(feature = "edn")]
+fn all(mut reader: impl BufRead) -> Result<Vec<u8>, HistoryError> {
     let mut bytes = Vec::new();
-    reader.take(MAX_INPUT + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_INPUT {
-        let why = format!("a history in this format holds at most {MAX_INPUT} bytes; give JSON lines");
-        return Err(HistoryError::Line { line: 1, column: 1, why });
+    for line in 1.. {
+        let before = bytes.len() as u64;
+        reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes)?;
+        let fail = |why: String| Err(HistoryError::Line { line, column: 1, why });
+        match bytes.len() as u64 {
+            length if length == before => break,
+            length if length > MAX_INPUT => {
+                return fail(format!(
+                    "a history in this format holds at most {MAX_INPUT} bytes; give JSON lines"
+                ));
+            }
+            length if length - before == MAX_LINE => return fail(lines::too_long()),
+            _ => {}
+        }
     }
     Ok(bytes)
 }

@@ -1,107 +1,138 @@
-//! JSON objects one after the other, whatever lines they are spread over.
+//! JSON objects in a stream, whatever lines they are spread over.
 //!
 //! Only braces and strings are looked at: the parser has its say afterwards. One object is held
 //! at a time.
 
-use super::lines::{Lines, MAX_LINE};
+use super::json::{self, Wrong};
+use super::lines::{self, BOM, MAX_LINE};
 use crate::history::HistoryError;
+use serde::de::DeserializeOwned;
 use std::io::BufRead;
 
-/// Finds object after object.
-pub(super) struct Objects<R> {
-    lines: Lines<R>,
-    /// What was read of the line at hand, with its indent; every byte before `at` is used up.
-    line: Vec<u8>,
-    at: usize,
-    number: usize,
+/// A place in a text: line and column, both counted from 1, the column in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: usize,
+    pub(super) column: usize,
 }
 
-/// One object.
-pub(super) struct Object {
-    /// Where it begins, counted from 1.
-    pub(super) line: usize,
-    /// With blanks before it, as wide as what stands before it in its line: columns in it are
-    /// columns of the file.
-    pub(super) text: Vec<u8>,
+impl Place {
+    /// What is wrong there.
+    pub(super) fn error(self, why: impl Into<String>) -> HistoryError {
+        HistoryError::Line { line: self.line, column: self.column, why: why.into() }
+    }
+
+    fn pass(&mut self, byte: u8) {
+        if byte == b'\n' {
+            *self = Self { line: self.line + 1, column: 1 };
+        } else if byte & 0b1100_0000 != 0b1000_0000 {
+            // Bytes that continue a character are none of their own.
+            self.column += 1;
+        }
+    }
+}
+
+/// Reads object after object, and what stands between them.
+pub(super) struct Objects<R> {
+    reader: R,
+    at: Place,
+    text: Vec<u8>,
 }
 
 impl<R: BufRead> Objects<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self { lines: Lines::new(reader), line: Vec::new(), at: 0, number: 0 }
+    /// Passes over a byte order mark.
+    pub(super) fn new(mut reader: R) -> Result<Self, HistoryError> {
+        if reader.fill_buf()?.starts_with(BOM) {
+            reader.consume(BOM.len());
+        }
+        Ok(Self { reader, at: Place { line: 1, column: 1 }, text: Vec::new() })
     }
 
-    /// The next object.
+    /// Where the next byte stands.
+    pub(super) fn place(&self) -> Place {
+        self.at
+    }
+
+    /// The next byte that is not blank, which stays.
+    pub(super) fn peek(&mut self) -> Result<Option<u8>, HistoryError> {
+        loop {
+            let ahead = self.reader.fill_buf()?;
+            if ahead.is_empty() {
+                return Ok(None);
+            }
+            let blank = ahead.len() - ahead.trim_ascii_start().len();
+            let found = ahead.get(blank).copied();
+            ahead[..blank].iter().for_each(|byte| self.at.pass(*byte));
+            self.reader.consume(blank);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The next byte that is not blank.
+    pub(super) fn take(&mut self) -> Result<Option<u8>, HistoryError> {
+        let byte = self.peek()?;
+        if let Some(byte) = byte {
+            self.at.pass(byte);
+            self.reader.consume(1);
+        }
+        Ok(byte)
+    }
+
+    /// An object, and where it begins.
     ///
     /// # Errors
-    /// When there is something else, or it never ends.
-    pub(super) fn next(&mut self) -> Result<Option<Object>, HistoryError> {
-        if self.line[self.at..].trim_ascii().is_empty() && !self.read_line()? {
-            return Ok(None);
+    /// When there is none, when it never ends, and when it is no `T`.
+    pub(super) fn object<T: DeserializeOwned>(&mut self) -> Result<(Place, T), HistoryError> {
+        let first = self.peek()?;
+        let from = self.at;
+        if first != Some(b'{') {
+            return Err(from.error("expected an object"));
         }
-        self.at += self.line[self.at..].len() - self.line[self.at..].trim_ascii_start().len();
-        let (line, column) = (self.number, super::place::column(&self.line[..self.at]));
-        let fail = |why: String| HistoryError::Line { line, column, why };
-        if self.line[self.at] != b'{' {
-            return Err(fail("an object was to begin here, with `{`".to_owned()));
+        self.scan(from)?;
+        match json::parse(&self.text) {
+            Ok(object) => Ok((from, object)),
+            Err(Wrong { line: 1, column, why }) => {
+                Err(Place { column: from.column + column - 1, ..from }.error(why))
+            }
+            Err(Wrong { line, column, why }) => Err(Place { line: from.line + line - 1, column }.error(why)),
         }
-        let mut text = vec![b' '; column - 1];
-        let mut scan = Scan::default();
-        let mut reached = line;
+    }
+
+    /// From an opening brace to the one that closes it.
+    fn scan(&mut self, from: Place) -> Result<(), HistoryError> {
+        self.text.clear();
+        let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
         loop {
-            if let Some(end) = scan.end(&self.line[self.at..]) {
-                text.extend_from_slice(&self.line[self.at..self.at + end]);
-                self.at += end;
-                return Ok(Some(Object { line, text }));
+            let ahead = self.reader.fill_buf()?;
+            if ahead.is_empty() {
+                return Err(from.error("the object that begins here never ends"));
             }
-            text.extend_from_slice(&self.line[self.at..]);
-            text.push(b'\n');
-            if text.len() as u64 > MAX_LINE {
-                return Err(fail(format!("the object that begins here is longer than {MAX_LINE} bytes")));
+            let mut used = 0;
+            for &byte in ahead {
+                used += 1;
+                self.at.pass(byte);
+                match byte {
+                    _ if escaped => escaped = false,
+                    b'\\' if quoted => escaped = true,
+                    b'"' => quoted = !quoted,
+                    b'{' if !quoted => depth += 1,
+                    b'}' if !quoted => depth -= 1,
+                    _ => {}
+                }
+                if depth == 0 {
+                    break;
+                }
             }
-            if !self.read_line()? {
-                return Err(fail("the object that begins here never ends".to_owned()));
+            self.text.extend_from_slice(&ahead[..used]);
+            self.reader.consume(used);
+            if depth == 0 {
+                return Ok(());
             }
-            // Blank lines were passed over; the parser is to count them all the same.
-            text.extend(std::iter::repeat_n(b'\n', self.number - reached - 1));
-            reached = self.number;
-        }
-    }
-
-    fn read_line(&mut self) -> Result<bool, HistoryError> {
-        self.line.clear();
-        self.at = 0;
-        let Some(line) = self.lines.next()? else { return Ok(false) };
-        self.number = line.number;
-        self.line.resize(line.indent, b' ');
-        self.line.extend_from_slice(line.text);
-        Ok(true)
-    }
-}
-
-/// How deep inside an object we are.
-#[derive(Default)]
-struct Scan {
-    depth: usize,
-    quoted: bool,
-    escaped: bool,
-}
-
-impl Scan {
-    /// Where the object ends, if it does in this piece of it.
-    fn end(&mut self, text: &[u8]) -> Option<usize> {
-        for (at, byte) in text.iter().enumerate() {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' if self.quoted => self.escaped = true,
-                b'"' => self.quoted = !self.quoted,
-                b'{' if !self.quoted => self.depth += 1,
-                b'}' if !self.quoted => self.depth -= 1,
-                _ => {}
-            }
-            if self.depth == 0 {
-                return Some(at + 1);
+            if self.text.len() as u64 > MAX_LINE {
+                return Err(from.error(lines::too_long()));
             }
         }
-        None
     }
 }

@@ -130,13 +130,21 @@ impl Etcd {
         let mut notes = Vec::new();
         if older > 0 {
             let reads = counted(older, "read", "reads");
-            notes.push(format!("{reads} of older revisions: only the revision of the answer was judged, not what it shows"));
+            notes.push(format!(
+                "{reads} of older revisions: only the revision of the answer was judged, not what it shows"
+            ));
         }
         if leases > 0 {
-            notes.push(format!("{} granted: taken not to run out", counted(leases, "lease was", "leases were")));
+            notes.push(format!(
+                "{} granted: taken not to run out",
+                counted(leases, "lease was", "leases were")
+            ));
         }
         if idle > 0 {
-            notes.push(format!("{} not judged", counted(idle, "compaction or defragmentation was", "compactions and defragmentations were")));
+            notes.push(format!(
+                "{} not judged",
+                counted(idle, "compaction or defragmentation was", "compactions and defragmentations were")
+            ));
         }
         notes
     }

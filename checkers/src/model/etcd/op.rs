@@ -42,7 +42,11 @@ pub(super) fn read(f: &str, asked: &Value, answered: Option<&Value>) -> Result<O
         "leaseGrant" => Asked::Grant,
         "leaseRevoke" => Asked::Revoke(of::<Lease>(f, asked)?.id),
         "compact" | "defragment" => return Ok(None),
-        _ => return Err(format!("etcd knows range, txn, leaseGrant, leaseRevoke, compact and defragment, not `{f}`")),
+        _ => {
+            return Err(format!(
+                "etcd knows range, txn, leaseGrant, leaseRevoke, compact and defragment, not `{f}`"
+            ));
+        }
     };
     let answered = answered.map(|value| answer(f, &asked, value)).transpose()?;
     let op = EtcdOp { asked, answered };
@@ -107,7 +111,9 @@ impl EtcdOp {
     /// Does it show what was there before?
     pub(super) fn is_of_older_revision(&self) -> bool {
         match (&self.asked, &self.answered) {
-            (Asked::Range(range), Some(answered)) => range.revision != 0 && range.revision < answered.revision,
+            (Asked::Range(range), Some(answered)) => {
+                range.revision != 0 && range.revision < answered.revision
+            }
             _ => false,
         }
     }

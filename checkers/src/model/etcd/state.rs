@@ -87,7 +87,9 @@ impl EtcdState {
                 let held = held.map_or_else(|| "no such key".to_owned(), |cell| cell.to_string());
                 return Err(Refusal::Compared { expected: condition.to_string(), held });
             }
-            (None, Some(true)) => return Err(Refusal::Other("failed although all conditions held".to_owned())),
+            (None, Some(true)) => {
+                return Err(Refusal::Other("failed although all conditions held".to_owned()));
+            }
             _ => {}
         }
         let mut state = self.clone();
@@ -155,9 +157,8 @@ impl EtcdState {
                 .collect();
             return Results { count: found.len() as i64, found, deleted: 0 };
         }
-        let inside = |key: &str| {
-            key >= range.start.as_str() && (range.end == UNBOUNDED || key < range.end.as_str())
-        };
+        let inside =
+            |key: &str| key >= range.start.as_str() && (range.end == UNBOUNDED || key < range.end.as_str());
         let mut found: Vec<Found> = self.cells.iter().filter(|(key, _)| inside(key)).map(shown).collect();
         let count = found.len() as i64;
         if let Ok(limit @ 1..) = usize::try_from(range.limit) {

@@ -299,7 +299,10 @@ fn an_older_revision_after_a_newer_one_is_a_stale_read() {
     let verdict = Linearizable::new(Etcd, Keys::Auto).check(&history, &Budget::default());
     assert_eq!(verdict.findings[0].anomaly, "stale read");
     let sentence = &verdict.findings[0].sentence;
-    assert!(sentence.contains("get k → nothing, revision 1") && sentence.contains("at revision 2"), "{sentence}");
+    assert!(
+        sentence.contains("get k → nothing, revision 1") && sentence.contains("at revision 2"),
+        "{sentence}"
+    );
     assert!(Etcd::seen_empty(&history));
 }
 
@@ -312,7 +315,10 @@ fn reads_of_older_revisions_are_judged_by_the_revision_alone() {
         let ops: Vec<Op> = [event("invoke", range.clone()), event("ok", answer)]
             .into_iter()
             .enumerate()
-            .map(|(at, event)| Op { index: at as u64, ..serde_json::from_value(event).expect("an operation") })
+            .map(|(at, event)| Op {
+                index: at as u64,
+                ..serde_json::from_value(event).expect("an operation")
+            })
             .collect();
         judged(&ops)
     };

@@ -1,10 +1,10 @@
 //! One history that belongs to no run: read, judged, printed.
 
-use super::{CheckArgs, choose, print, say};
+use super::{CheckArgs, choose, print, report, say};
 use crate::checking;
 use crate::failure::Failure;
 use duress_checkers::history::{self, Loaded, Repair};
-use duress_checkers::model::{ModelEntry, models};
+use duress_checkers::model::{Etcd, ModelEntry, models};
 use duress_checkers::{History, Kind, Valid, Verdict};
 use duress_reports::Judged;
 use serde_json::{Value, json};
@@ -12,12 +12,23 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+/// What `-` is called.
+const STDIN: &str = "standard input";
+
+/// The model of a whole store, which is judged with conditions of its own.
+const ETCD: &str = "etcd";
+
 impl CheckArgs {
     pub(super) fn check_file(&self, path: &Path) -> Result<u8, Failure> {
-        let name =
-            if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
-        let loaded = self.read(path)?;
-        let notes = notes(&loaded);
+        let name = if path.as_os_str() == "-" { STDIN.to_owned() } else { path.display().to_string() };
+        let loaded = self.read(path, &name)?;
+        report::is_whole(path, &loaded)?;
+        self.check_loaded(&name, &loaded)
+    }
+
+    /// Judges what was read, and prints it.
+    pub(super) fn check_loaded(&self, name: &str, loaded: &Loaded) -> Result<u8, Failure> {
+        let mut notes = notes(loaded);
         for note in &notes {
             say(&format!("{name}: {note}"));
         }
@@ -35,10 +46,18 @@ impl CheckArgs {
                 "give a history in which something succeeded",
             ));
         }
-        let entry = self.entry(&name, &loaded.history)?;
+        let entry = self.entry(name, loaded)?;
+        if entry.name == ETCD {
+            if self.initial.is_none() {
+                report::began_empty(name, loaded)?;
+            }
+            let not_judged = Etcd::not_judged(&loaded.history);
+            not_judged.iter().for_each(|note| say(&format!("{name}: {note}")));
+            notes.extend(not_judged);
+        }
         let verdict = self.judge(entry, &loaded.history)?;
-        self.show(&name, entry, &loaded, &notes, &verdict);
-        self.page(&name, entry, &loaded, &notes, &verdict)?;
+        self.show(name, entry, loaded, &notes, &verdict);
+        self.page(name, entry, loaded, &notes, &verdict)?;
         Ok(match verdict.valid {
             Valid::Valid => 0,
             Valid::Violation => 1,
@@ -46,7 +65,7 @@ impl CheckArgs {
         })
     }
 
-    fn read(&self, path: &Path) -> Result<Loaded, Failure> {
+    fn read(&self, path: &Path, name: &str) -> Result<Loaded, Failure> {
         let reader: Box<dyn Read> = if path.as_os_str() == "-" {
             Box::new(std::io::stdin().lock())
         } else {
@@ -60,15 +79,15 @@ impl CheckArgs {
             Box::new(file)
         };
         history::read(reader, &self.read_options())
-            .map_err(|source| Failure::History { path: path.to_owned(), source })
+            .map_err(|source| Failure::History { path: name.into(), source })
     }
 
     /// The model that was named, or the one that fits.
-    fn entry(&self, name: &str, history: &History) -> Result<&'static ModelEntry, Failure> {
+    fn entry(&self, name: &str, loaded: &Loaded) -> Result<&'static ModelEntry, Failure> {
         match models().iter().find(|entry| Some(entry.name) == self.model.as_deref()) {
             Some(entry) => Ok(entry),
             None => {
-                let entry = choose::choose(name, history)?;
+                let entry = choose::choose(name, loaded.format, &loaded.history, self.keys.into())?;
                 say(&format!("{name}: checked as {}", entry.doc));
                 Ok(entry)
             }

@@ -2,6 +2,7 @@
 
 mod choose;
 mod file;
+mod report;
 
 use super::{print, say};
 use crate::checking;
@@ -26,7 +27,7 @@ const LEAST_MEMORY: u64 = 16;
 /// `duress check`
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Histories (`-` for standard input) and run directories
+    /// Histories (`-` for standard input), run directories, and reports of etcd's robustness tests
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// What an object may do [default: the one that fits, if only one does]
@@ -42,6 +43,12 @@ pub(super) struct CheckArgs {
     #[arg(long, value_enum, default_value_t = NilArg::Value)]
     nil: NilArg,
     /// Put right what can be put right soundly in a history that cannot be, and say so
+    ///
+    /// Lines go where their index says; the same line twice counts once; where time goes
+    /// backwards the order of the lines counts; an operation that its process left open, or that
+    /// completed in two ways, may or may not have happened. So a violation is one of the history
+    /// as it was. A completion without its invocation is not repaired: lines are missing there, and
+    /// nobody knows which. Nor are reports of etcd, whose order is told by nothing but time.
     #[arg(long)]
     repair: bool,
     /// Whether values are `[key, value]` pairs; runs of Duress always are
@@ -118,12 +125,24 @@ impl CheckArgs {
     }
 
     fn one(&self, path: &Path) -> Result<u8, Failure> {
-        if path.is_dir() { self.check_run(path) } else { self.check_file(path) }
+        if !path.is_dir() {
+            return self.check_file(path);
+        }
+        match report::files(path) {
+            files if files.is_empty() => self.check_run(path),
+            files => self.check_report(path, &files),
+        }
     }
 
     /// Checks a run again, and writes its verdict and reports anew.
     fn check_run(&self, path: &Path) -> Result<u8, Failure> {
-        let dir = RunDir::open(path)?;
+        let dir = RunDir::open(path).map_err(|_| {
+            Failure::usage(
+                path.display().to_string(),
+                "it is neither a run of Duress, with a run.json, nor a report of etcd's tests, with client-*/operations.json",
+                "name the histories in it",
+            )
+        })?;
         self.runs_know_themselves(path)?;
         let run = dir.load()?;
         let entry = duress_workloads::registry::find(&run.info.workload).ok_or_else(|| {

@@ -1,5 +1,6 @@
 //! Whatever bytes come: a history or an error with a place, never a panic.
 
+mod etcd;
 mod repair;
 
 use super::*;
