@@ -158,6 +158,7 @@ pub(super) fn partition<'h, M: Model>(
 }
 
 impl<'h, O: Eq + std::hash::Hash> Part<'h, O> {
+    /// Nothing yet.
     pub(super) fn new(key: Option<Value>, history: &'h History) -> Self {
         let (cells, classes, entries, failed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { key, cells, classes, entries, failed, history }

@@ -369,7 +369,7 @@ impl<M: Model> Watch for Online<M> {
 
 fn shape(unfit: Unfit) -> OnlineError {
     match unfit {
-        Unfit::Shape(why) => OnlineError::Shape(why),
+        Unfit::Shape(why) | Unfit::Keys(why) => OnlineError::Shape(why),
         Unfit::Spent(_) => unreachable!("reading a call has no limits"),
     }
 }

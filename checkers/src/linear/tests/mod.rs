@@ -18,3 +18,4 @@ mod oracle;
 mod pitfalls;
 mod properties;
 mod random;
+mod small;

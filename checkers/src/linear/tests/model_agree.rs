@@ -1,22 +1,13 @@
-//! Every model: the engine against the oracle, on random small histories and on long ones whose
-//! verdict is known.
+//! Every model on long histories whose verdict is known. Small ones: [`super::small`].
 
 use super::super::Flags;
-use super::agree::every_combination;
 use super::build::Build;
-use super::model_random::{Run, simulate, small};
+use super::model_random::{Run, simulate};
 use super::model_specs::{Subject, subjects};
-use super::oracle;
 use super::random::Dice;
 use crate::history::Kind;
 use crate::model::NOT_LINEARIZABLE;
 use crate::{Budget, Valid, Verdict};
-
-/// Histories of each model for a test run; `DURESS_ORACLE_HISTORIES` asks for more.
-const HISTORIES: u64 = 6_000;
-
-/// One history in so many goes through all combinations of reductions.
-const ALL_FLAGS_EVERY: u64 = 256;
 
 /// Long histories of each model.
 const LONG: u64 = 12;
@@ -31,51 +22,6 @@ pub(super) fn agrees(subject: &Subject, build: &Build, flags: Flags, allowed: bo
     let context = || format!("{} {flags:?} {:?}\n{:#?}", subject.name, verdict.reason, build.ops);
     assert_eq!(verdict.valid, expected, "{}", context());
     assert!(!verdict.stats.contains_key("internal_errors"), "{:?} {}", verdict.stats, context());
-}
-
-fn compare(subject: &Subject, seed: u64, histories: u64) -> (u64, u64) {
-    let mut dice = Dice(seed);
-    let mut counts = (0, 0);
-    for n in 0..histories {
-        let build = small(&mut dice, subject);
-        let allowed = oracle::allowed(&build.history(), &subject.initial, subject.spec);
-        if allowed {
-            counts.0 += 1;
-        } else {
-            counts.1 += 1;
-        }
-        agrees(subject, &build, Flags::ALL, allowed);
-        agrees(subject, &build, Flags::NONE, allowed);
-        if n.is_multiple_of(ALL_FLAGS_EVERY) {
-            for flags in every_combination() {
-                agrees(subject, &build, flags, allowed);
-            }
-        }
-    }
-    counts
-}
-
-#[test]
-fn every_model_agrees_with_trying_every_order() {
-    let histories = std::env::var("DURESS_ORACLE_HISTORIES")
-        .map_or(HISTORIES, |n| n.parse().expect("DURESS_ORACLE_HISTORIES is a number"));
-    let subjects = subjects();
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(subject) =
-                    subjects.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-                {
-                    let (valid, invalid) = compare(subject, 7, histories);
-                    // A comparison that sees one answer only compares nothing.
-                    let name = subject.name;
-                    assert!(valid > histories / 20, "{name}: {valid} valid of {histories}");
-                    assert!(invalid > histories / 20, "{name}: {invalid} invalid of {histories}");
-                }
-            });
-        }
-    });
 }
 
 /// The state of a queue tells who entered before whom when nobody has left yet: the search then

@@ -1,4 +1,4 @@
-//! Random histories of any model: what an object that follows its specification might have
+//! Long random histories of any model: what an object that follows its specification might have
 //! answered, and what one might that sometimes answers from the past.
 
 use super::build::Build;
@@ -20,18 +20,6 @@ pub(super) struct Run {
     pub(super) doubt: u64,
     /// Answers from an earlier state, per thousand. 0: valid by construction.
     pub(super) stale: u64,
-}
-
-/// A small history of anything: 2 to 6 calls, with failures, doubts and calls left open.
-pub(super) fn small(dice: &mut Dice, subject: &Subject) -> Build {
-    let run = Run {
-        calls: 2 + dice.below(5),
-        clients: 1 + usize::try_from(dice.below(4)).expect("small"),
-        values: dice.below(4),
-        doubt: dice.below(3) * 150,
-        stale: [0, 400, 800][usize::try_from(dice.below(3)).expect("small")],
-    };
-    simulate(dice, subject, run)
 }
 
 struct Busy {

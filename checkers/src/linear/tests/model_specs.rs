@@ -4,9 +4,10 @@
 use super::super::{Flags, Linearizable};
 use super::oracle::{self, Naive, Spec};
 use super::random::Dice;
+use super::small::{Bare, bare};
 use crate::model::{
     Bag, Counter, FencedLock, FetchAdd, KeyValue, Log, Model, Mutex, PriorityQueue, Queue, ReentrantMutex,
-    Register, Semaphore, Set, Stack, VersionedRegister,
+    Register, Semaphore, Set, Stack, Text, VersionedRegister,
 };
 use crate::{Checker, Keys, Process};
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use serde_json::{Value, json};
 pub(super) struct Subject {
     pub(super) name: &'static str,
     pub(super) checker: fn(Flags) -> Box<dyn Checker>,
+    pub(super) bare: fn() -> Box<dyn Bare>,
+    /// Does it matter who calls?
+    pub(super) owners: bool,
     pub(super) initial: Value,
     pub(super) spec: Spec,
     /// What to ask: `n` is a value for this call alone, or one of a few.
@@ -37,7 +41,7 @@ fn with<M: Model + 'static>(model: M, flags: Flags) -> Box<dyn Checker> {
 
 /// All of them.
 pub(super) fn subjects() -> Vec<Subject> {
-    let data = [a_register(), versioned(), map(), set(), counter(), fetch_add(), log()];
+    let data = [a_register(), versioned(), map(), text(), set(), counter(), fetch_add(), log()];
     let containers = [queue(), bag(), stack(), priority_queue()];
     let locks = [mutex(), owner_mutex(), reentrant(), fenced(), semaphore()];
     data.into_iter().chain(containers).chain(locks).collect()
@@ -68,10 +72,14 @@ fn a_register() -> Subject {
     Subject {
         name: "register",
         checker: checker::<Register>,
+        bare: || bare(Register::default()),
+        owners: false,
         initial: Value::Null,
         spec: oracle::register,
         ask: |dice, n| match dice.below(3) {
             0 => ("read", Value::Null),
+            // Back to what was there at first.
+            1 if dice.below(4) == 0 => ("write", Value::Null),
             1 => ("write", json!(n)),
             _ => ("cas", json!([dice.below(n) + 1, n])),
         },
@@ -88,6 +96,8 @@ fn versioned() -> Subject {
     Subject {
         name: "versioned-register",
         checker: checker::<VersionedRegister>,
+        bare: || bare(VersionedRegister::default()),
+        owners: false,
         initial: json!([0, null]),
         spec: |call, state| {
             let version = number(&state[0]);
@@ -121,6 +131,8 @@ fn map() -> Subject {
     Subject {
         name: "map",
         checker: checker::<KeyValue>,
+        bare: || bare(KeyValue::default()),
+        owners: false,
         initial: json!({}),
         spec: |call, state| {
             let mut state = state.clone();
@@ -159,6 +171,46 @@ fn map() -> Subject {
     }
 }
 
+/// Texts to put and append: some empty, some that overlap.
+const TEXTS: [&str; 5] = ["a", "b", "aa", "ba", ""];
+
+fn text() -> Subject {
+    Subject {
+        name: "text",
+        checker: checker::<Text>,
+        bare: || bare(Text::default()),
+        owners: false,
+        initial: json!(""),
+        spec: |call, state| {
+            let asked = || call.asked.as_str().expect("a text");
+            match call.f.as_str() {
+                "get" => {
+                    let right = |answer: &Value| answer.as_str().unwrap_or_default() == *state;
+                    when(call.answered.as_ref().is_none_or(right), state.clone())
+                }
+                "put" => vec![json!(asked())],
+                _ => vec![json!(format!("{}{}", state.as_str().expect("a text"), asked()))],
+            }
+        },
+        ask: |dice, n| {
+            let text = || TEXTS[usize::try_from(n - 1).expect("small") % TEXTS.len()];
+            match dice.below(5) {
+                0 | 1 => ("get", Value::Null),
+                2 => ("put", json!(text())),
+                _ => ("append", json!(text())),
+            }
+        },
+        answer: |dice, call, state| match call.f.as_str() {
+            // A key that was never written has no text.
+            "get" if *state == "" && dice.below(2) == 0 => Value::Null,
+            "get" => state.clone(),
+            _ => call.asked.clone(),
+        },
+        poison: |_| vec![("get", Value::Null, json!("nowhere"))],
+        anomaly: "not linearizable",
+    }
+}
+
 fn sorted(mut list: Vec<Value>) -> Value {
     list.sort_by_key(number);
     list.into()
@@ -175,6 +227,8 @@ fn set() -> Subject {
     Subject {
         name: "set",
         checker: checker::<Set>,
+        bare: || bare(Set::default()),
+        owners: false,
         initial: json!([]),
         spec: |call, state| match call.f.as_str() {
             "add" if list(state).contains(&call.asked) => vec![state.clone()],
@@ -218,6 +272,8 @@ fn counter() -> Subject {
     Subject {
         name: "counter",
         checker: checker::<Counter>,
+        bare: || bare(Counter::default()),
+        owners: false,
         initial: json!(0),
         spec: |call, state| match call.f.as_str() {
             "add" => vec![json!(number(state) + number(&call.asked))],
@@ -238,6 +294,8 @@ fn fetch_add() -> Subject {
     Subject {
         name: "fetch-add",
         checker: checker::<FetchAdd>,
+        bare: || bare(FetchAdd::default()),
+        owners: false,
         initial: json!(0),
         spec: |call, state| match call.f.as_str() {
             "fetch-add" => {
@@ -263,6 +321,8 @@ fn log() -> Subject {
     Subject {
         name: "log",
         checker: checker::<Log>,
+        bare: || bare(Log::default()),
+        owners: false,
         initial: json!([]),
         spec: |call, state| {
             let entries = list(state);
@@ -323,6 +383,8 @@ fn queue() -> Subject {
     Subject {
         name: "queue",
         checker: checker::<Queue>,
+        bare: || bare(Queue::default()),
+        owners: false,
         initial: json!([]),
         spec: |call, state| match call.f.as_str() {
             "enqueue" => vec![[list(state), vec![call.asked.clone()]].concat().into()],
@@ -342,6 +404,8 @@ fn bag() -> Subject {
     Subject {
         name: "bag",
         checker: checker::<Bag>,
+        bare: || bare(Bag::default()),
+        owners: false,
         initial: json!([]),
         spec: |call, state| match call.f.as_str() {
             "enqueue" => vec![sorted([list(state), vec![call.asked.clone()]].concat())],
@@ -365,6 +429,8 @@ fn stack() -> Subject {
     Subject {
         name: "stack",
         checker: checker::<Stack>,
+        bare: || bare(Stack::default()),
+        owners: false,
         initial: json!([]),
         spec: |call, state| match call.f.as_str() {
             "push" => vec![[list(state), vec![call.asked.clone()]].concat().into()],
@@ -384,6 +450,8 @@ fn priority_queue() -> Subject {
     Subject {
         name: "priority-queue",
         checker: checker::<PriorityQueue>,
+        bare: || bare(PriorityQueue::default()),
+        owners: false,
         initial: json!([]),
         spec: |call, state| match call.f.as_str() {
             "insert" => vec![sorted([list(state), vec![call.asked.clone()]].concat())],
@@ -411,6 +479,8 @@ fn mutex() -> Subject {
     Subject {
         name: "mutex",
         checker: checker::<Mutex>,
+        bare: || bare(Mutex),
+        owners: false,
         initial: json!(false),
         spec: |call, held| {
             let acquires = call.f == "acquire";
@@ -437,6 +507,7 @@ fn owner_mutex() -> Subject {
     Subject {
         name: "reentrant-mutex of limit 1",
         checker: |flags| with(ReentrantMutex { limit: 1 }, flags),
+        bare: || bare(ReentrantMutex { limit: 1 }),
         initial: json!([null, 0]),
         spec: |call, state| owned(call, state, 1),
         ..reentrant()
@@ -447,6 +518,8 @@ fn reentrant() -> Subject {
     Subject {
         name: "reentrant-mutex",
         checker: checker::<ReentrantMutex>,
+        bare: || bare(ReentrantMutex::default()),
+        owners: true,
         initial: json!([null, 0]),
         spec: |call, state| owned(call, state, i64::MAX),
         ask: |dice, _| acquire_or_release(dice),
@@ -460,6 +533,8 @@ fn fenced() -> Subject {
     Subject {
         name: "fenced-lock",
         checker: checker::<FencedLock>,
+        bare: || bare(FencedLock),
+        owners: true,
         initial: json!([null, -100]),
         spec: |call, state| {
             let used = number(&state[1]);
@@ -486,6 +561,8 @@ fn semaphore() -> Subject {
     Subject {
         name: "semaphore",
         checker: |flags| with(Semaphore { permits: 3 }, flags),
+        bare: || bare(Semaphore { permits: 3 }),
+        owners: false,
         initial: json!(0),
         spec: |call, out| {
             let n = call.asked.as_i64().unwrap_or(1);

@@ -14,7 +14,7 @@ use crate::Budget;
 use crate::history::History;
 use crate::model::{
     Counter, FencedLock, FetchAdd, KeyValue, Model, Mutex, ReentrantMutex, Register, Semaphore, Set, Stack,
-    VersionedRegister,
+    Text, VersionedRegister,
 };
 use std::sync::atomic::AtomicUsize;
 
@@ -59,6 +59,7 @@ fn no_window_of_what_happened_is_impossible() {
             "register" => |history| look(&Register::default(), history),
             "versioned-register" => |history| look(&VersionedRegister::default(), history),
             "map" => |history| look(&KeyValue::default(), history),
+            "text" => |history| look(&Text::default(), history),
             "set" => |history| look(&Set::default(), history),
             "counter" => |history| look(&Counter::default(), history),
             "fetch-add" => |history| look(&FetchAdd::default(), history),
