@@ -74,7 +74,7 @@ fn simulate(kind: &str, crashed: u64) -> Vec<Op> {
     let mut inside: BTreeMap<u64, u64> = BTreeMap::new();
     // Process, element to put in, and what came of it.
     let mut busy: Vec<(u64, Option<u64>, Option<Value>)> = Vec::new();
-    let (mut begun, mut lost) = (0, 0);
+    let (mut begun, mut lost, mut effects) = (0, 0, 0);
     while begun < CALLS || !busy.is_empty() {
         if begun < CALLS && busy.len() < 10 && dice.below(2) == 0 {
             let element = (dice.below(2) == 0).then(|| (dice.below(1000) << 32) | begun);
@@ -93,9 +93,10 @@ fn simulate(kind: &str, crashed: u64) -> Vec<Op> {
                 push(&mut ops, process, kind, if element.is_some() { put } else { take }, answer);
                 continue;
             }
+            effects += 1;
             let answer = match (element, kind) {
                 (Some(element), "priority queue" | "bag") => inside.insert(element, element),
-                (Some(element), _) => inside.insert(ops.len() as u64, element),
+                (Some(element), _) => inside.insert(effects, element),
                 (None, "stack") => inside.pop_last().map(|(_, element)| element),
                 (None, _) => inside.pop_first().map(|(_, element)| element),
             };

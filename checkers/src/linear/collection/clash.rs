@@ -1,5 +1,7 @@
 //! What comes out of putting elements in order: steps, or elements that do not go together.
 
+use crate::linear::limits::Charge;
+
 /// Elements decided again in making a clash smaller, in all.
 const MAX_WORK: usize = 1 << 23;
 
@@ -31,14 +33,19 @@ impl Step {
 }
 
 /// A part of `items` that still fails and of which nothing can be left out, if that is found with
-/// bounded effort. All of them fail.
-pub(super) fn fewest(mut items: Vec<u32>, mut fails: impl FnMut(&[u32]) -> bool) -> Vec<u32> {
+/// bounded effort and in time. All of them fail.
+pub(super) fn fewest(
+    mut items: Vec<u32>,
+    charge: &Charge,
+    mut fails: impl FnMut(&[u32]) -> bool,
+) -> Vec<u32> {
+    let goes_on = |work: usize| work < MAX_WORK && charge.time().is_ok();
     let mut work = 0;
     let mut size = items.len();
-    while size > 1 && work < MAX_WORK {
+    while size > 1 && goes_on(work) {
         size = size.div_ceil(2);
         let mut at = 0;
-        while at < items.len() && work < MAX_WORK {
+        while at < items.len() && goes_on(work) {
             let end = items.len().min(at + size);
             let fewer = [&items[..at], &items[end..]].concat();
             work += 1 + fewer.len();

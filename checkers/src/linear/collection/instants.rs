@@ -53,8 +53,7 @@ pub(super) fn priority(case: &Case) -> Result<Vec<Step>, Clash> {
     for (rank, id) in smallest_first {
         let Item { put, take, .. } = case.items[id as usize];
         let earliest = instants.partition_point(|&instant| instant < take.from);
-        // Nothing ever comes out at the last instant, so it is never taken.
-        let at = free.next(earliest).unwrap_or(instants.len() - 1);
+        let at = free.next(earliest).expect("the last instant is after everything and stays free");
         if instants[at] > take.to {
             let mut items = cover(case, |other| other.rank < rank, take.from, take.to);
             items.push(id);

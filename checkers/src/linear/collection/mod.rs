@@ -13,8 +13,8 @@
 //! Not here: proof. An order is replayed by [`super::certify`], and a clash is refuted again by a
 //! search ([`super::engine`]).
 //!
-//! (For each type the problem is known to be tractable: Bouajjani, Emmi, Enea and Hamza 2015; Feldman and
-//! others 2018. The algorithms, and operations whose outcome is in doubt, are our own.)
+//! (That such histories of collections can be decided in polynomial time: Emmi and Enea 2018. The
+//! algorithms, and operations whose outcome is in doubt, are our own.)
 
 mod case;
 mod clash;
@@ -76,7 +76,7 @@ pub(super) fn decide<M: Model>(
 
 /// Steps for everything, or what clashes.
 fn arrange(case: &mut Case, charge: &Charge) -> Result<Result<Vec<Step>, Clash>, Spent> {
-    if let Err(clash) = zones::settle(case).and_then(|()| doubt::let_go(case)) {
+    if let Err(clash) = zones::settle(case, charge).and_then(|()| doubt::let_go(case)) {
         return Ok(Err(clash));
     }
     let mut round = 0;
@@ -86,7 +86,7 @@ fn arrange(case: &mut Case, charge: &Charge) -> Result<Result<Vec<Step>, Clash>,
             FirstOut::Any => Ok(instants::bag(case)),
             FirstOut::Smallest => instants::priority(case),
             FirstOut::Oldest => queue::order(case),
-            FirstOut::Newest => stack::order(case),
+            FirstOut::Newest => stack::order(case, charge),
         };
         match arranged {
             // Each time, fewer elements stay.

@@ -14,15 +14,16 @@ use super::case::{Case, Time, number};
 use super::clash::{Clash, Step, fewest};
 use super::skip::Skip;
 use super::tree::{ABSENT, Coverage, Smallest};
+use crate::linear::limits::Charge;
 
 /// The order of a stack.
-pub(super) fn order(case: &Case) -> Result<Vec<Step>, Clash> {
+pub(super) fn order(case: &Case, charge: &Charge) -> Result<Vec<Step>, Clash> {
     Zones::new(case).order(case).map(|steps| with_momentary(case, steps)).map_err(|stuck| {
         let fails = |items: &[u32]| {
             let only = case.only(items);
             Zones::new(&only).order(&only).is_err()
         };
-        Clash { items: fewest(stuck, fails), empty: None }
+        Clash { items: fewest(stuck, charge, fails), empty: None }
     })
 }
 

@@ -8,23 +8,28 @@
 //! Somebody who took nobody knows what can have made room: at an instant outside the zones of what is
 //! known to have come out, the rest can be gone if there are as many such takes that began before.
 
-use super::case::{Case, Empty, Item, Time};
+use super::case::{Case, Empty, Item, Span, Time};
 use super::clash::{Clash, fewest};
+use crate::linear::limits::Charge;
 
 /// Finds an instant for everybody who found it empty.
-pub(super) fn settle(case: &mut Case) -> Result<(), Clash> {
+pub(super) fn settle(case: &mut Case, charge: &Charge) -> Result<(), Clash> {
     if case.empties.is_empty() {
         return Ok(());
     }
     let possible = possible(case);
     for at in 0..case.empties.len() {
-        let Empty { span, .. } = case.empties[at];
-        match possible.get(possible.partition_point(|&instant| instant < span.from)) {
-            Some(&instant) if instant <= span.to => case.empties[at].at = instant,
-            _ => return Err(full(case, at)),
+        match first_within(&possible, case.empties[at].span) {
+            Some(instant) => case.empties[at].at = instant,
+            None => return Err(full(case, at, charge)),
         }
     }
     Ok(())
+}
+
+fn first_within(instants: &[Time], span: Span) -> Option<Time> {
+    let first = instants.partition_point(|&instant| instant < span.from);
+    instants.get(first).copied().filter(|&instant| instant <= span.to)
 }
 
 /// What makes an instant possible or impossible.
@@ -73,7 +78,7 @@ fn possible(case: &Case) -> Vec<Time> {
 }
 
 /// What was in all the time that `case.empties[at]` took.
-fn full(case: &Case, at: usize) -> Clash {
+fn full(case: &Case, at: usize, charge: &Charge) -> Clash {
     let Empty { span, op, .. } = case.empties[at];
     if case.takes.is_empty() {
         return Clash { items: cover(case, |_| true, span.from, span.to), empty: Some(op) };
@@ -82,9 +87,10 @@ fn full(case: &Case, at: usize) -> Clash {
     let near = (0..).zip(&case.items).filter(|(_, item)| is_near(item)).map(|(id, _)| id).collect();
     let fails = |items: &[u32]| {
         let empties = vec![case.empties[at]];
-        settle(&mut Case { empties, takes: case.takes.clone(), ..case.only(items) }).is_err()
+        let case = Case { empties, takes: case.takes.clone(), ..case.only(items) };
+        first_within(&possible(&case), span).is_none()
     };
-    Clash { items: fewest(near, fails), empty: Some(op) }
+    Clash { items: fewest(near, charge, fails), empty: Some(op) }
 }
 
 /// As few elements as possible whose zones lie over all instants from `from` to `to`, which zones of

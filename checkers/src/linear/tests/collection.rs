@@ -135,7 +135,7 @@ fn long(dice: &mut Dice, name: &str, run: Long) -> Build {
     let mut inside: BTreeMap<u64, u64> = BTreeMap::new();
     // Process, element to put in, and what came of it.
     let mut busy: Vec<(u64, Option<u64>, Option<Value>)> = Vec::new();
-    let mut begun = 0;
+    let (mut begun, mut effects) = (0, 0);
     while begun < run.calls || !busy.is_empty() {
         if begun < run.calls && busy.len() < run.clients && dice.below(2) == 0 {
             // Elements of a priority queue in some order, each once.
@@ -157,9 +157,10 @@ fn long(dice: &mut Dice, name: &str, run: Long) -> Build {
         }
         let is_lost = dice.below(1000) < run.doubt;
         if !is_lost || dice.below(2) == 0 {
+            effects += 1;
             let answer = match (element, name) {
                 (Some(element), "priority-queue" | "bag") => inside.insert(element, element),
-                (Some(element), _) => inside.insert(build.ops.len() as u64, element),
+                (Some(element), _) => inside.insert(effects, element),
                 (None, "stack") => inside.pop_last().map(|(_, element)| element),
                 (None, _) => inside.pop_first().map(|(_, element)| element),
             };
