@@ -63,6 +63,8 @@ pub(super) fn split<'h, M: Model>(
 
 /// Gives every component its operations. Its classes are numbered in the order in which they appear.
 fn deal<O: Eq + std::hash::Hash>(part: Part<'_, O>, of_class: &[u32], components: &mut [Part<'_, O>]) {
+    // Whose it is does not matter to the sum.
+    components[0].heap = part.heap;
     let mut renumbered = vec![NONE; of_class.len()];
     let mut classes: Vec<Option<O>> = part.classes.into_iter().map(Some).collect();
     for entry in part.entries {

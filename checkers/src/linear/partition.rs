@@ -20,6 +20,9 @@ const LOOK_EVERY: usize = 1024;
 /// Calls between two looks at the memory held.
 const WEIGH_EVERY: usize = 1 << 16;
 
+/// Bytes that operations may own in between.
+const WEIGH_BYTES: usize = 1 << 24;
+
 /// Cells of a component that are named; further ones are counted.
 const MAX_NAMED: usize = 6;
 
@@ -66,6 +69,8 @@ pub(super) struct Part<'h, O> {
     pub(super) entries: Vec<Entry>,
     /// Calls that certainly did not happen, by the position of their invocation.
     pub(super) failed: Vec<Moment>,
+    /// Bytes that the classes own beside themselves.
+    pub(super) heap: usize,
     pub(super) history: &'h History,
 }
 
@@ -117,11 +122,14 @@ pub(super) fn partition<'h, M: Model>(
     let mut classes: Vec<Numbers> = Vec::new();
     let mut by_key: FxHashMap<Option<&'h Value>, usize> = FxHashMap::default();
     let mut counts = Counts::default();
+    // By operations since memory was weighed.
+    let mut owned = 0;
     for (n, (invoke, returned)) in history.positions().enumerate() {
         if n.is_multiple_of(LOOK_EVERY) {
             charge.time()?;
         }
-        if n.is_multiple_of(WEIGH_EVERY) {
+        if n.is_multiple_of(WEIGH_EVERY) || owned > WEIGH_BYTES {
+            owned = 0;
             let numbers: usize = classes.iter().map(Numbers::bytes).sum();
             charge.can_hold(numbers + parts.iter().map(Part::bytes).sum::<usize>())?;
         }
@@ -142,7 +150,13 @@ pub(super) fn partition<'h, M: Model>(
             None => {}
             Some(_) if kind == Kind::Fail => parts[at].failed.push(invoke),
             Some(op) => {
+                let bytes = model.op_heap_bytes(&op);
+                let known = parts[at].classes.len();
                 let class = parts[at].class(op, &mut classes[at]);
+                if class as usize == known {
+                    parts[at].heap += bytes;
+                    owned += bytes;
+                }
                 parts[at].entries.push(Entry { class, invoke, ret: returned.filter(|_| kind == Kind::Ok) });
             }
         }
@@ -161,11 +175,12 @@ impl<'h, O: Eq + std::hash::Hash> Part<'h, O> {
     /// Nothing yet.
     pub(super) fn new(key: Option<Value>, history: &'h History) -> Self {
         let (cells, classes, entries, failed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { key, cells, classes, entries, failed, history }
+        Self { key, cells, classes, entries, failed, heap: 0, history }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.classes.capacity() * size_of::<O>()
+        self.heap
+            + self.classes.capacity() * size_of::<O>()
             + self.entries.capacity() * size_of::<Entry>()
             + self.failed.capacity() * size_of::<Moment>()
             + self.cells.capacity() * size_of::<Element>()

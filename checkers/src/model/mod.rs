@@ -218,6 +218,11 @@ pub trait Model: Send + Sync {
         0
     }
 
+    /// Bytes that an operation owns beside itself, roughly, where these can be many.
+    fn op_heap_bytes(&self, _op: &Self::Op) -> usize {
+        0
+    }
+
     /// `op` as an access to the one value that the object holds, where nothing else can be said
     /// about it. It has to agree with [`Model::step`] in every state. A model that answers for all
     /// operations of a history gets more reductions of the search, and a decision without search

@@ -187,3 +187,20 @@ fn states_that_own_memory_count_towards_the_limit() {
     let none = ("txn", json!([["r", "all", null]]), json!([["r", "all", 77]]));
     ends(KeyValue::default(), &refused_after_all("txn", 12, write, none));
 }
+
+#[test]
+fn large_answers_count_before_the_search_begins() {
+    let elements: Vec<u64> = (0..2_000).collect();
+    let mut build = Build::default();
+    for n in 0..20 {
+        build.did(0, "read", json!(elements[n..]));
+    }
+    for checker in [
+        Box::new(Linearizable::new(Set::default(), Keys::Single)) as Box<dyn Checker>,
+        Box::new(Linearizable::new(Log::default(), Keys::Single)),
+    ] {
+        let verdict = checker.check(&build.history(), &Budget::new(1 << 20, 1));
+        let reason = verdict.reason.as_deref();
+        assert_eq!(reason, Some("memory limit 1 MiB before the search began"), "{:?}", verdict.valid);
+    }
+}

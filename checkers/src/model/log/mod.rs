@@ -165,6 +165,13 @@ impl Model for Log {
         Chain::LINK_BYTES
     }
 
+    fn op_heap_bytes(&self, op: &LogOp) -> usize {
+        match op {
+            LogOp::Read(all) => all.0.len() * (Chain::LINK_BYTES + Element::BYTES),
+            LogOp::Append(..) | LogOp::Get(..) => Element::BYTES,
+        }
+    }
+
     fn growth<'a>(&self, op: &'a LogOp) -> Option<Growth<'a>> {
         match op {
             _ if !self.initial.is_empty() => None,

@@ -12,6 +12,9 @@ use std::sync::Arc;
 pub struct Element(Arc<Value>);
 
 impl Element {
+    /// What a number or another short value holds, with the two counts that are kept with it.
+    pub(crate) const BYTES: usize = size_of::<Value>() + 2 * size_of::<usize>();
+
     /// The value itself.
     pub fn value(&self) -> &Value {
         &self.0

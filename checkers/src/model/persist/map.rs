@@ -32,9 +32,16 @@ impl<K: Ord + Hash + Clone, V: Eq + Hash + Clone> Map<K, V> {
     /// What a version of it holds that it does not share with the one that it was made from, roughly:
     /// a path, which is twice as long as in a tree that is balanced.
     pub(crate) fn path_bytes(&self) -> usize {
-        let depth = 2 * (usize::BITS - self.len().leading_zeros()) as usize;
-        depth * (size_of::<Node<K, V>>() + 2 * size_of::<usize>())
+        2 * (usize::BITS - self.len().leading_zeros()) as usize * Self::NODE_BYTES
     }
+
+    /// What it holds if it shares nothing.
+    pub(crate) fn bytes(&self) -> usize {
+        self.len() * Self::NODE_BYTES
+    }
+
+    /// With the two counts that are kept with it.
+    const NODE_BYTES: usize = size_of::<Node<K, V>>() + 2 * size_of::<usize>();
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         let mut at = self;

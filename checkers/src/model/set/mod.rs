@@ -161,6 +161,13 @@ impl Model for Set {
         state.known.path_bytes()
     }
 
+    fn op_heap_bytes(&self, op: &SetOp) -> usize {
+        match op {
+            SetOp::Read(all) => all.distinct.bytes() + all.distinct.len() * Element::BYTES,
+            SetOp::Add(_) | SetOp::Remove(_) | SetOp::Contains(..) => Element::BYTES,
+        }
+    }
+
     fn growth<'a>(&self, op: &'a SetOp) -> Option<Growth<'a>> {
         match op {
             _ if !self.initial.is_empty() => None,
