@@ -4,6 +4,7 @@ use super::{Elements, SetOp};
 use crate::model::persist::Element;
 use crate::model::{Anomaly, Case, NOT_LINEARIZABLE, Seen};
 use crate::words::{after, who};
+use rustc_hash::FxHashSet;
 
 type Call<'a> = Seen<'a, SetOp>;
 
@@ -20,16 +21,31 @@ pub(super) fn classify(initial: &[Element], case: &Case<'_, SetOp>) -> Option<An
         }),
         SetOp::Read(seen) => {
             let seen = &seen.distinct;
-            let mut there = seen.iter().map(|(element, _)| element);
-            let phantom = there.find_map(|element| from_nowhere(initial, element, case));
-            let added = case.calls.iter().filter_map(|call| match call.op {
-                SetOp::Add(element) if seen.get(element).is_none() => Some(element),
+            let there = || seen.iter().map(|(element, _)| element);
+            // Each look at one element goes through all calls: only for those where it can tell.
+            let ended = case.calls[case.culprit].returned()?;
+            let begun = |call: &&Call| call.invoked() < ended;
+            let added = case.calls.iter().filter(begun).filter_map(|call| match call.op {
+                SetOp::Add(element) => Some(element),
                 _ => None,
             });
-            let mut added = added;
-            phantom
-                .or_else(|| added.find_map(|element| missing(element, case)))
-                .or_else(|| seen.iter().find_map(|(element, _)| removed(element, case)))
+            let known: FxHashSet<&Element> = added.clone().collect();
+            let gone: FxHashSet<&Element> = case
+                .calls
+                .iter()
+                .filter_map(|call| match call.op {
+                    SetOp::Remove(element) => Some(element),
+                    _ => None,
+                })
+                .collect();
+            let mut unknown = there().filter(|element| !known.contains(*element));
+            let mut unseen = added.filter(|element| seen.get(element).is_none());
+            unknown
+                .find_map(|element| from_nowhere(initial, element, case))
+                .or_else(|| unseen.find_map(|element| missing(element, case)))
+                .or_else(|| {
+                    there().filter(|element| gone.contains(*element)).find_map(|it| removed(it, case))
+                })
         }
         SetOp::Add(_) | SetOp::Remove(_) => None,
     }
