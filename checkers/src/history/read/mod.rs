@@ -21,6 +21,7 @@ mod json_lines;
 mod lines;
 mod nil;
 mod objects;
+#[cfg(feature = "edn")]
 mod place;
 mod repair;
 #[cfg(all(test, feature = "edn"))]
