@@ -22,7 +22,7 @@
 
 use super::alphabet::{Alphabet, Effect, Known, NONE};
 use super::config::{Antichain, Config, Used};
-use super::{Deferral, MAX_OPEN, MAX_OPTIONAL, MAX_STEPS, MAX_WIDTH};
+use super::{Deferral, MAX_OPEN, MAX_OPTIONAL, MAX_STEPS, MAX_WIDTH, STEPS_PER_LAYER};
 use crate::model::Model;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -90,6 +90,8 @@ pub(super) struct Frontier<M: Model> {
     optional: Vec<Optional<M::Op>>,
     index: Index,
     configs: Antichain,
+    /// Steps that the next layer may take.
+    allowance: usize,
 }
 
 impl<M: Model> Clone for Frontier<M> {
@@ -128,6 +130,7 @@ impl<M: Model> Frontier<M> {
             optional: Vec::new(),
             index: Index::default(),
             configs: Antichain(vec![first]),
+            allowance: MAX_STEPS,
         }
     }
 
@@ -192,7 +195,7 @@ impl<M: Model> Frontier<M> {
             if met.admit(&config, self.observers) {
                 steps += self.expand(model, &config, slot, &mut ahead);
             }
-            if steps + met.0.len() + passed.0.len() > MAX_STEPS || passed.0.len() > MAX_WIDTH {
+            if steps > self.allowance || passed.0.len() > MAX_WIDTH {
                 return Err(Stop::Deferred(Deferral::Width));
             }
         }
@@ -201,6 +204,7 @@ impl<M: Model> Frontier<M> {
         self.observers &= !bit;
         self.blind &= !bit;
         self.configs = passed;
+        self.allowance = (self.allowance - steps + STEPS_PER_LAYER).min(MAX_STEPS);
         if self.configs.0.is_empty() {
             return Err(Stop::Impossible);
         }
@@ -314,6 +318,11 @@ impl<M: Model> Frontier<M> {
         }
         self.configs.0.shrink_to_fit();
         self.optional.shrink_to_fit();
+    }
+
+    /// Lets the layers from here on take no more steps than that.
+    pub(super) fn limit(&mut self, steps: usize) {
+        self.allowance = self.allowance.min(steps);
     }
 
     /// How many configurations there are.

@@ -7,7 +7,7 @@
 //! [`Lane::look`], which takes the operations that are open at that moment for optional.
 
 use super::frontier::{Frontier, Stop};
-use super::{Deferral, MAX_WAITING};
+use super::{Deferral, MAX_LOOK_STEPS, MAX_WAITING};
 use crate::model::Model;
 use std::collections::VecDeque;
 
@@ -125,6 +125,7 @@ impl<M: Model> Lane<M> {
         }
         self.looked = self.returns;
         let mut ahead = self.clone();
+        ahead.frontier.limit(MAX_LOOK_STEPS);
         for (n, call) in (0..).zip(&mut ahead.calls) {
             if let Fate::Open = call {
                 *call = guess(n).map_or(Fate::Gone, Fate::Doubtful);

@@ -39,8 +39,12 @@ const MAX_OPTIONAL: usize = 1024;
 /// Configurations of a key between two layers.
 const MAX_WIDTH: usize = 2048;
 
-/// Steps and configurations of a layer: some ten milliseconds.
+/// Steps that a layer may take, at most and on average: what one leaves over is for those after it.
 const MAX_STEPS: usize = 100_000;
+const STEPS_PER_LAYER: usize = 4_096;
+
+/// Steps that one look at a key may take.
+const MAX_LOOK_STEPS: usize = 20_000;
 
 /// Events of a key that wait for the outcome of an operation.
 const MAX_WAITING: usize = 1 << 16;
