@@ -1,9 +1,9 @@
 //! Fetch-and-add: a counter whose additions answer with what was there before.
 
 use super::counter::{Sum, show, whole};
-use super::{Anomaly, Case, Growth, Model, Refusal};
+use super::{Anomaly, Case, Growth, Model, Refusal, Seen};
 use crate::history::Process;
-use crate::words::who;
+use crate::words::{after, who};
 use serde_json::Value;
 
 /// A counter whose additions answer with what was there before.
@@ -122,30 +122,98 @@ impl Model for FetchAdd {
         })
     }
 
-    /// Where nothing is ever subtracted, no number is left twice.
     fn anomaly(&self, case: &Case<'_, FetchAddOp>) -> Option<Anomaly> {
-        let culprit = &case.calls[case.culprit];
-        let FetchAddOp::FetchAdd(1.., Some(old)) = *culprit.op else { return None };
-        let ended = culprit.returned()?;
-        let falls = |call: &super::Seen<'_, FetchAddOp>| {
-            matches!(call.op, FetchAddOp::FetchAdd(..0, _)) && call.invoked() < ended
-        };
-        if case.calls.iter().any(falls) {
-            return None;
-        }
-        let other = (0..case.calls.len()).find(|&at| {
-            let call = &case.calls[at];
-            at != case.culprit
-                && call.returned().is_some_and(|end| end < ended)
-                && matches!(*call.op, FetchAddOp::FetchAdd(1.., Some(seen)) if seen == old)
-        })?;
-        Some(Anomaly {
-            name: "lost update",
-            because: format!(
-                "although {} had seen {old} and added to it, too, and nothing ever subtracts",
-                who(&case.calls[other].call)
-            ),
-            evidence: vec![other],
+        too_much(self.initial, case).or_else(|| {
+            let ended = case.calls[case.culprit].returned()?;
+            let falls =
+                |call: &Call| matches!(call.op, FetchAddOp::FetchAdd(..0, _)) && call.invoked() < ended;
+            if case.calls.iter().any(falls) {
+                return None;
+            }
+            added_twice(case).or_else(|| went_back(case))
         })
     }
+}
+
+type Call<'a> = Seen<'a, FetchAddOp>;
+
+/// The sum that a call found.
+fn found(op: FetchAddOp) -> Option<i128> {
+    match op {
+        FetchAddOp::FetchAdd(_, seen) => seen.map(i128::from),
+        FetchAddOp::Read(seen) => Some(seen.into()),
+    }
+}
+
+/// The sum that a call left.
+fn left(op: FetchAddOp) -> Option<i128> {
+    match op {
+        FetchAddOp::FetchAdd(more, seen) => seen.map(|seen| i128::from(seen) + i128::from(more)),
+        FetchAddOp::Read(seen) => Some(seen.into()),
+    }
+}
+
+/// More than everything that anybody had begun to add.
+fn too_much(initial: i64, case: &Case<'_, FetchAddOp>) -> Option<Anomaly> {
+    let culprit = &case.calls[case.culprit];
+    let (seen, ended) = (found(*culprit.op)?, culprit.returned()?);
+    let mut most = i128::from(initial);
+    for (at, call) in case.calls.iter().enumerate() {
+        if let FetchAddOp::FetchAdd(more @ 1.., _) = *call.op
+            && at != case.culprit
+            && call.invoked() < ended
+        {
+            most += i128::from(more);
+        }
+    }
+    (seen > most).then(|| Anomaly {
+        name: "impossible count",
+        because: format!("although all that had ever been added by then makes at most {most}"),
+        evidence: Vec::new(),
+    })
+}
+
+/// Two have added to the same sum. Where nothing is ever subtracted, none is left twice.
+fn added_twice(case: &Case<'_, FetchAddOp>) -> Option<Anomaly> {
+    let culprit = &case.calls[case.culprit];
+    let FetchAddOp::FetchAdd(1.., Some(old)) = *culprit.op else { return None };
+    let ended = culprit.returned()?;
+    let other = (0..case.calls.len()).find(|&at| {
+        let call = &case.calls[at];
+        at != case.culprit
+            && call.returned().is_some_and(|end| end < ended)
+            && matches!(*call.op, FetchAddOp::FetchAdd(1.., Some(seen)) if seen == old)
+    })?;
+    Some(Anomaly {
+        name: "lost update",
+        because: format!(
+            "although {} had seen {old} and added to it, too, and nothing ever subtracts",
+            who(&case.calls[other].call)
+        ),
+        evidence: vec![other],
+    })
+}
+
+/// The sum had been larger before the culprit began. Where nothing is ever subtracted, it only grows.
+fn went_back(case: &Case<'_, FetchAddOp>) -> Option<Anomaly> {
+    let culprit = &case.calls[case.culprit];
+    let (seen, ended) = (found(*culprit.op)?, culprit.returned()?);
+    let before = |call: &&(usize, i128)| {
+        case.calls[call.0].returned().is_some_and(|end| end < culprit.invoked()) && call.1 > seen
+    };
+    let sums: Vec<(usize, i128)> =
+        (0..).zip(case.calls).filter_map(|(at, call)| Some((at, left(*call.op)?))).collect();
+    let &(over, sum) = sums.iter().filter(before).max_by_key(|&&(at, sum)| (sum, at))?;
+    let again = case.calls.iter().any(|call| call.invoked() > ended && found(*call.op) == Some(sum));
+    let call = &case.calls[over];
+    let outcome = if again { "was seen again later" } else { "was never seen again" };
+    Some(Anomaly {
+        name: if again { "stale read" } else { "lost update" },
+        because: format!(
+            "in an operation that began {} the sum had been {sum} for {}; nothing ever subtracts, and that sum {outcome}",
+            after(call.return_time(), culprit.call.invoke.time),
+            who(&call.call)
+        ),
+        evidence: vec![over],
+    })
 }

@@ -59,7 +59,8 @@ fn title(anomaly: &str, key: Option<&String>) -> String {
     key.map_or_else(|| name.to_owned(), |key| format!("{name} on {key}"))
 }
 
-fn anomaly<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Anomaly {
+/// What the model calls the violation.
+pub(super) fn anomaly<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Anomaly {
     let part = subject.part;
     let seen = |(entry, _)| Seen { op: subject.op(entry), call: subject.call(entry) };
     let calls: Vec<_> = (0_u32..).zip(&part.entries).map(seen).collect();

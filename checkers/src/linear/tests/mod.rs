@@ -1,6 +1,7 @@
 //! The engine against an oracle, against itself, and against its limits.
 
 mod agree;
+mod anomalies;
 mod blocks;
 mod build;
 mod collection;
@@ -8,6 +9,7 @@ mod components;
 mod explained;
 mod growing;
 mod limits;
+mod metamorphic;
 mod model_agree;
 mod model_exhaustive;
 mod model_random;
@@ -19,3 +21,4 @@ mod pitfalls;
 mod properties;
 mod random;
 mod small;
+mod weak;

@@ -313,7 +313,7 @@ fn fetch_add() -> Subject {
             _ => json!([call.asked[0], state]),
         },
         poison: |_| [0; 2].map(|_| ("fetch-add", json!([1, null]), json!([1, 1_000_000_000]))).into(),
-        anomaly: "not linearizable",
+        anomaly: "impossible count",
     }
 }
 

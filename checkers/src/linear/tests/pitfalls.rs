@@ -1,10 +1,16 @@
 //! Mistakes that other checkers made, each with a history that shows it.
+//!
+//! Not here: those that recorders and clients make (`p02`, `p03`, `p16`).
 
 use super::super::{Flags, Keys, Linearizable};
 use super::agree::{check, every_combination};
 use super::build::Build;
-use crate::{Budget, Checker, History, Kind, Valid, Verdict};
-use serde_json::json;
+use super::oracle;
+use super::random::{Dice, small};
+use crate::model::{Held, KeyValue, Model, Mutex, Queue, Refusal, RegisterOp, Set};
+use crate::{Budget, Checker, History, HistoryError, Kind, Process, Register, Valid, Verdict};
+use serde_json::{Value, json};
+use std::hash::{Hash, Hasher};
 
 fn both_ways(build: &Build, expected: Valid) {
     for flags in every_combination() {
@@ -19,7 +25,7 @@ fn auto(history: &History) -> Verdict {
 }
 
 #[test]
-fn nothing_is_valid() {
+fn p14_nothing_is_valid() {
     let verdict = auto(&History::default());
     assert_eq!((verdict.valid, &verdict.stats["keys"]), (Valid::Valid, &json!(0)));
     for keys in [Keys::Keyed, Keys::Single] {
@@ -33,7 +39,7 @@ fn nothing_is_valid() {
 }
 
 #[test]
-fn nil_is_a_value_and_not_a_wildcard() {
+fn p05_nil_is_a_value_and_not_a_wildcard() {
     let mut build = Build::default();
     build.did(0, "read", json!(null)).did(0, "write", json!(1)).did(0, "read", json!(null));
     both_ways(&build, Valid::Violation);
@@ -43,7 +49,7 @@ fn nil_is_a_value_and_not_a_wildcard() {
 }
 
 #[test]
-fn a_failed_cas_says_nothing() {
+fn p06_a_failed_cas_says_nothing() {
     // It would contradict the state, but may have been refused for any reason.
     let mut build = Build::default();
     build.did(0, "write", json!(1)).invoke(1, "cas", json!([1, 2]));
@@ -95,14 +101,14 @@ fn plenty_of_equal_doubtful_writes_are_still_counted() {
 }
 
 #[test]
-fn a_doubtful_operation_that_is_never_possible_never_happened() {
+fn p11_a_doubtful_operation_that_is_never_possible_never_happened() {
     let mut build = Build::default();
     build.lost(0, "cas", json!([7, 8])).did(1, "write", json!(1)).did(1, "read", json!(1));
     both_ways(&build, Valid::Valid);
 }
 
 #[test]
-fn a_read_without_an_answer_is_not_a_read_of_nil() {
+fn p08_a_read_without_an_answer_is_not_a_read_of_nil() {
     let mut build = Build::default();
     build.did(0, "write", json!(1)).lost(1, "read", json!(null));
     build.invoke(2, "read", json!(null)).event(2, Kind::Fail, "read", json!(null));
@@ -111,7 +117,7 @@ fn a_read_without_an_answer_is_not_a_read_of_nil() {
 }
 
 #[test]
-fn order_is_decided_by_the_index_and_never_by_clocks() {
+fn p01_order_is_decided_by_the_index_and_never_by_clocks() {
     let mut build = Build::default();
     build.invoke(0, "write", json!(1)).did(1, "read", json!(1)).ok(0, "write", json!(1));
     build.did(1, "write", json!(2)).did(1, "read", json!(2));
@@ -125,7 +131,7 @@ fn order_is_decided_by_the_index_and_never_by_clocks() {
 }
 
 #[test]
-fn no_index_is_too_large() {
+fn p04_no_index_is_too_large() {
     // An open end that is a large number, plus one, is a small number.
     let mut build = Build::default();
     build.lost(0, "write", json!(5)).did(1, "write", json!(1)).did(1, "read", json!(5));
@@ -141,7 +147,7 @@ fn no_index_is_too_large() {
 }
 
 #[test]
-fn a_value_deleted_again_and_again_is_not_unique() {
+fn p17_a_value_deleted_again_and_again_is_not_unique() {
     let mut build = Build::default();
     for n in 0..4 {
         build.did(0, "write", json!(n)).did(1, "read", json!(n));
@@ -153,14 +159,14 @@ fn a_value_deleted_again_and_again_is_not_unique() {
 }
 
 #[test]
-fn a_process_that_goes_on_after_a_doubt_does_not_end_the_doubtful_operation() {
+fn p07_a_process_that_goes_on_after_a_doubt_does_not_end_the_doubtful_operation() {
     let mut build = Build::default();
     build.lost(0, "write", json!(5)).did(0, "write", json!(1)).did(0, "read", json!(5));
     both_ways(&build, Valid::Valid);
 }
 
 #[test]
-fn an_operation_open_at_the_end_is_in_doubt() {
+fn p19_an_operation_open_at_the_end_is_in_doubt() {
     let mut build = Build::default();
     build.invoke(0, "write", json!(5)).did(1, "read", json!(5)).did(1, "read", json!(5));
     both_ways(&build, Valid::Valid);
@@ -178,7 +184,7 @@ fn a_doubtful_write_may_bring_back_what_an_unseen_write_took_away() {
 }
 
 #[test]
-fn a_completed_write_is_an_obligation_and_not_a_resource_to_save() {
+fn p13_a_completed_write_is_an_obligation_and_not_a_resource_to_save() {
     // Dominance must not look at it: 1 has to happen before the second read.
     let mut build = Build::default();
     build.invoke(0, "write", json!(1)).did(1, "write", json!(2)).did(2, "read", json!(2));
@@ -270,4 +276,155 @@ fn keys_are_recognised_and_never_guessed() {
     let mut bare = keyed;
     bare.invoke(1, "read", json!([7, null])).ok(1, "read", json!(2));
     unfit(&bare, "operation 9 does not fit: expected [key, value], found 2");
+}
+
+fn judged(model: impl Model, build: &Build) -> Valid {
+    Linearizable::new(model, Keys::Single).check(&build.history(), &Budget::default()).valid
+}
+
+#[test]
+fn p09_a_set_has_no_order() {
+    let mut build = Build::default();
+    build.did(0, "add", json!(1)).did(0, "add", json!(2)).did(1, "read", json!([2, 1]));
+    assert_eq!(judged(Set::default(), &build), Valid::Valid);
+    build.did(1, "read", json!([2]));
+    assert_eq!(judged(Set::default(), &build), Valid::Violation);
+}
+
+#[test]
+fn p10_an_operation_on_two_keys_belongs_to_both() {
+    // Each key alone has an order; what one transaction wrote to both is seen only half.
+    let txn = |micros: &[Value]| Value::from(micros.to_vec());
+    let mut build = Build::default();
+    build.did(0, "txn", txn(&[json!(["w", "x", 1]), json!(["w", "y", 1])]));
+    for (process, key) in [(1, "x"), (2, "y")] {
+        build.invoke(process, "txn", txn(&[json!(["w", key, 2])]));
+    }
+    let both = |x: u64, y: u64| txn(&[json!(["r", "x", x]), json!(["r", "y", y])]);
+    let asked = txn(&[json!(["r", "x", null]), json!(["r", "y", null])]);
+    build.invoke(3, "txn", asked.clone()).ok(3, "txn", both(2, 1));
+    assert_eq!(judged(KeyValue::default(), &build), Valid::Valid);
+    build.invoke(4, "txn", asked).ok(4, "txn", both(1, 2));
+    assert_eq!(judged(KeyValue::default(), &build), Valid::Violation);
+}
+
+#[test]
+fn p11_nobody_in_doubt_has_to_find_the_lock_free_or_something_to_take() {
+    let mut lock = Build::default();
+    lock.did(0, "acquire", json!(null)).lost(1, "acquire", json!(null)).did(0, "release", json!(null));
+    lock.did(0, "acquire", json!(null));
+    assert_eq!(judged(Mutex, &lock), Valid::Valid);
+    let mut queue = Build::default();
+    queue.lost(0, "dequeue", json!(null)).did(1, "enqueue", json!(1)).invoke(2, "dequeue", json!(null));
+    queue.ok(2, "dequeue", json!(1));
+    assert_eq!(judged(Queue::default(), &queue), Valid::Valid);
+}
+
+/// Equal only if it is, but every hash is the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Colliding<T>(T);
+
+impl<T> Hash for Colliding<T> {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+/// A register whose states and operations collide.
+struct Collisions(Register);
+
+impl Model for Collisions {
+    type State = Colliding<Held>;
+    type Op = Colliding<RegisterOp>;
+
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn initial(&self) -> Self::State {
+        Colliding(self.0.initial())
+    }
+
+    fn op(
+        &self,
+        process: Process,
+        f: &str,
+        asked: &Value,
+        answered: Option<&Value>,
+    ) -> Result<Option<Self::Op>, String> {
+        Ok(self.0.op(process, f, asked, answered)?.map(Colliding))
+    }
+
+    fn step(&self, state: &Self::State, op: &Self::Op) -> Result<Self::State, Refusal> {
+        self.0.step(&state.0, &op.0).map(Colliding)
+    }
+
+    fn is_observer(&self, op: &Self::Op) -> bool {
+        self.0.is_observer(&op.0)
+    }
+
+    fn label(&self, op: &Self::Op) -> String {
+        self.0.label(&op.0)
+    }
+
+    fn show(&self, state: &Self::State) -> String {
+        self.0.show(&state.0)
+    }
+}
+
+#[test]
+fn p12_equal_hashes_are_not_equal_states() {
+    let mut dice = Dice(12);
+    let mut counts = [0; 2];
+    for _ in 0..2_000 {
+        let build = small(&mut dice);
+        let expected = oracle::linearizable(&build.history());
+        let valid = judged(Collisions(Register::default()), &build);
+        assert_eq!(valid == Valid::Valid, expected, "{valid:?} {:#?}", build.ops);
+        counts[usize::from(expected)] += 1;
+    }
+    assert!(counts.iter().all(|&count| count > 200), "{counts:?}");
+}
+
+#[test]
+fn p15_what_was_there_at_first_is_said_and_not_guessed() {
+    let mut build = Build::default();
+    build.did(0, "read", json!(7));
+    assert_eq!(judged(Register::default(), &build), Valid::Violation);
+    assert_eq!(judged(Register { initial: json!(7) }, &build), Valid::Valid);
+    build.did(0, "read", json!(null));
+    assert_eq!(judged(Register { initial: json!(7) }, &build), Valid::Violation);
+}
+
+#[test]
+fn p18_a_process_that_begins_anew_with_an_operation_open_is_refused() {
+    // To call the first one completed, or in doubt, would be a guess about who crashed.
+    let mut build = Build::default();
+    build.invoke(0, "write", json!(1)).invoke(0, "read", json!(null)).ok(0, "read", json!(null));
+    let refused = History::new(build.ops.clone()).expect_err("no history");
+    assert!(
+        matches!(refused, HistoryError::Overlap { process: Process::Client(0), index: 1, open: 0 }),
+        "{refused}"
+    );
+}
+
+#[test]
+fn p20_undecided_is_no_pass_and_hides_no_violation() {
+    let mut build = Build::default();
+    build.did(0, "write", json!([1, 1])).did(0, "read", json!([1, 2]));
+    let spent = Budget::default();
+    spent.cancel();
+    let verdict = Linearizable::register(Keys::Auto).check(&build.history(), &spent);
+    assert_eq!(verdict.valid, Valid::Unknown);
+    assert!(verdict.reason.is_some_and(|reason| reason.contains("time ran out")));
+    // The same with memory for one of two keys.
+    let mut large = Build::default();
+    for n in 0..4_000 {
+        large.lost(n + 10, "write", json!([2, n])).did(1, "read", json!([2, n % 3]));
+    }
+    large.did(0, "read", json!([1, "nowhere"]));
+    let mut valid = Vec::new();
+    for bytes in [1 << 10, 1 << 30] {
+        let verdict = Linearizable::register(Keys::Auto).check(&large.history(), &Budget::new(bytes, 1));
+        valid.push(verdict.valid);
+    }
+    assert_eq!(valid, [Valid::Unknown, Valid::Violation]);
 }

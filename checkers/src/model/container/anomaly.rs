@@ -77,15 +77,15 @@ fn taken_twice(initial: &[Element], element: &Element, case: &Case<'_, Container
 fn not_empty(initial: &[Element], case: &Case<'_, ContainerOp>) -> Option<Anomaly> {
     let culprit = &case.calls[case.culprit];
     let (began, ended) = (culprit.invoked(), culprit.returned()?);
-    let mut there: FxHashMap<&Element, (i64, Option<usize>)> = FxHashMap::default();
+    let mut there: FxHashMap<&Element, (i64, Vec<usize>)> = FxHashMap::default();
     let mut order: Vec<&Element> = Vec::new();
     let mut change = |element, by, at| {
         let entry = there.entry(element).or_insert_with(|| {
             order.push(element);
-            (0, None)
+            (0, Vec::new())
         });
         entry.0 += by;
-        entry.1 = entry.1.or(at);
+        entry.1.extend(at);
     };
     for element in initial {
         change(element, 1, None);
@@ -103,11 +103,19 @@ fn not_empty(initial: &[Element], case: &Case<'_, ContainerOp>) -> Option<Anomal
         }
     }
     // Only what is left over of each element counts: one that was taken while it was being put
-    // in takes nothing away from the others.
-    let left: i64 = there.values().map(|&(count, _)| count.max(0)).sum();
-    let lost = *order.iter().find(|element| there[**element].0 > 0).filter(|_| left > unknown)?;
-    let (_, put) = there[lost];
-    let since = match put.map(|at| &case.calls[at]) {
+    // in takes nothing away from the others. As many are shown as it takes.
+    let (mut left, mut evidence, mut first) = (0, Vec::new(), None);
+    for element in order.into_iter().filter(|element| there[element].0 > 0) {
+        let (count, puts) = &there[element];
+        left += count;
+        evidence.extend(puts);
+        first = first.or(Some((element, puts.first())));
+        if left > unknown {
+            break;
+        }
+    }
+    let (lost, put) = first.filter(|_| left > unknown)?;
+    let since = match put.map(|&at| &case.calls[at]) {
         Some(call) => format!(
             "in an operation that began {} {} had put {lost} in",
             after(call.return_time(), culprit.call.invoke.time),
@@ -119,9 +127,11 @@ fn not_empty(initial: &[Element], case: &Case<'_, ContainerOp>) -> Option<Anomal
         name: "lost element",
         because: match unknown {
             0 => format!("{since}, and nobody had begun to take that out"),
-            _ => format!("{since}, and {left} elements were left for {unknown} who may have taken one"),
+            _ => format!(
+                "{since}, and at least {left} elements were left for {unknown} who may have taken one"
+            ),
         },
-        evidence: put.into_iter().collect(),
+        evidence,
     })
 }
 

@@ -146,17 +146,16 @@ fn lost(value: &Value, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize
 /// More operations replaced `old` than ever wrote it.
 fn lost_update(initial: &Value, old: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
     let read = case.calls[case.culprit].returned()?;
-    let before = |call: &Call| call.invoked() < read;
     let replaced: Vec<usize> = (0..case.calls.len())
         .filter(|&at| {
             let call = &case.calls[at];
-            before(call)
-                && call.returned().is_some()
+            call.returned().is_some_and(|end| end <= read)
                 && matches!(call.op, RegisterOp::Cas(from, to) if from == old && to != old)
         })
         .collect();
-    let written = case.calls.iter().filter(|call| before(call) && call.op.written() == Some(old)).count()
-        + usize::from(initial == old);
+    let written =
+        case.calls.iter().filter(|call| call.invoked() < read && call.op.written() == Some(old)).count()
+            + usize::from(initial == old);
     let other = *replaced.iter().find(|&&at| at != case.culprit)?;
     if written == 0 || replaced.len() <= written {
         return None;

@@ -3,13 +3,14 @@
 //!
 //! Not here: reading calls from a history. One comparison in some goes the whole way.
 
-use crate::linear::Flags;
 use crate::linear::engine::{self, Answer};
-use crate::linear::limits::Limits;
-use crate::linear::partition::{Entry, Moment, Part};
+use crate::linear::explain;
+use crate::linear::limits::{Charge, Limits};
+use crate::linear::partition::{Entry, Moment, Part, partition};
 use crate::linear::subject::Subject;
+use crate::linear::{Flags, Keys, Linearizable};
 use crate::model::Model;
-use crate::{Budget, History, Process, Valid};
+use crate::{Budget, Checker, History, Process, Valid, Verdict};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use std::sync::atomic::AtomicUsize;
@@ -28,6 +29,19 @@ pub(in super::super) trait Bare {
     /// What the engine says of these calls, which come in the order of their invocations, and
     /// which of its own proofs failed.
     fn decide(&self, calls: &[Called], flags: Flags) -> (Valid, Vec<String>);
+
+    /// What the checker says of a whole history.
+    fn check(&self, history: &History, keys: Keys) -> Verdict;
+
+    /// The names of the violations of a history.
+    fn named(&self, history: &History) -> Vec<Named>;
+}
+
+/// The name of a violation. Calls are told by when they were invoked.
+pub(in super::super) struct Named {
+    pub(in super::super) name: &'static str,
+    pub(in super::super) culprit: Moment,
+    pub(in super::super) evidence: Vec<Moment>,
 }
 
 struct On<M: Model> {
@@ -37,11 +51,11 @@ struct On<M: Model> {
 }
 
 /// The engine on histories of `model`.
-pub(in super::super) fn bare<M: Model + 'static>(model: M) -> Box<dyn Bare> {
+pub(in super::super) fn bare<M: Model + Clone + 'static>(model: M) -> Box<dyn Bare> {
     Box::new(On { model, ops: Vec::new(), numbers: FxHashMap::default() })
 }
 
-impl<M: Model> Bare for On<M> {
+impl<M: Model + Clone> Bare for On<M> {
     fn op(&mut self, process: Process, f: &str, asked: &Value, answered: Option<&Value>) -> Option<u32> {
         let op = self.model.op(process, f, asked, answered).expect("an operation of this model")?;
         Some(*self.numbers.entry(op).or_insert_with_key(|op| {
@@ -72,5 +86,25 @@ impl<M: Model> Bare for On<M> {
             Answer::Spent(_) | Answer::Bug => Valid::Unknown,
         };
         (valid, decided.bugs)
+    }
+
+    fn check(&self, history: &History, keys: Keys) -> Verdict {
+        Linearizable::new(self.model.clone(), keys).check(history, &Budget::new(MEMORY, 1))
+    }
+
+    fn named(&self, history: &History) -> Vec<Named> {
+        let (budget, held) = (Budget::new(MEMORY, 1), AtomicUsize::new(0));
+        let limits = Limits::new(&budget, &held);
+        let Ok(parts) = partition(&self.model, Keys::Single, history, &mut Charge::new(&limits)) else {
+            panic!("{} does not take its own history", self.model.name())
+        };
+        let name = |part| {
+            let subject = Subject::new(&self.model, part, &limits);
+            let Answer::Violation(proof) = engine::decide(&subject, Flags::ALL).answer else { return None };
+            let anomaly = explain::anomaly(&subject, &proof);
+            let evidence = anomaly.evidence.iter().map(|&at| part.entries[at].invoke).collect();
+            Some(Named { name: anomaly.name, culprit: subject.invoke(proof.culprit), evidence })
+        };
+        parts.parts.iter().filter_map(name).collect()
     }
 }

@@ -9,11 +9,12 @@
 //! `DURESS_ORACLE_SEED` is a number that makes them others.
 
 mod bare;
+mod named;
 mod order;
 mod palette;
 mod sketch;
 
-pub(super) use bare::{Bare, bare};
+pub(super) use bare::{Bare, Named, bare};
 
 use super::super::Flags;
 use super::agree::{COMBINATIONS, combination};
