@@ -66,6 +66,13 @@ const NAME: &str = "linearizable";
 /// The answer is exact in both directions: `valid` comes from an order that was replayed, and
 /// `violation` from operations that were refuted. Whoever cannot be decided within the budget
 /// is `unknown`.
+///
+/// A failed operation did not happen, and that is all it says. A compare-and-set that failed because
+/// its comparison did tells that the value was another one at some instant; but a history does not
+/// say why an operation failed in a way that all that write histories mean alike: a refusal before
+/// anything was compared, or the second attempt of a client whose first one succeeded, is recorded
+/// the same. To take these for observations would be a false alarm. Whoever knows better records
+/// what was seen as a read.
 #[derive(Clone, Debug)]
 pub struct Linearizable<M: Model = Register> {
     model: M,
