@@ -259,8 +259,7 @@ impl<M: Model> Engine<'_, M> {
                 order = Some(Vec::new());
                 break;
             }
-            let cap = PREFIX_CAP + PREFIX_CAP_PER_RETURN * u64::from(pos);
-            match self.prefix(problem.return_time(pos - 1), cap) {
+            match self.prefix(problem.return_time(pos - 1), prefix_cap(pos.into())) {
                 Ok(Some((_, Round::Valid(found)))) => {
                     order = Some(found);
                     break;
@@ -285,7 +284,8 @@ impl<M: Model> Engine<'_, M> {
     /// The proof from operations that rule an order out: finds the shortest impossible prefix, and
     /// those that rule it out.
     fn prove_by_evidence(&mut self, mut evidence: Evidence) -> Result<Proof, Bug> {
-        let entries = &self.subject.part.entries;
+        let subject = self.subject;
+        let entries = &subject.part.entries;
         let mut returns: Vec<(Moment, u32)> =
             (0..).zip(entries).filter_map(|(at, entry)| Some((entry.ret?, at))).collect();
         returns.sort_unstable();
@@ -306,7 +306,17 @@ impl<M: Model> Engine<'_, M> {
                 Ok(Some(Found::Order(found))) => (low, order) = (next, Some(found)),
                 Ok(Some(Found::Impossible(other))) => (high, evidence) = (end(&other, until), other),
                 // An operation that is in doubt without its return may make it harder.
-                Ok(None) | Err(_) => {
+                Ok(None) => match self.prefix(until, prefix_cap(next as u64)) {
+                    Ok(Some((_, Round::Valid(found)))) => (low, order) = (next, Some(found)),
+                    Ok(Some((problem, Round::Impossible(pos)))) => {
+                        return self.prove_by_search(&problem, pos);
+                    }
+                    Ok(None) | Err(_) => {
+                        order = None;
+                        break;
+                    }
+                },
+                Err(_) => {
                     order = None;
                     break;
                 }
@@ -379,6 +389,11 @@ impl<M: Model> Engine<'_, M> {
         }
         None
     }
+}
+
+/// Effort for finding an order of so many returns.
+fn prefix_cap(returns: u64) -> u64 {
+    PREFIX_CAP + PREFIX_CAP_PER_RETURN * returns
 }
 
 /// The next window to try. Short ones are by far the cheapest, so none of them is passed over.
