@@ -14,7 +14,7 @@ use super::states::States;
 use crate::model::Model;
 
 /// Observers looked at, the earliest returns first. More would only show the same a little earlier.
-const MAX_SEEN: usize = 6;
+const MAX_SEEN: usize = 16;
 
 /// With more classes of optional operations that overwrite, there is nearly always one that excuses.
 const MAX_OPTIONAL: usize = 64;

@@ -25,6 +25,9 @@ const MAX_WINDOW: u32 = 256;
 /// Effort for proving a violation again with hardly any reduction.
 const PLAIN_CAP: u64 = 120_000;
 
+/// The same for the first tries, with less reduction still. Mostly they need little or far too much.
+const PLAINEST_CAP: u64 = 12_000;
+
 /// Effort for a look with endless supply, and more of it for each return.
 const ENDLESS_CAP: u64 = 400_000;
 const ENDLESS_CAP_PER_RETURN: u64 = 64;
@@ -352,8 +355,9 @@ impl<M: Model> Engine<'_, M> {
         // counted, and then compared. With endless supply nothing is taken away.
         let plain = Flags { endless: true, ..Flags::NONE };
         let counted = Flags { classes: true, ..plain };
-        for flags in [plain, counted, Flags { dominance: true, ..counted }] {
-            let trial = self.refute(window, flags, PLAIN_CAP);
+        let compared = Flags { dominance: true, ..counted };
+        for (flags, cap) in [(plain, PLAINEST_CAP), (counted, PLAINEST_CAP), (compared, PLAIN_CAP)] {
+            let trial = self.refute(window, flags, cap);
             match trial.end {
                 End::Linearizable => return Err("a refuted window has an order".to_owned()),
                 End::Impossible => return Ok(true),

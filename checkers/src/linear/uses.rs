@@ -16,13 +16,20 @@ type Counts = Box<[(u32, u32)]>;
 pub(super) struct Uses {
     ids: FxHashMap<Counts, u32>,
     counts: Vec<Counts>,
+    /// What became of a number when one more of a class was used.
+    after: FxHashMap<(u32, u32), u32>,
     bytes: usize,
 }
 
 impl Uses {
     pub(super) fn new() -> Self {
         let nothing = Counts::default();
-        Self { ids: FxHashMap::from_iter([(nothing.clone(), NONE)]), counts: vec![nothing], bytes: 0 }
+        Self {
+            ids: FxHashMap::from_iter([(nothing.clone(), NONE)]),
+            counts: vec![nothing],
+            after: FxHashMap::default(),
+            bytes: 0,
+        }
     }
 
     /// How many of `class` are used.
@@ -33,6 +40,15 @@ impl Uses {
 
     /// One more of `class`.
     pub(super) fn plus(&mut self, uses: u32, class: u32) -> u32 {
+        if let Some(&id) = self.after.get(&(uses, class)) {
+            return id;
+        }
+        let id = self.plus_new(uses, class);
+        self.after.insert((uses, class), id);
+        id
+    }
+
+    fn plus_new(&mut self, uses: u32, class: u32) -> u32 {
         let mut counts = self.counts[uses as usize].to_vec();
         match counts.binary_search_by_key(&class, |&(c, _)| c) {
             Ok(at) => counts[at].1 += 1,
@@ -67,7 +83,8 @@ impl Uses {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        // One control byte per bucket, and an eighth of the buckets stays empty.
+        self.bytes + self.after.capacity() * 8 / 7 * (size_of::<((u32, u32), u32)>() + 1)
     }
 }
 
