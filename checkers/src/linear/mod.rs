@@ -118,6 +118,15 @@ impl<M: Model> Checker for Linearizable<M> {
     }
 
     fn check(&self, history: &History, budget: &Budget) -> Verdict {
+        if let Some(model) = self.model.learned(history) {
+            return Self { model, keys: self.keys, flags: self.flags }.check_learned(history, budget);
+        }
+        self.check_learned(history, budget)
+    }
+}
+
+impl<M: Model> Linearizable<M> {
+    fn check_learned(&self, history: &History, budget: &Budget) -> Verdict {
         let held = AtomicUsize::new(0);
         let limits = Limits::new(budget, &held);
         // Held until the end.
@@ -130,9 +139,7 @@ impl<M: Model> Checker for Linearizable<M> {
             }
         }
     }
-}
 
-impl<M: Model> Linearizable<M> {
     fn judge(&self, parts: &Parts<'_, M::Op>, budget: &Budget, held: &AtomicUsize) -> Verdict {
         let decided = self.decide_all(&parts.parts, budget, held);
         let mut violations: Vec<usize> =

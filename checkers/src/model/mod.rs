@@ -38,7 +38,7 @@ pub use set::{Elements, Members, Set, SetOp};
 pub use text::{Text, TextOp, TextState};
 pub use versioned::{Version, Versioned, VersionedOp, VersionedRegister};
 
-use crate::history::{Call, Process};
+use crate::history::{Call, History, Process};
 use serde_json::Value;
 use std::fmt;
 use std::hash::Hash;
@@ -176,6 +176,15 @@ pub trait Model: Send + Sync {
         asked: &Value,
         answered: Option<&Value>,
     ) -> Result<Option<Self::Op>, String>;
+
+    /// The same model, but with what only the whole history tells: it may refuse what would
+    /// contradict an answer that comes later, and nothing else. `None`: there is nothing to learn.
+    fn learned(&self, _history: &History) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 
     /// The state after `op`.
     ///

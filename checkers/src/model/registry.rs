@@ -146,8 +146,8 @@ const MODELS: [ModelEntry; 17] = [
         doc: "a whole store of etcd, as its robustness tests report it: range, txn, leases, every answer with its revision",
         fs: &["range", "txn", "leaseGrant", "leaseRevoke", "compact", "defragment"],
         make: |initial, keys| match initial {
-            None => made(Etcd, keys),
-            Some(Value::Array(list)) if list.is_empty() => made(Etcd, keys),
+            None => made(Etcd::default(), keys),
+            Some(Value::Array(list)) if list.is_empty() => made(Etcd::default(), keys),
             Some(other) => Err(format!("a store is empty at first, `[]`, and cannot hold {other}")),
         },
     },

@@ -2,6 +2,7 @@
 //!
 //! After etcd's own description of itself, `tests/robustness/model/deterministic.go`.
 
+mod known;
 mod op;
 mod state;
 #[cfg(test)]
@@ -13,7 +14,9 @@ pub use state::EtcdState;
 use super::{Anomaly, Case, Model, Refusal};
 use crate::history::{History, Kind, Process};
 use crate::words::{after, counted, who};
+use known::Known;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A whole store of etcd, empty at revision 1 at first.
 ///
@@ -30,8 +33,11 @@ use serde_json::Value;
 /// Every answer has to carry the revision that the store had at that moment. A range at an older
 /// revision is judged by that alone: what was there then is not remembered. Leases are taken not to run out,
 /// since no report says when they would.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Etcd;
+#[derive(Clone, Debug, Default)]
+pub struct Etcd {
+    /// Of the history that is judged.
+    known: Arc<Known>,
+}
 
 impl Model for Etcd {
     type State = EtcdState;
@@ -55,8 +61,16 @@ impl Model for Etcd {
         op::read(f, asked, answered)
     }
 
+    fn learned(&self, history: &History) -> Option<Self> {
+        Some(Self { known: Arc::new(Known::of(history)) })
+    }
+
     fn step(&self, state: &EtcdState, op: &EtcdOp) -> Result<EtcdState, Refusal> {
-        state.after(op)
+        let after = state.after(op)?;
+        if op.answered.is_none() {
+            self.known.allows(state, &after, op)?;
+        }
+        Ok(after)
     }
 
     fn is_observer(&self, op: &EtcdOp) -> bool {

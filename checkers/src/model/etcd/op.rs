@@ -96,6 +96,19 @@ impl EtcdOp {
         self.answered.as_ref().map(|answered| answered.revision)
     }
 
+    /// Does the answer say that something was changed?
+    pub(super) fn made_a_revision(&self) -> bool {
+        let (Asked::Txn(txn), Some(answered)) = (&self.asked, &self.answered) else { return false };
+        let steps = txn.branch(!answered.failure).iter().zip(&answered.results);
+        // A put with a lease that is gone changes nothing.
+        let changes = |(step, results): (&Operation, &Results)| match step.kind {
+            OperationKind::Range => false,
+            OperationKind::Put => step.put.lease == 0,
+            OperationKind::Delete => results.deleted > 0,
+        };
+        steps.into_iter().any(changes)
+    }
+
     /// Does it change nothing, whatever happens?
     pub(super) fn is_observer(&self) -> bool {
         match &self.asked {

@@ -38,6 +38,16 @@ impl Default for EtcdState {
 }
 
 impl EtcdState {
+    pub(super) fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// Does a key hold this since that revision?
+    pub(super) fn wrote(&self, key: &str, value: &Stored, revision: i64) -> bool {
+        let cell = self.cells.get(&key.into());
+        cell.is_some_and(|cell| cell.mod_revision == revision && cell.value == *value)
+    }
+
     /// The state after an operation, if it was answered as it should have been.
     pub(super) fn after(&self, op: &EtcdOp) -> Result<Self, Refusal> {
         let answered = op.answered.as_ref();

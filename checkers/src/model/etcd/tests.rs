@@ -235,7 +235,7 @@ fn same(a: &Value, b: &Value) -> bool {
 
 fn judged(ops: &[Op]) -> (Valid, History) {
     let history = History::new(ops.to_vec()).expect("a history");
-    let verdict = Linearizable::new(Etcd, Keys::Auto).check(&history, &Budget::default());
+    let verdict = Linearizable::new(Etcd::default(), Keys::Auto).check(&history, &Budget::default());
     assert!(!verdict.stats.contains_key("internal_errors"), "{:?}", verdict.stats);
     (verdict.valid, history)
 }
@@ -296,7 +296,7 @@ fn an_older_revision_after_a_newer_one_is_a_stale_read() {
     assert_eq!(judged(&ops).0, Valid::Valid);
     ops[3].value = json!({"Revision": 1, "Range": {}});
     let history = History::new(ops).expect("a history");
-    let verdict = Linearizable::new(Etcd, Keys::Auto).check(&history, &Budget::default());
+    let verdict = Linearizable::new(Etcd::default(), Keys::Auto).check(&history, &Budget::default());
     assert_eq!(verdict.findings[0].anomaly, "stale read");
     let sentence = &verdict.findings[0].sentence;
     assert!(

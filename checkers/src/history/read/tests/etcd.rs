@@ -55,7 +55,7 @@ fn report(files: &[String]) -> Result<Loaded, HistoryError> {
 }
 
 fn valid(loaded: &Loaded) -> Valid {
-    Linearizable::new(Etcd, Keys::Auto).check(&loaded.history, &Budget::default()).valid
+    Linearizable::new(Etcd::default(), Keys::Auto).check(&loaded.history, &Budget::default()).valid
 }
 
 #[test]
