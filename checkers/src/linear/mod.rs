@@ -119,7 +119,8 @@ impl<M: Model> Checker for Linearizable<M> {
 
     fn check(&self, history: &History, budget: &Budget) -> Verdict {
         if let Some(model) = self.model.learned(history) {
-            return Self { model, keys: self.keys, flags: self.flags }.check_learned(history, budget);
+            let learned = Self { model, keys: self.keys, flags: self.flags, explained: self.explained };
+            return learned.check_learned(history, budget);
         }
         self.check_learned(history, budget)
     }

@@ -7,6 +7,8 @@ mod clock;
 mod recorder;
 mod scheduler;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 pub use clock::Clock;
 pub use recorder::{OpBody, Recorder};

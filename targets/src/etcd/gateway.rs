@@ -246,4 +246,34 @@ mod tests {
         let ranged: Ranged = answer(200, text.as_bytes()).expect("an answer");
         assert_eq!((ranged.kvs.len(), ranged.count), (0, Int64(0)));
     }
+
+    /// A server that reads a request and hangs up; how many requests came?
+    #[tokio::test]
+    async fn p16_a_request_that_broke_off_is_in_doubt_and_not_sent_again() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let gateway = Gateway::at(listener.local_addr().expect("an address")).expect("a gateway");
+        let requests = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = std::sync::Arc::clone(&requests);
+        let server = tokio::spawn(async move {
+            // The first is answered, so that a connection is kept; that one then breaks off.
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let mut room = [0; 4096];
+                while stream.read(&mut room).await.is_ok_and(|n| n > 0) {
+                    if counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 0 {
+                        break;
+                    }
+                    let answer = "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}";
+                    stream.write_all(answer.as_bytes()).await.expect("a listener");
+                }
+            }
+        });
+        for expected in 1..=2 {
+            let failure = gateway.get::<Ranged>("/").await.expect_err("no answer");
+            assert!(!failure.no_effect, "{:?}", failure.error);
+            assert_eq!(requests.load(std::sync::atomic::Ordering::Relaxed), expected);
+        }
+        server.abort();
+    }
 }
