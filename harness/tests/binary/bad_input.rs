@@ -75,7 +75,7 @@ fn histories_that_are_none() {
     assert!(run.stderr.contains("No such file"), "{}", run.stderr);
     fs::create_dir(bench.path("dir")).expect("made");
     let run = bench.duress(&["check", "dir"]).expect(254);
-    assert!(run.stderr.contains("not a run directory"), "{}", run.stderr);
+    assert!(run.stderr.contains("neither a run of Duress"), "{}", run.stderr);
 }
 
 #[test]

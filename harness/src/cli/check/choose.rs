@@ -66,6 +66,12 @@ pub(super) fn choose(
             ),
             format!("if it is one, say so with --model {}", one.name),
         )),
+        // Reads of versions are pairs, and nobody writes these: what is left is a register either way.
+        [register, versioned]
+            if (register.name, versioned.name) == ("register", "versioned-register") && certain(register) =>
+        {
+            Ok(register)
+        }
         candidates => Err(Failure::usage(
             path,
             format!("its functions ({shown}) do not tell what it is"),
