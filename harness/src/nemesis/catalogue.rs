@@ -1,7 +1,6 @@
 //! The kinds of faults that `--faults` knows, and how one of each is drawn.
 //!
-//! Not here: when they strike, and how many at once; see [`super::schedule`] and
-//! [`super::budget`].
+//! Not here: when they strike, and how many at once; see [`super::schedule`].
 
 use super::fault::{Fault, PlannedFault, Shape, Victims};
 use crate::env::packet::{Behavior, Distribution};
