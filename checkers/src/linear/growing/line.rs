@@ -15,6 +15,9 @@ use super::super::partition::Moment;
 use super::fill;
 use super::{Calls, NONE};
 
+/// Operations seen elsewhere that an argument may need.
+const MAX_ELSEWHERE: usize = 32;
+
 /// A step of known place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
@@ -225,6 +228,7 @@ impl<'c, 'a> Line<'c, 'a> {
                 if step.witness == NONE {
                     // Nobody else can have been there.
                     ops.extend(self.excluded.iter().map(|&(_, entry)| entry));
+                    ops.extend(self.seen_elsewhere(step, self.calls.ret(after.entry)?)?);
                 }
                 (ops, step.from, false)
             }
@@ -251,6 +255,20 @@ impl<'c, 'a> Line<'c, 'a> {
             }
         };
         (self.sure && is_after).then_some(ops)
+    }
+}
+
+impl Line<'_, '_> {
+    /// Who could have been where `step` is by the time `due`, if others had not seen them somewhere
+    /// else, and these others. `None`: too many to be an argument.
+    fn seen_elsewhere(&self, step: Step, due: Moment) -> Option<Vec<u32>> {
+        let elsewhere = self.steps.iter().filter(|other| {
+            // One that is its own witness says itself where it is.
+            other.witness != other.entry && other.from != step.from && self.calls.invoke(other.entry) < due
+        });
+        let ops: Vec<u32> =
+            elsewhere.take(MAX_ELSEWHERE + 1).flat_map(|other| [other.entry, other.witness]).collect();
+        (ops.len() <= 2 * MAX_ELSEWHERE).then_some(ops)
     }
 }
 

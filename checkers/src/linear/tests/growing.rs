@@ -233,6 +233,24 @@ fn fetch_and_adds_that_cannot_be() {
     is_impossible("fetch-add", &build, 2);
 }
 
+/// Until the append returns, what rules an order out is that nobody else can have left the first
+/// entry: also that 1 is seen where it is.
+#[test]
+fn who_is_seen_elsewhere_belongs_to_the_argument() {
+    let mut build = Build::default();
+    build.invoke(1, "append", json!(1));
+    build.invoke(2, "read", json!([1, null]));
+    build.invoke(3, "read", json!([2, null]));
+    build.invoke(0, "append", json!(3));
+    build.ok(2, "read", json!([1, 3]));
+    build.invoke(4, "append", json!(2));
+    build.ok(3, "read", json!([2, 1]));
+    build.ok(4, "append", json!([0, 2]));
+    for flags in [Flags::ALL, NO_WINDOWS] {
+        agrees(&subject("log", |_, _| ("read", Value::Null)), &build, flags, false);
+    }
+}
+
 #[test]
 fn logs_that_cannot_be() {
     let append = |build: &mut Build, process, value: u64, index: u64| {
