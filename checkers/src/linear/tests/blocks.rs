@@ -138,7 +138,7 @@ fn an_access_says_what_a_step_does() {
     let mut ops: Vec<RegisterOp> = Vec::new();
     for a in &values {
         ops.extend([RegisterOp::Read(a.clone()), RegisterOp::Write(a.clone())]);
-        ops.extend(values.iter().map(|b| RegisterOp::Cas(a.clone(), b.clone())));
+        ops.extend(values.iter().map(|b| RegisterOp::Cas(Box::new([a.clone(), b.clone()]))));
     }
     let register = Register::default();
     let states = || values.iter().cloned().map(Held::Value).chain([Held::Other]);

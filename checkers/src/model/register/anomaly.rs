@@ -18,8 +18,8 @@ pub(super) fn classify(initial: &Value, case: &Case<'_, RegisterOp>) -> Option<A
         RegisterOp::Read(value) => {
             never_written(initial, value, case).or_else(|| overwritten(initial, value, case))
         }
-        RegisterOp::Cas(old, new) if old != new => lost_update(initial, old, case),
-        RegisterOp::Cas(..) | RegisterOp::Write(_) => None,
+        RegisterOp::Cas(pair) if pair[0] != pair[1] => lost_update(initial, &pair[0], case),
+        RegisterOp::Cas(_) | RegisterOp::Write(_) => None,
     }
 }
 
@@ -71,7 +71,7 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
     }
     let shows_another = |op: &RegisterOp| match op {
         RegisterOp::Read(other) | RegisterOp::Write(other) => other != value,
-        RegisterOp::Cas(old, new) => old != value || new != value,
+        RegisterOp::Cas(pair) => pair.iter().any(|other| other != value),
     };
     let proves = |call: &Call| {
         Some(call.invoked()) > written_until
@@ -109,10 +109,7 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
 /// what that wrote.
 fn lost(value: &Value, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize> {
     let RegisterOp::Write(written) = case.calls[over].op else { return None };
-    let seen = |call: &Call| match call.op {
-        RegisterOp::Read(seen) | RegisterOp::Cas(seen, _) => seen == written,
-        RegisterOp::Write(_) => false,
-    };
+    let seen = |call: &Call| call.op.found() == Some(written);
     if case.calls.iter().any(seen) {
         return None;
     }
@@ -150,7 +147,7 @@ fn lost_update(initial: &Value, old: &Value, case: &Case<'_, RegisterOp>) -> Opt
         .filter(|&at| {
             let call = &case.calls[at];
             call.returned().is_some_and(|end| end <= read)
-                && matches!(call.op, RegisterOp::Cas(from, to) if from == old && to != old)
+                && matches!(call.op, RegisterOp::Cas(pair) if pair[0] == *old && pair[1] != *old)
         })
         .collect();
     let written =

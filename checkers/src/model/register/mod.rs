@@ -70,7 +70,7 @@ impl Model for Register {
             }
             "write" => Ok(Some(RegisterOp::Write(asked.clone()))),
             "cas" => match asked.as_array().map(Vec::as_slice) {
-                Some([old, new]) => Ok(Some(RegisterOp::Cas(old.clone(), new.clone()))),
+                Some([old, new]) => Ok(Some(RegisterOp::Cas(Box::new([old.clone(), new.clone()])))),
                 _ => Err(format!("cas wants [old, new], not {asked}")),
             },
             _ => Err(format!("a register knows read, write and cas, not `{f}`")),
@@ -81,11 +81,13 @@ impl Model for Register {
         match op {
             RegisterOp::Write(value) => Ok(Held::Value(value.clone())),
             RegisterOp::Read(value) if holds(state, value) => Ok(state.clone()),
-            RegisterOp::Cas(old, new) if holds(state, old) => Ok(Held::Value(new.clone())),
+            RegisterOp::Cas(pair) if holds(state, &pair[0]) => Ok(Held::Value(pair[1].clone())),
             RegisterOp::Read(value) => {
                 Err(Refusal::Returned { returned: word(value), held: self.show(state) })
             }
-            RegisterOp::Cas(old, _) => Err(Refusal::Compared { expected: word(old), held: self.show(state) }),
+            RegisterOp::Cas(pair) => {
+                Err(Refusal::Compared { expected: word(&pair[0]), held: self.show(state) })
+            }
         }
     }
 
@@ -112,7 +114,8 @@ impl Model for Register {
         match op {
             RegisterOp::Read(value) => format!("read {} from {object}", word(value)),
             RegisterOp::Write(value) => format!("wrote {} to {object}", word(value)),
-            RegisterOp::Cas(old, new) => {
+            RegisterOp::Cas(pair) => {
+                let [old, new] = &**pair;
                 format!("changed {object} from {} to {} (compare-and-set)", word(old), word(new))
             }
         }
@@ -126,7 +129,7 @@ impl Model for Register {
         let mut states = vec![Held::Other];
         let mut seen = FxHashSet::default();
         for op in ops {
-            let (RegisterOp::Read(value) | RegisterOp::Cas(value, _)) = op else { continue };
+            let Some(value) = op.found() else { continue };
             if written.contains(value) && seen.insert(value) {
                 states.push(Held::Value(value.clone()));
             }
@@ -149,7 +152,7 @@ impl Model for Register {
         Some(match op {
             RegisterOp::Read(value) => Access { expects: held(value), leaves: None },
             RegisterOp::Write(value) => Access { expects: None, leaves: held(value) },
-            RegisterOp::Cas(old, new) => Access { expects: held(old), leaves: held(new) },
+            RegisterOp::Cas(pair) => Access { expects: held(&pair[0]), leaves: held(&pair[1]) },
         })
     }
 

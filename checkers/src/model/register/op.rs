@@ -10,8 +10,9 @@ pub enum RegisterOp {
     Read(Value),
     /// It was overwritten.
     Write(Value),
-    /// It held the first and now holds the second.
-    Cas(Value, Value),
+    /// It held the first and now holds the second. In a box: with a pair inside, every operation would
+    /// be as large, and a history has one for each value.
+    Cas(Box<[Value; 2]>),
 }
 
 impl RegisterOp {
@@ -19,8 +20,17 @@ impl RegisterOp {
     pub(super) fn written(&self) -> Option<&Value> {
         match self {
             Self::Write(value) => Some(value),
-            Self::Cas(old, new) if old != new => Some(new),
-            Self::Cas(..) | Self::Read(_) => None,
+            Self::Cas(pair) => (pair[0] != pair[1]).then_some(&pair[1]),
+            Self::Read(_) => None,
+        }
+    }
+
+    /// The value that it found, if it says so.
+    pub(super) fn found(&self) -> Option<&Value> {
+        match self {
+            Self::Read(value) => Some(value),
+            Self::Cas(pair) => Some(&pair[0]),
+            Self::Write(_) => None,
         }
     }
 
@@ -28,7 +38,7 @@ impl RegisterOp {
         match self {
             Self::Read(value) => format!("read → {}", word(value)),
             Self::Write(value) => format!("write {}", word(value)),
-            Self::Cas(old, new) => format!("cas {} → {}", word(old), word(new)),
+            Self::Cas(pair) => format!("cas {} → {}", word(&pair[0]), word(&pair[1])),
         }
     }
 }
