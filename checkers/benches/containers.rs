@@ -4,12 +4,22 @@
 //!
 //! Not here: assertions about time. Whoever changes the engine reads these before and after.
 
+#[path = "common/dice.rs"]
+mod dice;
+#[path = "common/push.rs"]
+mod push;
+#[path = "common/worked.rs"]
+mod worked;
+
+use dice::Dice;
 use duress_checkers::model::{Bag, Model, PriorityQueue, Queue, Stack};
-use duress_checkers::{Budget, Checker, History, Keys, Kind, Linearizable, Op, Process};
+use duress_checkers::{Budget, Checker, History, Keys, Kind, Linearizable, Op};
+use push::push;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
+use worked::worked;
 
 /// Runs of each measurement.
 const RUNS: usize = 3;
@@ -41,7 +51,7 @@ fn measure<M: Model + Clone>(name: &str, kind: &str, model: &M, crashed: u64) {
         for _ in 0..RUNS {
             let (from, worked) = (Instant::now(), worked());
             verdict = Some(black_box(checker.check(&history, &Budget::new(4 << 30, 1))));
-            times.push((self::worked().saturating_sub(worked), from.elapsed()));
+            times.push((worked::worked().saturating_sub(worked), from.elapsed()));
         }
         times.sort();
         let verdict = verdict.expect("it ran");
@@ -54,12 +64,6 @@ fn measure<M: Model + Clone>(name: &str, kind: &str, model: &M, crashed: u64) {
             verdict.valid
         );
     }
-}
-
-/// How long this thread has been running on a processor; zero where nobody says.
-fn worked() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    Duration::from_nanos(text.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or_default())
 }
 
 /// Ten clients at a container that really is one; `crashed` of the puts are never answered.
@@ -104,23 +108,4 @@ fn simulate(kind: &str, crashed: u64) -> Vec<Op> {
         }
     }
     ops
-}
-
-fn push(ops: &mut Vec<Op>, process: u64, kind: Kind, f: &str, value: Value) {
-    let index = ops.len() as u64;
-    let process = Process::Client(process);
-    ops.push(Op { index, time: index, process, kind, f: f.to_owned(), value, error: None, node: None });
-}
-
-/// `SplitMix64`.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % n
-    }
 }

@@ -6,8 +6,15 @@
 //!
 //! Not here: assertions about time.
 
+#[path = "common/dice.rs"]
+mod dice;
+#[path = "common/push.rs"]
+mod push;
+
+use dice::Dice;
 use duress_checkers::model::{Counter, FetchAdd, Log, Set};
-use duress_checkers::{Budget, Checker, History, Keys, Kind, Linearizable, Op, Process};
+use duress_checkers::{Budget, Checker, History, Keys, Kind, Linearizable, Op};
+use push::push;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -179,23 +186,4 @@ fn simulate(object: &mut dyn Object, calls: usize, doubt: u64, poisoned: bool) -
         push(&mut ops, u64::MAX >> 1, Kind::Ok, f, answer);
     }
     ops
-}
-
-fn push(ops: &mut Vec<Op>, process: u64, kind: Kind, f: &str, value: Value) {
-    let index = ops.len() as u64;
-    let process = Process::Client(process);
-    ops.push(Op { index, time: index, process, kind, f: f.to_owned(), value, error: None, node: None });
-}
-
-/// `SplitMix64`.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % n
-    }
 }

@@ -7,13 +7,23 @@
 //!
 //! Not here: assertions about time. Whoever changes the engine reads these before and after.
 
+#[path = "common/dice.rs"]
+mod dice;
+#[path = "common/push.rs"]
+mod push;
+#[path = "common/worked.rs"]
+mod worked;
+
+use dice::Dice;
 use duress_checkers::history::{ReadOptions, read};
 use duress_checkers::model::{Model, Text};
 use duress_checkers::{Budget, Checker, History, Keys, Kind, Linearizable, Op, Process, Register, Verdict};
+use push::push;
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use worked::worked;
 
 /// Runs of each measurement.
 const RUNS: usize = 5;
@@ -101,7 +111,7 @@ fn measure<M: Model>(name: &str, checker: &Linearizable<M>, histories: impl Fn()
     for _ in 0..RUNS {
         let (from, worked) = (Instant::now(), worked());
         verdicts = histories.iter().map(|history| black_box(checker.check(history, &budget))).collect();
-        times.push((from.elapsed(), self::worked().saturating_sub(worked)));
+        times.push((from.elapsed(), worked::worked().saturating_sub(worked)));
     }
     times.sort();
     let held = resident("VmHWM").saturating_sub(before);
@@ -183,14 +193,6 @@ fn endless(writes: u64) -> Vec<Op> {
         }
     }
     ops
-}
-
-/// How long this thread has been running on a processor; zero where nobody says. The clock on the
-/// wall also counts what everybody else does.
-fn worked() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let ns = text.split_whitespace().next().and_then(|ns| ns.parse().ok());
-    Duration::from_nanos(ns.unwrap_or_default())
 }
 
 /// What the kernel says about this process' memory, in bytes; 0 where it says nothing.
@@ -276,23 +278,4 @@ fn apply(state: &mut Value, f: &str, asked: &Value) -> (Kind, Value) {
         _ => return (Kind::Fail, asked.clone()),
     }
     (Kind::Ok, asked.clone())
-}
-
-fn push(ops: &mut Vec<Op>, process: u64, kind: Kind, f: &str, value: Value) {
-    let index = ops.len() as u64;
-    let process = Process::Client(process);
-    ops.push(Op { index, time: index, process, kind, f: f.to_owned(), value, error: None, node: None });
-}
-
-/// `SplitMix64`.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % n
-    }
 }

@@ -7,12 +7,18 @@
 //!
 //! Not here: assertions about time.
 
+#[path = "common/dice.rs"]
+mod dice;
+#[path = "common/worked.rs"]
+mod worked;
+
+use dice::Dice;
 use duress_checkers::history::{ReadOptions, read};
 use duress_checkers::{Kind, Online, Op, Process, Register, Watch};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
+use worked::worked;
 
 /// Calls before memory is weighed for the first time, and after that until it is for the second.
 const WEIGHED: [u64; 2] = [100_000, 10_000_000];
@@ -136,14 +142,6 @@ fn widest(ops: &[Op]) -> usize {
         }
     }
     widest
-}
-
-/// How long this thread has been running on a processor; zero where nobody says. The clock on the
-/// wall also counts what everybody else does.
-fn worked() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let ns = text.split_whitespace().next().and_then(|ns| ns.parse().ok());
-    Duration::from_nanos(ns.unwrap_or_default())
 }
 
 /// Bytes of memory that this process has; 0 where nobody says.
@@ -295,17 +293,4 @@ fn apply(state: &mut Value, f: &str, asked: &Value) -> (Kind, Value) {
         _ => return (Kind::Fail, asked.clone()),
     }
     (Kind::Ok, asked.clone())
-}
-
-/// `SplitMix64`.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % n
-    }
 }
