@@ -361,6 +361,10 @@ mod tests {
             let close = treated(&[delay], 20_000, Duration::from_micros(50));
             assert!(close.is_sorted_by_key(|(_, treatment)| treatment.due));
         }
+        // Also where some are not delayed at all.
+        let wide = Behavior::Delay { ms: 20, jitter_ms: 20, distribution: Distribution::Normal };
+        let close = treated(&[wide], 20_000, Duration::from_micros(50));
+        assert!(close.is_sorted_by_key(|(now, treatment)| treatment.due.unwrap_or(*now)));
     }
 
     #[test]
