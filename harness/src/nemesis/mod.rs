@@ -16,7 +16,7 @@ use crate::engine::{Clock, OpBody, Recorder};
 use crate::env::Environment;
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
-use action::{Applied, Held};
+use action::{Applied, Held, Scene};
 use duress_checkers::{Kind, Process};
 use duress_reports::artifact::{JournalEntry, JournalEvent};
 use duress_targets::{Node, Target};
@@ -127,7 +127,7 @@ impl Nemesis {
             };
             this.log(id, applying)?;
             this.tell(&format!("start-{kind}"), &resolved.description);
-            let outcome = action::apply(&*this.env, &this.nodes, &this.held, id, resolved.action);
+            let outcome = action::apply(this.scene(id), &this.held, resolved.action);
             this.log(id, outcome.event)?;
             Ok(outcome.applied)
         })
@@ -138,12 +138,16 @@ impl Nemesis {
         let this = Arc::clone(self);
         self.blocking(move || {
             this.log(id, JournalEvent::Healing)?;
-            let event = action::undo(&*this.env, &this.nodes, &this.held, id, &applied);
+            let event = action::undo(this.scene(id), &this.held, &applied);
             this.tell(&format!("stop-{kind}"), "");
             this.log(id, event)?;
             Ok(())
         })
         .await
+    }
+
+    fn scene(&self, fault: u32) -> Scene<'_> {
+        Scene { env: &*self.env, nodes: &self.nodes, fault }
     }
 
     /// Sleeps until a time of the run's clock; true when the run is over first.

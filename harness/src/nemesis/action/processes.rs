@@ -1,0 +1,113 @@
+//! Processes of nodes that are ended or stopped, and brought back.
+
+use super::Scene;
+use crate::env::{EnvError, ProcessState, Stop};
+use duress_reports::artifact::JournalEvent;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// For each node, the faults that keep it broken.
+pub(super) type Holders = BTreeMap<usize, BTreeSet<u32>>;
+
+pub(super) fn stop(scene: Scene<'_>, down: &mut Holders, victims: &[usize], how: Stop) -> JournalEvent {
+    strike(scene, down, victims, |node| {
+        scene.env.stop(node, how)?;
+        Ok(scene.env.state(node) == ProcessState::Gone)
+    })
+}
+
+pub(super) fn pause(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) -> JournalEvent {
+    strike(scene, paused, victims, |node| {
+        scene.env.pause(node)?;
+        Ok(matches!(scene.env.state(node), ProcessState::Paused { .. }))
+    })
+}
+
+/// Starts again, on the same data, those that no other fault keeps down.
+pub(super) fn restart(scene: Scene<'_>, down: &mut Holders, victims: &[usize]) -> Result<String, EnvError> {
+    release(scene, down, victims, |node| match scene.env.state(node) {
+        ProcessState::Gone => scene.env.start(node).map(|()| word(&scene.env.state(node))),
+        state => Ok(word(&state)),
+    })
+}
+
+/// Lets those go on that no other fault keeps paused.
+pub(super) fn resume(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) -> Result<String, EnvError> {
+    release(scene, paused, victims, |node| scene.env.resume(node).map(|()| word(&scene.env.state(node))))
+}
+
+/// Applies to every victim that has a process, and holds it; `effect` says whether it was seen. A
+/// victim without one is not held: it would stay broken outside of any window.
+fn strike(
+    scene: Scene<'_>,
+    holders: &mut Holders,
+    victims: &[usize],
+    effect: impl Fn(usize) -> Result<bool, EnvError>,
+) -> JournalEvent {
+    let mut evidence = Vec::new();
+    let mut bit = true;
+    let mut touched = false;
+    for &node in victims {
+        let name = &scene.nodes[node].name;
+        let pid = match scene.env.state(node) {
+            ProcessState::Running { pid } | ProcessState::Paused { pid } => pid,
+            ProcessState::Gone => {
+                evidence.push(format!("{name} has no process"));
+                continue;
+            }
+        };
+        touched = true;
+        holders.entry(node).or_default().insert(scene.fault);
+        match effect(node) {
+            Ok(seen) => {
+                bit &= seen;
+                evidence.push(format!("{name}: process {pid} is {}", word(&scene.env.state(node))));
+            }
+            Err(error) => {
+                bit = false;
+                evidence.push(error.to_string());
+            }
+        }
+    }
+    let evidence = evidence.join("; ");
+    match (touched, bit) {
+        (false, _) => JournalEvent::Skipped { why: evidence },
+        (true, true) => JournalEvent::Bit { evidence },
+        (true, false) => JournalEvent::DidNotBite { evidence },
+    }
+}
+
+/// Lets go of each victim that this fault holds, and mends it when nobody else does. One that
+/// cannot be mended does not keep the others broken.
+fn release(
+    scene: Scene<'_>,
+    holders: &mut Holders,
+    victims: &[usize],
+    mend: impl Fn(usize) -> Result<&'static str, EnvError>,
+) -> Result<String, EnvError> {
+    let mut evidence = Vec::new();
+    let mut failed = None;
+    for &node in victims {
+        let name = &scene.nodes[node].name;
+        let others = holders.entry(node).or_default();
+        if !others.remove(&scene.fault) {
+            continue;
+        }
+        if !others.is_empty() {
+            evidence.push(format!("{name} is held by another fault"));
+            continue;
+        }
+        match mend(node) {
+            Ok(state) => evidence.push(format!("{name} is {state}")),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or_else(|| Ok(evidence.join("; ")), Err)
+}
+
+fn word(state: &ProcessState) -> &'static str {
+    match state {
+        ProcessState::Running { .. } => "running",
+        ProcessState::Paused { .. } => "stopped",
+        ProcessState::Gone => "gone",
+    }
+}
