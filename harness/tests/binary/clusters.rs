@@ -138,10 +138,12 @@ fn a_paused_holder_breaks_a_lock_that_is_not_fenced() {
         serde_json::json!({ "at_ms": at_ms, "for_ms": 6_500,
             "fault": { "kind": "pause", "nodes": { "named": nodes } } })
     };
-    let schedule: Value = [(300, ["n1", "n2"]), (7_300, ["n3", "n4"])].map(pause).into_iter().collect();
+    let schedule: Value = [(1_500, ["n1", "n2"]), (8_700, ["n3", "n4"])].map(pause).into_iter().collect();
     fs::write(bench.path("pauses.json"), schedule.to_string()).expect("written");
-    // Twice the usual clients and keys, so that somebody surely holds a lock through that node.
-    let args = ["--schedule", "pauses.json", "--time", "14s", "--concurrency", "20", "--keys", "10"];
+    // Twice the usual clients and keys, who all but never do anything else than to hold a lock: so
+    // somebody surely holds one through those nodes.
+    let args = ["--schedule", "pauses.json", "--time", "17s", "--concurrency", "20", "--keys", "10"];
+    let args = [&args[..], &["--set", "work=300"]].concat();
     let fenced = [&["--workload", "lock", "--seed", "1"], &args[..]].concat();
     let unfenced = [&fenced[..], &["--set", "fencing=off"]].concat();
     each(&bench, &[("fenced", &fenced, 0), ("unfenced", &unfenced, 1)]);

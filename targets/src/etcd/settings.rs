@@ -2,9 +2,10 @@
 
 use super::client::Objects;
 use crate::{OptionDoc, Settings, TargetError};
+use std::time::Duration;
 
 /// The settings, for help and for lists.
-pub(super) const OPTIONS: &[OptionDoc] = &[READS, FENCING, HEARTBEAT, ELECTION, SNAPSHOT];
+pub(super) const OPTIONS: &[OptionDoc] = &[READS, FENCING, WORK, HEARTBEAT, ELECTION, SNAPSHOT];
 
 const READS: OptionDoc = OptionDoc {
     name: "reads",
@@ -15,6 +16,11 @@ const FENCING: OptionDoc = OptionDoc {
     name: "fencing",
     default: "on",
     doc: "workload lock. on: a change is made only if the lock is still held at that moment; off: whoever got the lock believes to hold it until he is done",
+};
+const WORK: OptionDoc = OptionDoc {
+    name: "work",
+    default: "50",
+    doc: "workload lock. milliseconds that a holder works between reading and writing; a lease is 2 seconds",
 };
 const HEARTBEAT: OptionDoc = OptionDoc {
     name: "heartbeat-interval",
@@ -32,6 +38,8 @@ const SNAPSHOT: OptionDoc = OptionDoc {
     doc: "log entries between snapshots of a member's state",
 };
 
+/// Half a lease: the other half is for the requests of the same holder.
+const MAX_WORK_MS: u64 = 1_000;
 /// etcd does not start with less (`embed.Config.Validate`).
 const MIN_HEARTBEATS_PER_ELECTION: u64 = 5;
 /// etcd does not start with more (`maxElectionMs`).
@@ -45,6 +53,9 @@ pub(super) struct Config {
     pub(super) objects: Objects,
     pub(super) reads: Reads,
     pub(super) fencing: bool,
+    /// How long the holder of a lock works: long enough that others wait for it, and by default a
+    /// small part of the lease, so that nothing but a fault makes that run out.
+    pub(super) work: Duration,
     pub(super) heartbeat_ms: u64,
     pub(super) election_ms: u64,
     pub(super) snapshot_count: u64,
@@ -75,10 +86,13 @@ impl Config {
             _ => None,
         })?;
         // A setting that changes nothing would look as if it had been survived.
-        if !fencing && objects != Objects::Locks {
+        let idle = |option: &&OptionDoc| settings.0.get(option.name).is_some_and(|v| v != option.default);
+        if objects != Objects::Locks
+            && let Some(option) = [&FENCING, &WORK].into_iter().find(idle)
+        {
             return Err(TargetError::BadValue {
-                name: FENCING.name,
-                value: "off".to_owned(),
+                name: option.name,
+                value: settings.0[option.name].clone(),
                 why: format!("the workload {workload} takes no locks"),
             });
         }
@@ -87,6 +101,7 @@ impl Config {
                 text.parse().ok().filter(|n| (1..=max).contains(n))
             })
         };
+        let work = Duration::from_millis(number(&WORK, MAX_WORK_MS)?);
         let heartbeat_ms = number(&HEARTBEAT, MAX_ELECTION_MS / MIN_HEARTBEATS_PER_ELECTION)?;
         let election_ms = number(&ELECTION, MAX_ELECTION_MS)?;
         if election_ms < MIN_HEARTBEATS_PER_ELECTION * heartbeat_ms {
@@ -100,7 +115,7 @@ impl Config {
             });
         }
         let snapshot_count = number(&SNAPSHOT, MAX_SNAPSHOT_COUNT)?;
-        Ok(Self { objects, reads, fencing, heartbeat_ms, election_ms, snapshot_count })
+        Ok(Self { objects, reads, fencing, work, heartbeat_ms, election_ms, snapshot_count })
     }
 }
 
@@ -123,6 +138,7 @@ mod tests {
             objects: Objects::Registers,
             reads: Reads::Linearizable,
             fencing: true,
+            work: Duration::from_millis(50),
             heartbeat_ms: 100,
             election_ms: 1000,
             snapshot_count: 10_000,
@@ -142,6 +158,7 @@ mod tests {
             objects: Objects::Registers,
             reads: Reads::Serializable,
             fencing: true,
+            work: Duration::from_millis(50),
             heartbeat_ms: 20,
             election_ms: 100,
             snapshot_count: 1,
@@ -150,9 +167,18 @@ mod tests {
     }
 
     #[test]
-    fn fencing_is_for_locks_alone() {
-        let lock = config_for("lock", &[("fencing", "off")]).expect("a lock can do without");
-        assert_eq!((lock.objects, lock.fencing), (Objects::Locks, false));
+    fn what_is_for_locks_is_for_locks_alone() {
+        let lock = config_for("lock", &[("fencing", "off"), ("work", "300")]).expect("a lock can do without");
+        assert_eq!(
+            (lock.objects, lock.fencing, lock.work),
+            (Objects::Locks, false, Duration::from_millis(300))
+        );
+        for (work, needle) in [("0", "from 1 to 1000"), ("1001", "from 1 to 1000"), ("50ms", "from 1 to")] {
+            let error = config_for("lock", &[("work", work)]).expect_err("impossible");
+            assert!(error.contains(needle), "{work}: {error}");
+        }
+        let error = config_for("counter", &[("work", "51")]).expect_err("impossible");
+        assert!(error.contains("takes no locks"), "{error}");
         for (workload, word, needle) in [
             ("counter", "off", "takes no locks"),
             ("lock", "maybe", "on or off"),

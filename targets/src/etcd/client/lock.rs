@@ -17,14 +17,10 @@ use super::counter::sum;
 use super::{Ended, Member, Outcome};
 use crate::ClientError;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// The shortest lease that etcd grants with its usual election timeout (one and a half of it,
 /// rounded up to seconds).
 const LEASE_SECONDS: u64 = 2;
-/// How long the holder works between reading and writing: long enough that others wait for the
-/// lock, and a small part of the lease, so that nothing but a fault makes it run out.
-const WORK: Duration = Duration::from_millis(50);
 
 /// What is done to a counter under a lock.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,7 +102,7 @@ fn gone() -> Ended {
 async fn work(member: &Member, count: &str, amount: i64, held: &Held) -> Outcome {
     let old = member.number(count).await?;
     let put = Put::new(count, sum(old, amount)?);
-    tokio::time::sleep(WORK).await;
+    tokio::time::sleep(member.work).await;
     if member.fencing {
         let txn = Txn {
             compare: vec![Compare::Created(held.key.as_str().into(), held.token)],

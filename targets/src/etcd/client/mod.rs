@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use duress_checkers::history::class;
 use duress_workloads::Invocation;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// A client of one member.
 pub(super) struct EtcdClient {
@@ -30,7 +31,7 @@ pub(super) struct EtcdClient {
 
 impl EtcdClient {
     pub(super) fn new(gateway: Gateway, config: &Config) -> Self {
-        let member = Member { gateway, reads: config.reads, fencing: config.fencing };
+        let member = Member { gateway, reads: config.reads, fencing: config.fencing, work: config.work };
         Self { member, objects: config.objects }
     }
 
@@ -135,6 +136,7 @@ struct Member {
     gateway: Gateway,
     reads: Reads,
     fencing: bool,
+    work: Duration,
 }
 
 impl Member {
