@@ -169,11 +169,11 @@ impl Plan {
             )?,
         };
         if entry.recipe.is_none()
-            && let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_a_network())
+            && let Some(planned) = schedule.iter().find(|planned| planned.needs_real_servers())
         {
             return Err(Failure::usage(
                 format!("{} on {}", planned.fault.kind(), entry.name),
-                "what lives inside Duress sends no packets, and its clients need no network",
+                "what lives inside Duress has no processes and sends no packets, and its clients need no network",
                 "use a target with real servers, or other faults",
             ));
         }

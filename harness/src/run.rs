@@ -221,6 +221,7 @@ fn environment(
         log_name,
         data: if plan.options.data_on_disk { local::Data::Disk } else { local::Data::Memory },
         ports: local::Ports::Auto,
+        calls: plan.schedule.iter().filter_map(|planned| planned.on.as_ref()?.call()).collect(),
     };
     Ok(Arc::new(Local::create(privilege, config)?))
 }

@@ -213,7 +213,12 @@ fn dry_run(plan: &Plan) -> String {
         } else {
             fault
         };
-        text.push_str(&format!("F{id:<3} {:>7} to {:>7}  {fault}\n", planned.at_ms, planned.end_ms()));
+        let trigger = planned.on.as_ref().map(|trigger| format!(" {}", trigger.told())).unwrap_or_default();
+        text.push_str(&format!(
+            "F{id:<3} {:>7} to {:>7}  {fault}{trigger}\n",
+            planned.at_ms,
+            planned.end_ms()
+        ));
     }
     text.push_str(&format!("\n{}\n", plan.repeat(None, None)));
     text

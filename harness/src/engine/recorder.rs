@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// Operations waiting to be written.
 const QUEUE: usize = 65_536;
@@ -33,6 +34,26 @@ struct State {
     next: u64,
     queue: Option<SyncSender<Op>>,
     writer: Option<JoinHandle<()>>,
+    awaited: Vec<Awaited>,
+}
+
+/// An invocation that somebody waits for.
+struct Awaited {
+    f: String,
+    left: u64,
+    tell: oneshot::Sender<()>,
+}
+
+impl State {
+    fn tell(&mut self, op: &Op) {
+        for awaited in self.awaited.iter_mut().filter(|awaited| awaited.f == op.f) {
+            awaited.left = awaited.left.saturating_sub(1);
+        }
+        for awaited in self.awaited.extract_if(.., |awaited| awaited.left == 0) {
+            // Whoever waited may have given up.
+            let _ = awaited.tell.send(());
+        }
+    }
 }
 
 impl Recorder {
@@ -60,7 +81,12 @@ impl Recorder {
         Ok(Self {
             clock,
             path: path.to_owned(),
-            state: Mutex::new(State { next: 0, queue: Some(queue), writer: Some(writer) }),
+            state: Mutex::new(State {
+                next: 0,
+                queue: Some(queue),
+                writer: Some(writer),
+                awaited: Vec::new(),
+            }),
             broken,
         })
     }
@@ -79,11 +105,27 @@ impl Recorder {
             node: body.node,
         };
         state.next += 1;
+        if kind == Kind::Invoke {
+            state.tell(&op);
+        }
         if let Some(queue) = &state.queue {
             // Fails only when the writer has ended; it has then left its error for `check`.
             let _ = queue.send(op.clone());
         }
         op
+    }
+
+    /// Waits until the n-th operation with this function from now on is invoked.
+    pub async fn invoked(&self, f: &str, nth: u64) {
+        let (tell, told) = oneshot::channel();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).awaited.push(Awaited {
+            f: f.to_owned(),
+            left: nth,
+            tell,
+        });
+        if told.await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Is the history still being written?

@@ -65,7 +65,7 @@ struct Ability {
 }
 
 /// Tried as root or inside a user namespace, whichever a run would use.
-const ABILITIES: [Ability; 7] = [
+const ABILITIES: [Ability; 8] = [
     Ability {
         name: "network namespaces",
         needed_for: "local clusters: each node has a network of its own",
@@ -107,6 +107,12 @@ const ABILITIES: [Ability; 7] = [
         needed_for: "nodes that see only the cluster's processes in /proc",
         attempt: try_out::proc_mount,
         fix: || "in a container: --security-opt systempaths=unconfined".into(),
+    },
+    Ability {
+        name: "catching system calls",
+        needed_for: "faults at the n-th fsync, rename or send of a node, and duress sweep",
+        attempt: try_out::trap,
+        fix: || "a kernel of 5.6 or newer; in a container: --security-opt seccomp=unconfined".into(),
     },
 ];
 

@@ -8,9 +8,11 @@ pub mod doctor;
 pub mod local;
 pub mod packet;
 pub mod sim;
+pub mod trap;
 
 use packet::{Behavior, Policies, Traffic};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use trap::{Call, Snare, Trap};
 
 /// A directed link between two nodes, by position: frames from the first to the second. The position
 /// after the last node is the clients'.
@@ -51,6 +53,16 @@ pub trait Environment: Send + Sync {
 
     /// What a link did to frames so far, probes not counted.
     fn traffic(&self, link: Link) -> Traffic;
+
+    /// Lays a snare for a system call of a node's processes. The one that it catches waits until the
+    /// trap is dropped.
+    fn trap(&self, node: usize, snare: Snare) -> Result<Trap, EnvError>;
+
+    /// How many calls of this kind a node's processes have made, if somebody counts.
+    fn calls(&self, node: usize, call: Call) -> u64;
+
+    /// The file with the output of a node's server, if it has one.
+    fn log(&self, node: usize) -> Option<&Path>;
 
     /// Servers that ended although nobody asked them to, since the last call.
     fn exits(&self) -> Vec<Exit>;

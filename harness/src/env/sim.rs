@@ -1,8 +1,10 @@
 //! The in-process cluster of the demo: faults that need no privilege, since nothing is real.
 
 use super::packet::{Behavior, Policies, Traffic};
+use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
 use duress_targets::sim::{Cluster, NodeState};
+use std::path::Path;
 
 /// Breaks a simulated cluster.
 pub struct Sim(Cluster);
@@ -78,6 +80,22 @@ impl Environment for Sim {
 
     fn traffic(&self, link: Link) -> Traffic {
         Traffic { dropped: self.0.dropped(link), ..Traffic::default() }
+    }
+
+    fn trap(&self, _node: usize, snare: Snare) -> Result<Trap, EnvError> {
+        Err(EnvError::Unable {
+            what: format!("catch a {} call", snare.call),
+            why: "what lives inside Duress makes no system calls of its own".into(),
+            fix: "use a target with real servers".into(),
+        })
+    }
+
+    fn calls(&self, _node: usize, _call: Call) -> u64 {
+        0
+    }
+
+    fn log(&self, _node: usize) -> Option<&Path> {
+        None
     }
 
     fn exits(&self) -> Vec<Exit> {

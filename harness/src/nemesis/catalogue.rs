@@ -3,7 +3,9 @@
 //! Not here: when they strike, and how many at once; see [`super::schedule`].
 
 use super::fault::{Fault, PlannedFault, Shape, Victims};
+use super::trigger::{Happening, Trigger};
 use crate::env::packet::{Behavior, Distribution};
+use crate::env::trap::{Call, Moment};
 use crate::failure::Failure;
 use duress_workloads::Rng;
 
@@ -18,6 +20,8 @@ pub struct FaultEntry {
     /// It is none if it leaves a majority alone.
     pub takes_majority: bool,
     pub(super) make: fn(&mut Draw<'_>) -> Fault,
+    /// What it waits for.
+    awaits: Option<fn(&mut Draw<'_>, &Fault) -> Happening>,
     rhythm: Rhythm,
 }
 
@@ -33,7 +37,7 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 26] = [
+pub const FAULTS: [FaultEntry; 27] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -65,6 +69,17 @@ pub const FAULTS: [FaultEntry; 26] = [
         nodes: Victims::Named(draw.names.to_vec()),
     })
     .taking_the_majority(),
+    entry(
+        "kill-at-sync",
+        "SIGKILL to one node just before or just after one of its next fsyncs",
+        1,
+        |draw| Fault::Kill { nodes: draw.one() },
+    )
+    .on(|draw, fault| {
+        let node = fault.named().unwrap_or_default().first().copied().cloned().unwrap_or_default();
+        let moment = if draw.rng.below(2) == 0 { Moment::Before } else { Moment::After };
+        Happening::Call { node, call: Call::Sync, nth: 1 + draw.rng.below(20), moment }
+    }),
     entry("partition", "cuts links between nodes, in any of the shapes below", 2, |draw| {
         draw.any_of("partition-")
     }),
@@ -149,7 +164,7 @@ const fn entry(
     min_nodes: usize,
     make: fn(&mut Draw<'_>) -> Fault,
 ) -> FaultEntry {
-    FaultEntry { name, doc, min_nodes, takes_majority: false, make, rhythm: Rhythm::Steady }
+    FaultEntry { name, doc, min_nodes, takes_majority: false, make, awaits: None, rhythm: Rhythm::Steady }
 }
 
 impl FaultEntry {
@@ -158,9 +173,23 @@ impl FaultEntry {
         self
     }
 
+    const fn on(mut self, awaits: fn(&mut Draw<'_>, &Fault) -> Happening) -> Self {
+        self.awaits = Some(awaits);
+        self
+    }
+
     const fn taking_the_majority(mut self) -> Self {
         self.takes_majority = true;
         self
+    }
+
+    /// One of this kind, in this time. What it waits for may take half of it.
+    pub(super) fn draw(&self, at_ms: u64, for_ms: u64, draw: &mut Draw<'_>) -> PlannedFault {
+        let fault = (self.make)(draw);
+        let within_ms = for_ms / 2;
+        let on = self.awaits.map(|awaits| Trigger { within_ms, event: awaits(draw, &fault) });
+        let for_ms = if on.is_some() { for_ms - within_ms } else { for_ms };
+        PlannedFault { at_ms, for_ms, on, fault }
     }
 
     /// The faults that a planned one of this kind is made of, by time. A rolling restart takes as long
@@ -170,8 +199,12 @@ impl FaultEntry {
             Rhythm::Steady => return vec![whole],
             Rhythm::Pulses { on_ms, off_ms } | Rhythm::Rolling { on_ms, off_ms } => (on_ms, off_ms),
         };
-        let piece =
-            |n: u64, fault| PlannedFault { at_ms: whole.at_ms + n * (on_ms + off_ms), for_ms: on_ms, fault };
+        let piece = |n: u64, fault| PlannedFault {
+            at_ms: whole.at_ms + n * (on_ms + off_ms),
+            for_ms: on_ms,
+            on: None,
+            fault,
+        };
         match (&whole.fault, self.rhythm) {
             (Fault::Terminate { nodes: Victims::Named(names) }, Rhythm::Rolling { .. }) => (0..)
                 .zip(names)

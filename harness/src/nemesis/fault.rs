@@ -4,6 +4,7 @@
 //! when the fault strikes.
 
 use super::grudge::{self, Grudge};
+use super::trigger::Trigger;
 use crate::env::Stop;
 use crate::env::packet::Behavior;
 use serde::{Deserialize, Serialize};
@@ -16,14 +17,24 @@ pub struct PlannedFault {
     pub at_ms: u64,
     /// Milliseconds until it is healed.
     pub for_ms: u64,
+    /// What it waits for, before it strikes; its length counts from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Trigger>,
     /// What.
     pub fault: Fault,
 }
 
 impl PlannedFault {
-    /// Milliseconds after the start of the run.
+    /// When it is over at the latest: milliseconds after the start of the run.
     pub fn end_ms(&self) -> u64 {
-        self.at_ms.saturating_add(self.for_ms)
+        let within_ms = self.on.as_ref().map_or(0, |trigger| trigger.within_ms);
+        self.at_ms.saturating_add(within_ms).saturating_add(self.for_ms)
+    }
+
+    /// Does it need packets, or clients with an address, or processes?
+    pub fn needs_real_servers(&self) -> bool {
+        matches!(self.fault, Fault::Packet { .. } | Fault::Partition { shape: Shape::Clients(_) })
+            || self.on.as_ref().is_some_and(Trigger::needs_processes)
     }
 
     /// Are both in force at some time?
@@ -146,11 +157,6 @@ impl Fault {
             Action::Stop(nodes, _) | Action::Pause(nodes) => nodes.is_empty(),
             Action::Cut(links) | Action::Packet(links, _) => links.is_empty(),
         }
-    }
-
-    /// Does it need packets, or clients with an address?
-    pub fn needs_a_network(&self) -> bool {
-        matches!(self, Self::Packet { .. } | Self::Partition { shape: Shape::Clients(_) })
     }
 
     /// Why it makes no sense, if it does not.

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod grudge;
 mod journal;
 pub mod schedule;
+pub mod trigger;
 
 use crate::engine::{Clock, OpBody, Recorder};
 use crate::env::Environment;
@@ -26,6 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use trigger::Came;
 
 /// How long a fault on the leader waits for somebody to lead, at most.
 const LEADER_WAIT: Duration = Duration::from_secs(3);
@@ -89,7 +91,38 @@ impl Nemesis {
         if self.sleep_until(planned.at_ms, &mut over).await {
             return Ok(());
         }
-        let names: Vec<String> = self.nodes.iter().map(|node| node.name.clone()).collect();
+        let came = match &planned.on {
+            Some(trigger) => self.await_trigger(trigger, &mut over).await,
+            None => Came::Yes(None),
+        };
+        let held = match came {
+            Came::Yes(held) => held,
+            Came::No(why) => return self.skip(id, &planned, why).await,
+            Came::Over => return Ok(()),
+        };
+        let Some(mut resolved) = self.resolve(id, &planned, &over).await else { return Ok(()) };
+        if let Some(trigger) = &planned.on {
+            resolved.description = format!("{} {}", resolved.description, trigger.told());
+        }
+        let kind = planned.fault.kind();
+        let begun = self.clock.now() / 1_000_000;
+        let applied = self.strike(id, kind, resolved).await?;
+        // What waited in a system call goes on, if it still can.
+        drop(held);
+        let Some(applied) = applied else { return Ok(()) };
+        let end_ms = if planned.on.is_some() { begun + planned.for_ms } else { planned.end_ms() };
+        self.sleep_until(end_ms, &mut over).await;
+        self.heal(id, kind, applied).await
+    }
+
+    /// Fills in the leader; `None` when the fault is over before it begins.
+    async fn resolve(
+        &self,
+        id: u32,
+        planned: &PlannedFault,
+        over: &watch::Receiver<bool>,
+    ) -> Option<Resolved> {
+        let names = self.names();
         let wait = LEADER_WAIT.min(Duration::from_millis(planned.for_ms) / LEADER_SHARE);
         let leader = if planned.fault.named().is_none() { self.find_leader(wait).await } else { None };
         let (leader, guess) = match leader {
@@ -98,16 +131,36 @@ impl Nemesis {
         };
         // Waiting for a leader takes time: a fault that is over before it begins breaks nothing.
         if *over.borrow() || self.clock.now() >= planned.end_ms().saturating_mul(1_000_000) {
-            return Ok(());
+            return None;
         }
         let mut resolved = planned.fault.resolve(&names, leader);
         if guess {
             resolved.description = resolved.description.replace("the leader", "(nobody leads)");
         }
+        Some(resolved)
+    }
+
+    /// Journals that what a fault waited for did not come.
+    async fn skip(self: &Arc<Self>, id: u32, planned: &PlannedFault, why: String) -> Result<(), Failure> {
         let kind = planned.fault.kind();
-        let Some(applied) = self.strike(id, kind, resolved).await? else { return Ok(()) };
-        self.sleep_until(planned.end_ms(), &mut over).await;
-        self.heal(id, kind, applied).await
+        let told = planned.on.as_ref().map(|trigger| format!("{kind} {}", trigger.told()));
+        let applying = JournalEvent::Applying {
+            kind: kind.to_owned(),
+            description: told.unwrap_or_default(),
+            nodes: planned.fault.named().unwrap_or_default().into_iter().cloned().collect(),
+            undo: serde_json::Value::Null,
+        };
+        let this = Arc::clone(self);
+        self.blocking(move || {
+            this.log(id, applying)?;
+            this.log(id, JournalEvent::Skipped { why })?;
+            Ok(())
+        })
+        .await
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.name.clone()).collect()
     }
 
     /// Journals, applies and probes; `None` when there was nothing to break.

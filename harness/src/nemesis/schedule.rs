@@ -7,6 +7,7 @@
 use super::budget::{Budget, Room};
 use super::catalogue::{Draw, FaultEntry, find};
 use super::fault::PlannedFault;
+use super::trigger::Trigger;
 use crate::failure::Failure;
 use duress_workloads::Rng;
 use std::path::Path;
@@ -120,7 +121,9 @@ pub fn read(
     let budget = Budget::new(nodes, allow_majority_loss);
     for (at, fault) in faults.iter().enumerate() {
         let refuse = |why: String, fix: &str| Err(Failure::usage(what(), why, fix));
-        if let Some(name) = fault.fault.named().into_iter().flatten().find(|name| !nodes.contains(*name)) {
+        let trigger = fault.on.as_ref();
+        let mut named = fault.fault.named().into_iter().flatten().chain(trigger.and_then(Trigger::node));
+        if let Some(name) = named.find(|name| !nodes.contains(*name)) {
             return refuse(
                 format!("there is no node `{name}`"),
                 &format!("the nodes are {}", nodes.join(" ")),
@@ -132,7 +135,7 @@ pub fn read(
                 "give it victims and a length, or leave it out",
             );
         }
-        if let Some(why) = fault.fault.nonsense() {
+        if let Some(why) = fault.fault.nonsense().or_else(|| trigger.and_then(Trigger::nonsense)) {
             return refuse(format!("fault {} makes no sense: {why}", at + 1), "change its numbers");
         }
         if fault.at_ms >= time_ms {
@@ -210,8 +213,7 @@ impl<'a> Lane<'a> {
     fn draw(&mut self, request: &Request<'_>) -> PlannedFault {
         let (at_ms, interval) = (self.next_ms, request.interval_ms);
         let for_ms = self.times.between(interval / 2, interval).max(MIN_FAULT_MS);
-        let fault = (self.entry.make)(&mut self.victims);
-        PlannedFault { at_ms, for_ms: for_ms.min(request.time_ms - at_ms), fault }
+        self.entry.draw(at_ms, for_ms.min(request.time_ms - at_ms), &mut self.victims)
     }
 
     /// Quiet lasts between half the interval and one and a half.

@@ -6,6 +6,7 @@
 //! ordinary user, by a copy of this program.
 
 mod packets;
+mod traps;
 
 use duress::env::doctor;
 use duress::env::local::{Config, Data, Local, Ports, Privilege, ServerCommand, acquire};
@@ -41,7 +42,7 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 23] = [
+const TESTS: [Test; 28] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
@@ -71,6 +72,11 @@ const TESTS: [Test; 23] = [
     ("a_dropped_cluster_leaves_nothing", a_dropped_cluster_leaves_nothing),
     ("a_killed_owner_leaves_nothing", a_killed_owner_leaves_nothing),
     ("impossible_clusters_are_refused", impossible_clusters_are_refused),
+    ("exactly_the_nth_sync_waits", traps::exactly_the_nth_sync_waits),
+    ("who_is_killed_in_a_call_never_makes_it", traps::who_is_killed_in_a_call_never_makes_it),
+    ("a_call_made_in_its_place_has_the_same_result", traps::a_call_made_in_its_place_has_the_same_result),
+    ("renames_and_sends_are_caught_as_well", traps::renames_and_sends_are_caught_as_well),
+    ("what_is_not_watched_cannot_be_caught", traps::what_is_not_watched_cannot_be_caught),
 ];
 
 /// Under what circumstances a test runs.
@@ -189,6 +195,7 @@ fn config(ports: Ports, dir: &Path, nodes: usize, script: &str, data: Data) -> C
         log_name: "server.log".into(),
         data,
         ports,
+        calls: BTreeSet::new(),
     }
 }
 
@@ -323,7 +330,7 @@ fn a_host_looks_as_it_should(setting: &Setting) {
     let script = "hostname; pwd; echo $GREETING; env | wc -l; cat /etc/hosts; ls /proc | grep -c '^[0-9]'; \
                   cut -d' ' -f6 /proc/$$/stat; echo $$; echo done; exec sleep 1000";
     let cluster = setting.cluster(3, script);
-    let log = || fs::read_to_string(cluster.log(1)).unwrap();
+    let log = || fs::read_to_string(cluster.log(1).unwrap()).unwrap();
     eventually("the server talks", || log().contains("done"));
     let log = log();
     let lines: Vec<&str> = log.lines().collect();
@@ -503,7 +510,7 @@ fn a_pause_meets_a_fork_at_any_moment(setting: &Setting) {
 fn a_server_that_listens_ends_in_its_own_way(setting: &Setting) {
     let polite = "trap 'echo goodbye; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
     let cluster = setting.cluster(1, polite);
-    let log = || fs::read_to_string(cluster.log(0)).unwrap();
+    let log = || fs::read_to_string(cluster.log(0).unwrap()).unwrap();
     eventually("it is ready", || log().contains("ready"));
     cluster.pause(0).unwrap();
     cluster.stop(0, Stop::Terminate).unwrap();
@@ -511,7 +518,7 @@ fn a_server_that_listens_ends_in_its_own_way(setting: &Setting) {
     assert_eq!(cluster.state(0), ProcessState::Gone);
 
     let cluster = setting.cluster(1, "trap '' TERM; echo ready; while :; do sleep 0.01; done");
-    eventually("it is ready", || fs::read_to_string(cluster.log(0)).unwrap().contains("ready"));
+    eventually("it is ready", || fs::read_to_string(cluster.log(0).unwrap()).unwrap().contains("ready"));
     cluster.stop(0, Stop::Terminate).unwrap();
     assert_eq!(cluster.state(0), ProcessState::Gone);
     assert_eq!(cluster.exits(), []);
@@ -552,7 +559,7 @@ fn data_survives_the_server(setting: &Setting) {
     for data in [Data::Memory, Data::Disk] {
         let cluster =
             setting.cluster_on(1, "echo once >> data/file; cat data/file; echo .; exec sleep 1000", data);
-        let log = || fs::read_to_string(cluster.log(0)).unwrap();
+        let log = || fs::read_to_string(cluster.log(0).unwrap()).unwrap();
         eventually("the first start", || log() == "once\n.\n");
         cluster.stop(0, Stop::Kill).unwrap();
         cluster.start(0).unwrap();

@@ -14,6 +14,7 @@ mod processes;
 mod realtime;
 mod spawner;
 mod switch;
+mod trap;
 mod trial;
 pub(super) mod try_out;
 
@@ -22,6 +23,7 @@ pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
 pub(super) use trial::in_child;
 
 use super::packet::{Behavior, Policies, Traffic};
+use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
 use duress_targets::Node;
 use host::{Host, NamespaceId, Netns, Plan};
@@ -29,7 +31,8 @@ use interface::Interface;
 use network::Wiring;
 use prober::Prober;
 use processes::Activity;
-use spawner::{Spawner, Start};
+use spawner::{Spawner, Start, Started};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -38,6 +41,7 @@ use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use switch::Switch;
+use trap::{Filter, Traps};
 
 /// Most nodes of one cluster.
 pub const MAX_NODES: usize = 64;
@@ -64,6 +68,8 @@ pub struct Local {
     spawner: Spawner,
     /// Hosts send packets as they are on a wire, not many in one.
     real_packets: Mutex<bool>,
+    /// Those that are caught.
+    calls: BTreeSet<Call>,
     warnings: Vec<String>,
 }
 
@@ -80,6 +86,9 @@ pub struct Config {
     pub data: Data,
     /// How the hosts are connected to the switch.
     pub ports: Ports,
+    /// System calls of the servers that are to be counted, and can be held. None: their calls are
+    /// left alone.
+    pub calls: BTreeSet<Call>,
 }
 
 /// A server's command line.
@@ -124,6 +133,7 @@ struct LocalNode {
     host: Arc<Host>,
     namespace: NamespaceId,
     server: Mutex<Server>,
+    traps: Arc<Traps>,
 }
 
 /// The process that was started for a node.
@@ -178,6 +188,7 @@ impl Local {
                 host,
                 namespace,
                 server: Mutex::default(),
+                traps: Arc::default(),
             });
         }
         ports.push(control_port);
@@ -191,7 +202,16 @@ impl Local {
         let clients = (&control, network::CONTROL.into());
         let hosts = built.iter().map(|n| (&n.host.net, n.node.addr)).chain([clients]);
         let prober = Prober::new(hosts, fates).map_err(|e| unable("open a socket on a host", &e))?;
-        Ok(Self { nodes: built, control, prober, switch, spawner, real_packets: Mutex::new(false), warnings })
+        Ok(Self {
+            nodes: built,
+            control,
+            prober,
+            switch,
+            spawner,
+            real_packets: Mutex::new(false),
+            calls: config.calls,
+            warnings,
+        })
     }
 
     /// The nodes of a cluster of this size, as they will be.
@@ -232,11 +252,6 @@ impl Local {
         let node = self.nodes.get(from).unwrap_or(&self.nodes[to]);
         node.error(&format!("send a probe from {} to {}", name(from), name(to)), why)
     }
-
-    /// The file with the output of a node's server.
-    pub fn log(&self, node: usize) -> &Path {
-        &self.nodes[node].log
-    }
 }
 
 impl Environment for Local {
@@ -259,12 +274,14 @@ impl Environment for Local {
             command: node.command.clone(),
             work_dir: node.dir.clone(),
             log: node.log.clone(),
+            filter: (!self.calls.is_empty()).then(|| Filter::new(&self.calls)),
         };
-        let child = self.spawner.start(start).map_err(|error| {
+        let Started { child, listener } = self.spawner.start(start).map_err(|error| {
             node.error("start its server", format!("{}: {error}", node.command.program.display()))
         })?;
         server.child = Some(child);
-        Ok(())
+        let watched = listener.map_or(Ok(()), |listener| trap::watch(listener, Arc::clone(&node.traps)));
+        watched.map_err(|error| node.error("watch its system calls", error.to_string()))
     }
 
     fn stop(&self, node: usize, how: Stop) -> Result<(), EnvError> {
@@ -325,6 +342,23 @@ impl Environment for Local {
 
     fn traffic(&self, link: Link) -> Traffic {
         self.switch.traffic(link)
+    }
+
+    fn trap(&self, node: usize, snare: Snare) -> Result<Trap, EnvError> {
+        let node = &self.nodes[node];
+        if self.calls.contains(&snare.call) {
+            return Ok(node.traps.lay(snare));
+        }
+        let why = "the cluster was not made for it".to_owned();
+        Err(node.error(&format!("watch its {} calls", snare.call), why))
+    }
+
+    fn calls(&self, node: usize, call: Call) -> u64 {
+        self.nodes[node].traps.seen(call)
+    }
+
+    fn log(&self, node: usize) -> Option<&Path> {
+        Some(&self.nodes[node].log)
     }
 
     /// A node that is being started or stopped at the moment is looked at by the next call.

@@ -12,6 +12,7 @@
 
 use super::ServerCommand;
 use super::host::Host;
+use super::trap::Filter;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
@@ -56,11 +57,20 @@ pub(super) struct Start {
     pub(super) work_dir: PathBuf,
     /// Where its output is appended.
     pub(super) log: PathBuf,
+    /// System calls that are to be caught.
+    pub(super) filter: Option<Filter>,
+}
+
+/// A server that runs.
+pub(super) struct Started {
+    pub(super) child: Child,
+    /// Where its calls are caught, if they are.
+    pub(super) listener: Option<OwnedFd>,
 }
 
 enum Request {
     MountProc { host: Arc<Host>, done: SyncSender<Result<(), Errno>> },
-    Start { start: Start, done: SyncSender<io::Result<Child>> },
+    Start { start: Start, done: SyncSender<io::Result<Started>> },
 }
 
 impl Spawner {
@@ -89,7 +99,7 @@ impl Spawner {
     }
 
     /// Starts a server. An error means that its program did not begin to run.
-    pub(super) fn start(&self, start: Start) -> io::Result<Child> {
+    pub(super) fn start(&self, start: Start) -> io::Result<Started> {
         self.ask(|done| Request::Start { start, done })
             .unwrap_or_else(|| Err(io::Error::other("the thread that starts servers has ended")))
     }
@@ -199,8 +209,8 @@ fn mount_proc(host: &Host) -> Result<(), Errno> {
     }
 }
 
-fn start_server(start: Start) -> io::Result<Child> {
-    let Start { host, command, work_dir, log } = start;
+fn start_server(start: Start) -> io::Result<Started> {
+    let Start { host, command, work_dir, log, filter } = start;
     let output = OpenOptions::new().create(true).append(true).open(&log)?;
     let work_dir = CString::new(work_dir.as_os_str().as_bytes())?;
     let mut process = Command::new(&command.program);
@@ -212,6 +222,7 @@ fn start_server(start: Start) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);
+    let (announcer, listener) = filter.as_ref().map(|_| Filter::announce()).transpose()?.unzip();
     // SAFETY: system calls only, on memory that was allocated before the fork.
     unsafe {
         process.pre_exec(move || {
@@ -219,10 +230,22 @@ fn start_server(start: Start) -> io::Result<Child> {
             // Not `current_dir`: that comes before, and entering the mounts undoes it.
             chdir(work_dir.as_c_str())?;
             setsid()?;
+            // Last: nobody answers yet what it asks.
+            if let Some((announcer, filter)) = announcer.as_ref().zip(filter.as_ref()) {
+                announcer.put_on(filter)?;
+            }
             Ok(())
         })
     };
-    process.spawn()
+    let mut child = process.spawn()?;
+    match listener.map(|listener| listener.take_from(child.id())).transpose() {
+        Ok(listener) => Ok(Started { child, listener }),
+        Err(error) => {
+            // Its calls would wait for an answer for ever.
+            let _ = child.kill().and_then(|()| child.wait());
+            Err(error)
+        }
+    }
 }
 
 /// Where servers look for programs when Duress itself has no `PATH`.
