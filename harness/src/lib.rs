@@ -14,4 +14,5 @@ pub mod nemesis;
 pub mod plan;
 pub mod run;
 pub mod store;
+pub mod sweep;
 pub mod watching;

@@ -49,6 +49,8 @@ pub struct RunOptions {
     pub concurrency: Option<usize>,
     /// Operations per second; 0 for no limit.
     pub rate: u64,
+    /// Most operations, final reads not counted; no limit when absent.
+    pub ops: Option<u64>,
     /// Operations on a key before it is retired.
     pub ops_per_key: u64,
     /// Keys in use at the same time.
@@ -89,6 +91,7 @@ impl Default for RunOptions {
             seed: None,
             concurrency: None,
             rate: 400,
+            ops: None,
             ops_per_key: WorkloadOptions::default().ops_per_key,
             keys: WorkloadOptions::default().keys,
             op_timeout: None,
@@ -234,6 +237,9 @@ impl Plan {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        if let Some(ops) = o.ops {
+            table.insert("ops".to_owned(), ops.to_string());
+        }
         for option in self.entry.options {
             let value = o.settings.get(option.name).map_or(option.default, String::as_str);
             table.insert(format!("set {}", option.name), value.to_owned());
@@ -264,6 +270,7 @@ impl Plan {
         }
         add(o.concurrency.is_some(), "concurrency", self.workload_options.concurrency.to_string());
         add(o.rate != d.rate, "rate", o.rate.to_string());
+        add(o.ops.is_some(), "ops", o.ops.unwrap_or_default().to_string());
         add(o.ops_per_key != d.ops_per_key, "ops-per-key", o.ops_per_key.to_string());
         add(o.keys != d.keys, "keys", o.keys.to_string());
         add(o.op_timeout.is_some(), "op-timeout", duration(self.op_timeout));
@@ -305,6 +312,7 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
     )?;
     let keys = (1..=MAX_KEYS).contains(&o.keys);
     range("keys", o.keys.to_string(), keys, format!("use 1 to {MAX_KEYS}"))?;
+    range("ops", "0".to_owned(), o.ops != Some(0), "use 1 or more".to_owned())?;
     range("ops-per-key", o.ops_per_key.to_string(), o.ops_per_key > 0, "use 1 or more".to_owned())?;
     let memory = o.check_memory >> 20;
     let enough = memory >= MIN_CHECK_MIB;

@@ -10,6 +10,7 @@ mod list;
 mod progress;
 mod report;
 mod run;
+mod sweep;
 
 use crate::failure::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -32,6 +33,8 @@ const AFTER_HELP: &str = "Exit codes: 0 valid, 1 violation, 2 unknown, 3 the run
 enum Command {
     /// Start a cluster, run a workload under faults, check, report
     Run(Box<run::RunArgs>),
+    /// Crash a server at each of its fsyncs, one after the other, and see whether it recovers
+    Sweep(sweep::SweepArgs),
     /// Find a planted bug in a cluster inside Duress: no privileges, nothing to install
     Demo(run::DemoArgs),
     /// Check histories, ours and those of others, or runs again
@@ -75,6 +78,7 @@ fn answer() -> ExitCode {
     };
     let answered = match cli.command {
         Command::Run(args) => args.run(),
+        Command::Sweep(args) => args.run(),
         Command::Demo(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Report(args) => args.run(),

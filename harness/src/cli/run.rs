@@ -49,6 +49,9 @@ pub(super) struct RunArgs {
     /// Keys in use at the same time
     #[arg(long, default_value_t = RunOptions::default().keys)]
     keys: usize,
+    /// Most operations, final reads not counted [default: no limit]
+    #[arg(long)]
+    ops: Option<u64>,
     /// Operations on a key before it is retired
     #[arg(long, default_value_t = RunOptions::default().ops_per_key)]
     ops_per_key: u64,
@@ -142,6 +145,7 @@ impl RunArgs {
             seed: self.seed,
             concurrency: self.concurrency,
             rate: self.rate,
+            ops: self.ops,
             ops_per_key: self.ops_per_key,
             keys: self.keys,
             op_timeout: self.op_timeout,

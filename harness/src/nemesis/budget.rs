@@ -50,7 +50,7 @@ impl<'a> Budget<'a> {
                 .iter()
                 .filter(|other| other.overlaps(&fault) && disruption(&other.fault, self.names).any());
             fault.at_ms = in_the_way.map(PlannedFault::end_ms).min()? + room.quiet_ms;
-            fault.for_ms = fault.for_ms.min(room.time_ms.saturating_sub(fault.at_ms));
+            fault.end_by(room.time_ms);
             if fault.for_ms < room.min_fault_ms {
                 return None;
             }

@@ -31,6 +31,16 @@ impl PlannedFault {
         self.at_ms.saturating_add(within_ms).saturating_add(self.for_ms)
     }
 
+    /// Shortens it so that it is over by then; what it waits for may take half of that.
+    pub fn end_by(&mut self, end_ms: u64) {
+        let mut left = end_ms.saturating_sub(self.at_ms);
+        if let Some(trigger) = &mut self.on {
+            trigger.within_ms = trigger.within_ms.min(left / 2);
+            left -= trigger.within_ms;
+        }
+        self.for_ms = self.for_ms.min(left);
+    }
+
     /// Does it need packets, or clients with an address, or processes?
     pub fn needs_real_servers(&self) -> bool {
         matches!(self.fault, Fault::Packet { .. } | Fault::Partition { shape: Shape::Clients(_) })

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use trigger::Came;
+use trigger::{Armed, Came};
 
 /// How long a fault on the leader waits for somebody to lead, at most.
 const LEADER_WAIT: Duration = Duration::from_secs(3);
@@ -66,12 +66,12 @@ impl Nemesis {
     /// When the journal cannot be written: a fault that cannot be journaled is not applied.
     pub async fn run(
         self: Arc<Self>,
-        schedule: Vec<PlannedFault>,
+        schedule: Vec<Armed>,
         over: watch::Receiver<bool>,
     ) -> Result<(), Failure> {
         let mut faults = JoinSet::new();
-        for (id, planned) in (1..).zip(schedule) {
-            faults.spawn(Arc::clone(&self).live(id, planned, over.clone()));
+        for (id, armed) in (1..).zip(schedule) {
+            faults.spawn(Arc::clone(&self).live(id, armed, over.clone()));
         }
         let mut outcome = Ok(());
         while let Some(ended) = faults.join_next().await {
@@ -85,14 +85,14 @@ impl Nemesis {
     async fn live(
         self: Arc<Self>,
         id: u32,
-        planned: PlannedFault,
+        Armed { planned, trap }: Armed,
         mut over: watch::Receiver<bool>,
     ) -> Result<(), Failure> {
         if self.sleep_until(planned.at_ms, &mut over).await {
             return Ok(());
         }
         let came = match &planned.on {
-            Some(trigger) => self.await_trigger(trigger, &mut over).await,
+            Some(trigger) => self.await_trigger(trigger, trap, &mut over).await,
             None => Came::Yes(None),
         };
         let held = match came {

@@ -4,6 +4,7 @@
 //! it is a system call, the call waits until the fault is in effect.
 
 use super::Nemesis;
+use super::fault::PlannedFault;
 use crate::env::EnvError;
 use crate::env::trap::{Call, Moment, Snare, Trap};
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,13 @@ fn ordinal(n: u64) -> String {
     format!("{n}{suffix}")
 }
 
+/// A planned fault, and the trap that is laid for it already.
+#[derive(Debug)]
+pub struct Armed {
+    pub(super) planned: PlannedFault,
+    pub(super) trap: Option<Trap>,
+}
+
 /// What came of waiting.
 pub(super) enum Came {
     /// It happened. What waits for the fault goes on when this is dropped.
@@ -137,13 +145,39 @@ pub(super) enum Came {
 }
 
 impl Nemesis {
+    /// Lays the traps of what is due at once. To be done before the clients begin: otherwise the
+    /// first calls would be over before anybody counts.
+    ///
+    /// # Errors
+    /// When the environment cannot.
+    pub fn arm(&self, schedule: &[PlannedFault]) -> Result<Vec<Armed>, EnvError> {
+        let arm = |planned: &PlannedFault| {
+            let due = planned.on.as_ref().filter(|_| planned.at_ms == 0);
+            let trap = due.map_or(Ok(None), |trigger| self.lay(&trigger.event))?;
+            Ok(Armed { planned: planned.clone(), trap })
+        };
+        schedule.iter().map(arm).collect()
+    }
+
+    /// `None`: it waits for no call.
+    fn lay(&self, event: &Happening) -> Result<Option<Trap>, EnvError> {
+        let Happening::Call { node, call, nth, moment } = event else { return Ok(None) };
+        let snare = Snare { call: *call, nth: *nth, moment: *moment };
+        self.env.trap(self.position(node), snare).map(Some)
+    }
+
     /// Waits for a trigger, but not longer than it says.
-    pub(super) async fn await_trigger(&self, trigger: &Trigger, over: &mut watch::Receiver<bool>) -> Came {
+    pub(super) async fn await_trigger(
+        &self,
+        trigger: &Trigger,
+        trap: Option<Trap>,
+        over: &mut watch::Receiver<bool>,
+    ) -> Came {
         let node = trigger.node().map_or(0, |name| self.position(name));
         let seen = || trigger.call().map(|call| self.env.calls(node, call));
         let before = seen();
         let waited = tokio::select! {
-            waited = self.happens(&trigger.event, node) => waited,
+            waited = self.happens(&trigger.event, node, trap) => waited,
             () = tokio::time::sleep(Duration::from_millis(trigger.within_ms)) => {
                 let calls = seen().zip(before).map(|(now, before)| format!(", but {} calls", now - before));
                 return Came::No(format!(
@@ -158,10 +192,16 @@ impl Nemesis {
         waited.map_or_else(|error| Came::No(error.to_string()), Came::Yes)
     }
 
-    async fn happens(&self, event: &Happening, node: usize) -> Result<Option<Trap>, EnvError> {
+    async fn happens(
+        &self,
+        event: &Happening,
+        node: usize,
+        trap: Option<Trap>,
+    ) -> Result<Option<Trap>, EnvError> {
         match event {
-            Happening::Call { call, nth, moment, .. } => {
-                let mut trap = self.env.trap(node, Snare { call: *call, nth: *nth, moment: *moment })?;
+            Happening::Call { .. } => {
+                let laid = if trap.is_some() { trap } else { self.lay(event)? };
+                let Some(mut trap) = laid else { return Ok(None) };
                 trap.caught().await;
                 return Ok(Some(trap));
             }

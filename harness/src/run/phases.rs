@@ -10,6 +10,7 @@ use crate::plan::Plan;
 use crate::watching::Feed;
 use duress_reports::artifact::{Phase, RunDir, RunFailure, RunInfo, RunStatus};
 use duress_targets::Node;
+use duress_workloads::generator::GeneratorExt as _;
 use duress_workloads::{Generators, Rng};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -87,12 +88,13 @@ impl Phases<'_> {
         let mut engine = Engine::new(target, &nodes, recorder, clock, options, &*listener);
         let rng = Rng::new(self.plan.seed).split("workload");
         let workload = (self.plan.workload.make)();
-        let Generators { mut main, mut last } = workload.generators(&self.plan.workload_options, &rng);
+        let Generators { main, mut last } = workload.generators(&self.plan.workload_options, &rng);
+        let mut main = main.limit(self.plan.options.ops.unwrap_or(u64::MAX));
 
         let exits = Arc::new(Mutex::new(Vec::new()));
         let guard = tokio::spawn(watch_exits(self.env.clone(), self.nodes.clone(), clock, exits.clone()));
         let outcome = async {
-            self.main(&mut engine, &mut *main, clock, recorder).await?;
+            self.main(&mut engine, &mut main, clock, recorder).await?;
             self.heal(clock).await?;
             if self.stop.wished() == StopKind::No {
                 self.final_reads(&mut engine, &mut *last, clock).await?;
@@ -131,7 +133,8 @@ impl Phases<'_> {
             held: Arc::default(),
         });
         let (over, watching) = watch::channel(false);
-        let faults = tokio::spawn(nemesis.run(self.plan.schedule.clone(), watching));
+        let armed = nemesis.arm(&self.plan.schedule)?;
+        let faults = tokio::spawn(nemesis.run(armed, watching));
         let until = u64::try_from(self.plan.options.time.as_nanos()).unwrap_or(u64::MAX);
         let driven = engine.drive(Drive { generator, until }, &mut self.stop).await;
         let _ = over.send(true);

@@ -325,3 +325,64 @@ fn check_what_is_there(bench: &Bench, dir: &str) {
     assert!(matches!(run.code, Some(0 | 3)), "{}{}", run.stdout, run.stderr);
     assert!(bench.path(dir).join("report.html").is_file());
 }
+
+/// Exactly the call that was asked for, of a server with many threads: the journal says which, and
+/// what was acknowledged before it is there afterwards.
+#[test]
+fn a_server_is_crashed_at_each_of_its_syncs() {
+    if !clusters_wanted("a_server_is_crashed_at_each_of_its_syncs") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let sweep = ["sweep", "etcd", "--ops", "6", "--dir", "sweep", "--keep", "--jobs", "2"];
+    let swept = bench.duress(&sweep).expect(0);
+    assert!(swept.stdout.contains("crash before each of "), "{}", swept.stdout);
+    assert!(swept.stdout.contains("crash after  each of "), "{}", swept.stdout);
+    let points = bench.json("sweep/sweep.json");
+    let recovered = |moment: &str| {
+        let points = points.as_array().expect("points").iter();
+        points.filter(|point| point["moment"] == moment && point["outcome"] == "recovered").count()
+    };
+    // One for each acknowledged write at least.
+    assert!(recovered("before") >= 2 && recovered("after") >= 2, "{points}");
+    let verdict = bench.json("sweep/sync-00002-after/verdict.json");
+    assert_eq!(verdict["faults"][0]["window"]["description"], "kill n1 after the 2nd sync of n1");
+}
+
+#[test]
+fn a_fault_waits_for_what_happens() {
+    if !clusters_wanted("a_fault_waits_for_what_happens") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let on = |within_ms: u64, event: Value| serde_json::json!({ "within_ms": within_ms, "event": event });
+    let planned = |at_ms: u64, on: Value, fault: Value| serde_json::json!({ "at_ms": at_ms, "for_ms": 4_000, "on": on, "fault": fault });
+    let isolate = |whom: Value| serde_json::json!({ "kind": "partition", "shape": { "isolate": whom } });
+    let schedule = Value::from_iter([
+        planned(
+            0,
+            on(8_000, serde_json::json!({ "op": { "f": "write", "nth": 20 } })),
+            serde_json::json!({ "kind": "pause", "nodes": { "named": ["n2"] } }),
+        ),
+        planned(
+            0,
+            on(12_000, serde_json::json!("leader-change")),
+            isolate(serde_json::json!({ "named": ["n3"] })),
+        ),
+        planned(5_000, Value::Null, isolate(serde_json::json!("leader"))),
+        planned(
+            0,
+            on(1_000, serde_json::json!({ "log": { "node": "n1", "contains": "no such line" } })),
+            isolate(serde_json::json!({ "named": ["n1"] })),
+        ),
+    ]);
+    fs::write(bench.path("on.json"), schedule.to_string()).expect("written");
+    let args =
+        ["--schedule", "on.json", "--allow-majority-loss", "--time", "16s", "--seed", "2", "--dir", "run"];
+    let run = bench.duress(&[&["run", "etcd"], &args[..]].concat());
+    assert!(run.stdout.contains("pause n2 at the 20th write"), "{}\n{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("isolate n3 when the leader changes: in effect"), "{}", run.stderr);
+    assert!(run.stderr.contains("skipped: nothing to strike at when n1 logs"), "{}", run.stderr);
+}

@@ -1,0 +1,217 @@
+//! Crashes a server at every one of the system calls that make its data durable, each in a run of
+//! its own, and sees whether it comes back with everything that it had acknowledged.
+//!
+//! One script of operations by one client on one node is run again and again, and the first run
+//! crashes at the first call, the second at the second, and so on until the script is over before
+//! the next. The idea is that of ALICE (Pillai et al., OSDI 2014) and of CrashMonkey (Mohan et al.,
+//! OSDI 2018), with a live server in place of recorded system calls.
+
+#![expect(unsafe_code, reason = "the parent-death signal is set between fork and exec")]
+
+use crate::env::trap::{Call, Moment};
+use crate::failure::Failure;
+use crate::nemesis::fault::{Fault, PlannedFault, Victims};
+use crate::nemesis::trigger::{Happening, Trigger};
+use duress_checkers::{Kind, Process, Valid};
+use duress_reports::artifact::{RunDir, RunStatus};
+use duress_reports::conclusion::Conclusion;
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+
+/// The one node.
+const NODE: &str = "n1";
+/// Most points of one sweep.
+pub const MAX_POINTS: u64 = 100_000;
+/// The script does not take longer, in milliseconds, crash included.
+const SCRIPT_MS: u64 = 120_000;
+/// How long the node stays down, in milliseconds.
+const DOWN_MS: u64 = 100;
+/// How often a point that was not reached is tried again: when a server syncs is not the same in
+/// every run.
+const ATTEMPTS: u32 = 3;
+
+/// What is swept.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// The arguments of the run at each point, without schedule and directory.
+    pub run: Vec<OsString>,
+    /// The calls to crash at.
+    pub call: Call,
+    /// Before the call, after it, or both.
+    pub moments: Vec<Moment>,
+    /// Where the runs go.
+    pub dir: PathBuf,
+    /// Runs at the same time.
+    pub jobs: usize,
+    /// Keep the runs of points that were recovered from, too.
+    pub keep: bool,
+}
+
+/// One crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Point {
+    /// The call, from 1.
+    pub nth: u64,
+    /// Before or after it.
+    pub moment: Moment,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Its run, where it was kept.
+    pub run: Option<PathBuf>,
+}
+
+/// What came of one crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The node came back, with everything.
+    Recovered,
+    /// The script was over before that call.
+    NotReached,
+    /// Something that had been acknowledged is lost, or something else is wrong with the history.
+    Violation,
+    /// The checker gave up.
+    Unknown,
+    /// The node did not come back, or ended by itself.
+    Failed,
+    /// The run does not count.
+    Inconclusive,
+    /// The user stopped it.
+    Interrupted,
+}
+
+impl Sweep {
+    /// Goes through all points, and tells each as soon as it is known. Ends after the last call of
+    /// the script, or when a run is interrupted.
+    ///
+    /// # Errors
+    /// When the directory cannot be written, or a run cannot be started.
+    pub fn go(&self, mut tell: impl FnMut(&Point)) -> Result<Vec<Point>, Failure> {
+        fs::create_dir_all(&self.dir).map_err(failed(&self.dir, "created"))?;
+        let mut points = Vec::new();
+        for &moment in &self.moments {
+            let mut first = 1;
+            while first <= MAX_POINTS {
+                let batch = self.batch(first, moment)?;
+                batch.iter().for_each(&mut tell);
+                let over = batch.iter().all(|point| point.outcome == Outcome::NotReached);
+                let stop = batch.iter().any(|point| point.outcome == Outcome::Interrupted);
+                first += batch.len() as u64;
+                points.extend(batch);
+                let path = self.dir.join("sweep.json");
+                let text = serde_json::to_vec_pretty(&points).unwrap_or_default();
+                fs::write(&path, text).map_err(failed(&path, "written"))?;
+                if stop {
+                    return Ok(points);
+                }
+                if over {
+                    break;
+                }
+            }
+        }
+        Ok(points)
+    }
+
+    /// The next points, at the same time.
+    fn batch(&self, first: u64, moment: Moment) -> Result<Vec<Point>, Failure> {
+        std::thread::scope(|scope| {
+            let (send, ended) = mpsc::channel();
+            for nth in first..first + self.jobs.max(1) as u64 {
+                let send = send.clone();
+                scope.spawn(move || send.send(self.point(nth, moment)));
+            }
+            drop(send);
+            let mut points = ended.into_iter().collect::<Result<Vec<_>, _>>()?;
+            points.sort_by_key(|point| point.nth);
+            Ok(points)
+        })
+    }
+
+    fn point(&self, nth: u64, moment: Moment) -> Result<Point, Failure> {
+        let word = if moment == Moment::Before { "before" } else { "after" };
+        let mut outcome = Outcome::NotReached;
+        let dir = self.dir.join(format!("{}-{nth:05}-{word}", self.call));
+        for _ in 0..ATTEMPTS {
+            if dir.exists() {
+                fs::remove_dir_all(&dir).map_err(failed(&dir, "removed"))?;
+            }
+            outcome = self.attempt(nth, moment, &dir)?;
+            if outcome != Outcome::NotReached {
+                break;
+            }
+        }
+        let keep = self.keep || !matches!(outcome, Outcome::Recovered | Outcome::NotReached);
+        if !keep {
+            fs::remove_dir_all(&dir).map_err(failed(&dir, "removed"))?;
+        }
+        Ok(Point { nth, moment, outcome, run: keep.then_some(dir) })
+    }
+
+    fn attempt(&self, nth: u64, moment: Moment, dir: &Path) -> Result<Outcome, Failure> {
+        let schedule = dir.with_extension("json");
+        let call = Happening::Call { node: NODE.to_owned(), call: self.call, nth, moment };
+        let crash = PlannedFault {
+            at_ms: 0,
+            for_ms: DOWN_MS,
+            on: Some(Trigger { within_ms: SCRIPT_MS, event: call }),
+            fault: Fault::Kill { nodes: Victims::one(NODE) },
+        };
+        fs::write(&schedule, serde_json::to_vec(&[crash]).unwrap_or_default())
+            .map_err(failed(&schedule, "written"))?;
+        let mut command = Command::new(std::env::current_exe().map_err(failed(dir, "run"))?);
+        command.arg("run").args(&self.run).arg("--schedule").arg(&schedule).arg("--dir").arg(dir);
+        command.args(["--time", &format!("{SCRIPT_MS}ms"), "--progress", "plain"]);
+        let log = File::create(dir.with_extension("log")).map_err(failed(dir, "created"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        // SAFETY: a system call only.
+        unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
+        let status = command.status().map_err(failed(dir, "run"))?;
+        let _ = fs::remove_file(&schedule);
+        judge(dir, status.code())
+    }
+}
+
+/// What a run's exit code means for the point.
+fn judge(dir: &Path, code: Option<i32>) -> Result<Outcome, Failure> {
+    let log = dir.with_extension("log");
+    let Ok(run) = RunDir::open(dir).and_then(|dir| dir.load()) else {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        return Err(Failure::usage(
+            "the run at a point",
+            said.lines().last().unwrap_or("it left no run directory").to_owned(),
+            "see above",
+        ));
+    };
+    let _ = fs::remove_file(&log);
+    let struck = run.faults.iter().any(|fault| fault.bit());
+    let broken = run.info.failure.is_some() || !run.info.doubts.is_empty();
+    // Whatever else a run that counts needs: here one has to see the end of it.
+    let read = run.history.ops().iter().rev().find(|op| matches!(op.process, Process::Client(_)));
+    let seen = read.is_some_and(|op| op.kind == Kind::Ok);
+    let valid = conclusion(dir).is_some_and(|c| c.verdicts.iter().all(|v| v.valid == Valid::Valid));
+    Ok(match code {
+        _ if run.info.status == RunStatus::Interrupted => Outcome::Interrupted,
+        Some(1) => Outcome::Violation,
+        Some(2) => Outcome::Unknown,
+        _ if broken => Outcome::Failed,
+        _ if !struck => Outcome::NotReached,
+        _ if valid && seen => Outcome::Recovered,
+        _ => Outcome::Inconclusive,
+    })
+}
+
+fn conclusion(dir: &Path) -> Option<Conclusion> {
+    serde_json::from_slice(&fs::read(dir.join("verdict.json")).ok()?).ok()
+}
+
+fn failed(path: &Path, what: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
+    let path = path.to_owned();
+    move |source| Failure::File { path, what, source }
+}
