@@ -213,7 +213,7 @@ fn environment(
     let server = |node: &Node| local::ServerCommand {
         program: obtained.path.clone(),
         args: launch.args(nodes, node, &Local::data_dir(&work_dir, node)),
-        env: launch.env(),
+        env: [launch.env(), obtained.env()].concat(),
     };
     let config = local::Config {
         servers: nodes.iter().map(server).collect(),

@@ -298,6 +298,85 @@ fn requests_that_cannot_be_are_refused() {
     }
 }
 
+/// A package whose program needs `libone.so.1`, which needs `libtwo.so.2` in its turn; apt has both
+/// in one other package, with a C library that nobody is short of.
+fn packaged_with_libraries(machine: &Machine) -> Recipe {
+    machine.tool(
+        "apt-cache",
+        "while [ \"$1\" != madison ]; do shift; done; echo \"$2 | 5:4.0.0-1 | http://x Packages\"",
+    );
+    machine.tool(
+        "apt-get",
+        "for a; do case $a in Dir::Cache=*) cache=${a#*=};; esac; last=$a; done\n\
+         case \"$*\" in\n\
+         *download-only*) echo $last >> ../../installs; : > $cache/archives/libs.deb;;\n\
+         *download*) : > toy.deb;;\n\
+         esac",
+    );
+    machine.tool(
+        "dpkg-deb",
+        "case $2 in\n\
+         *toy.deb) /bin/mkdir -p $3/usr/bin; to=$3/usr/bin/many\n\
+         echo '#!/bin/sh' > $to\n\
+         echo 'case $0 in *many) exit 1;; esac' >> $to\n\
+         echo 'test -e $LD_LIBRARY_PATH/libone.so.1 || exit 127' >> $to\n\
+         echo 'echo toy version 4.0.0 of something' >> $to\n\
+         /bin/chmod 755 $to;;\n\
+         *libs.deb) /bin/mkdir -p $3/usr/lib/arch; cd $3/usr/lib/arch\n\
+         echo one > libone.so.1.0; /bin/ln -s libone.so.1.0 libone.so.1\n\
+         echo two > libtwo.so.2; echo c > libc.so.6;;\n\
+         esac",
+    );
+    machine.tool(
+        "ldd",
+        "echo '\tlibc.so.6 => /lib/libc.so.6 (0x0)'\n\
+         if [ ! -e $LD_LIBRARY_PATH/libone.so.1 ]; then echo '\tlibone.so.1 => not found'\n\
+         elif [ ! -e $LD_LIBRARY_PATH/libtwo.so.2 ]; then echo '\tlibtwo.so.2 => not found'; fi",
+    );
+    Recipe { debian: Some(DebianPackage { name: "toy-tools", path: "usr/bin/many" }), ..NOWHERE }
+}
+
+#[test]
+fn a_program_comes_with_the_libraries_that_the_system_lacks() {
+    let machine = Machine::new();
+    let recipe = packaged_with_libraries(&machine);
+    let first = get(&recipe, &machine.request()).expect("fetched");
+    assert_eq!((first.version.as_str(), machine.cached()), ("4.0.0", vec!["4.0.0-debian".to_owned()]));
+    let folder = machine.path("cache/toy/4.0.0-debian/lib");
+    assert_eq!(first.env(), [("LD_LIBRARY_PATH".to_owned(), folder.display().to_string())]);
+    let mut names: Vec<_> =
+        fs::read_dir(&folder).expect("a folder").map(|e| e.expect("one").file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["libone.so.1", "libtwo.so.2"]);
+    assert_eq!(fs::read(folder.join("libone.so.1")).expect("a file"), b"one\n");
+
+    // From the cache, and only as long as all of it is whole.
+    machine.tool("apt-get", "exit 1");
+    assert_eq!(get(&recipe, &machine.request()).expect("cached"), first);
+    fs::write(folder.join("libtwo.so.2"), "damaged").expect("written");
+    assert!(error(&recipe, &machine.request()).contains("`apt-get` failed"));
+}
+
+#[test]
+fn a_library_that_no_package_has_is_named() {
+    let machine = Machine::new();
+    let recipe = packaged_with_libraries(&machine);
+    machine.tool("ldd", "echo '\tlibthree.so.3 => not found'");
+    let error = error(&recipe, &machine.request());
+    assert!(error.contains("no package of it has libthree.so.3"), "{error}");
+    assert_eq!(machine.cached(), Vec::<String>::new());
+}
+
+/// A program may be many, and go by the name of the link to it.
+#[test]
+fn a_given_link_is_run_by_its_own_name() {
+    let machine = Machine::new();
+    let program = program(&machine.path("many"), "case $0 in *toy) echo toy version 1.0.0;; esac");
+    std::os::unix::fs::symlink(program, machine.path("toy")).expect("a link");
+    let given = Request { bin: Some(machine.path("toy")), ..machine.request() };
+    assert_eq!(get(&NOWHERE, &given).expect("it runs").path, machine.path("toy"));
+}
+
 #[test]
 fn every_source_is_in_the_message_when_none_helps() {
     let machine = Machine::new();

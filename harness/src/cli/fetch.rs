@@ -20,7 +20,7 @@ pub(super) struct FetchArgs {
     /// SHA-256 of that archive, in hexadecimal
     #[arg(long)]
     sha256: Option<String>,
-    /// Print path, version, SHA-256 and source as JSON
+    /// Print path, libraries, version, SHA-256 and source as JSON
     #[arg(long)]
     json: bool,
 }
@@ -45,17 +45,20 @@ impl FetchArgs {
         if self.json {
             let value = serde_json::json!({
                 "path": obtained.path,
+                "libraries": obtained.libraries,
                 "version": obtained.version,
                 "sha256": obtained.sha256,
                 "source": obtained.source.to_string(),
             });
             print(&format!("{value}\n"));
         } else {
+            let libraries = obtained.libraries.map(|folder| format!("  libs    {}\n", folder.display()));
             print(&format!(
-                "{} {}\n  path    {}\n  sha256  {}\n  source  {}\n",
+                "{} {}\n  path    {}\n{}  sha256  {}\n  source  {}\n",
                 entry.name,
                 obtained.version,
                 obtained.path.display(),
+                libraries.unwrap_or_default(),
                 obtained.sha256,
                 obtained.source
             ));

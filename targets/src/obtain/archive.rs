@@ -34,10 +34,12 @@ pub(super) fn from_tar_gz(archive: &Path, name: &str, to: &Path) -> Result<(), S
     Err(format!("it has no file called `{name}`"))
 }
 
-/// The file in `dir` that ends so: what a tool left there that names its downloads itself.
-pub(super) fn with_extension(dir: &Path, extension: &str) -> Option<PathBuf> {
-    let files = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
-    files.filter(|path| path.extension().is_some_and(|e| e == extension)).max()
+/// The files in `dir` that end so, sorted: what a tool left there that names its downloads itself.
+pub(super) fn with_extension(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
+    files.sort();
+    files
 }
 
 /// Sets the exec bits, too, which some archives do not keep.

@@ -1,6 +1,6 @@
 //! A program file: what it says it is, and its digest.
 
-use super::{Recipe, tools};
+use super::{Recipe, libraries, tools};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -13,10 +13,11 @@ const VERSION_LIMIT: Duration = Duration::from_secs(10);
 /// Longer than any version.
 const MAX_VERSION: usize = 64;
 
-/// Asks the program for its version. `Err` says why it will not do.
-pub(super) fn version(recipe: &Recipe, program: &Path) -> Result<String, String> {
+/// Asks the program, which may have libraries of its own, for its version. `Err` says why it will
+/// not do.
+pub(super) fn version(recipe: &Recipe, program: &Path, folder: Option<&Path>) -> Result<String, String> {
     let mut command = Command::new(program);
-    command.args(recipe.version_args).envs(recipe.env.iter().copied());
+    command.args(recipe.version_args).envs(recipe.env.iter().copied()).envs(libraries::env(folder));
     let printed = tools::run(&mut command, VERSION_LIMIT).map_err(|why| match foreign(program) {
         Some(machine) => {
             format!("it is built for {machine}, and this machine is {}", std::env::consts::ARCH)
@@ -26,7 +27,7 @@ pub(super) fn version(recipe: &Recipe, program: &Path) -> Result<String, String>
     printed
         .lines()
         .find_map(|line| line.trim().strip_prefix(recipe.version_prefix))
-        .map(str::trim)
+        .and_then(|rest| rest.split_whitespace().next())
         .filter(|version| is_version(version))
         .map(str::to_owned)
         .ok_or_else(|| {

@@ -1,10 +1,12 @@
 //! Duress's cache: binaries that were fetched once, `<cache>/<server>/<version>-<source>/`.
 //!
-//! An entry is a folder with the program and `origin.json`. It appears whole, by renaming,
-//! and its digest is compared on every use, so a crash or a full disk cannot make it lie.
+//! An entry is a folder with the program, the libraries that came with it in `lib`, and
+//! `origin.json`. It appears whole, by renaming, and all digests are compared on every use, so a
+//! crash or a full disk cannot make it lie.
 
-use super::{ObtainError, Obtained, binary};
+use super::{Fetched, ObtainError, Obtained, binary};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(1800);
 /// How often we look.
 const LOCK_POLL: Duration = Duration::from_millis(200);
 const ORIGIN: &str = "origin.json";
+const LIBRARIES: &str = "lib";
 const SCRATCH: &str = ".scratch-";
 
 /// `$DURESS_CACHE`, else `$XDG_CACHE_HOME/duress`, else `~/.cache/duress`.
@@ -41,6 +44,36 @@ pub(super) struct Origin {
     pub(super) version: String,
     pub(super) sha256: String,
     pub(super) source: String,
+    /// SHA-256 of the libraries that came with it, by file name.
+    #[serde(default)]
+    libraries: BTreeMap<String, String>,
+}
+
+impl Origin {
+    /// Of what was fetched and is of this version.
+    pub(super) fn of(fetched: &Fetched, version: String, sha256: String) -> std::io::Result<Self> {
+        let libraries = match &fetched.libraries {
+            Some(folder) => digests(folder)?,
+            None => BTreeMap::new(),
+        };
+        Ok(Self { version, sha256, source: fetched.source.clone(), libraries })
+    }
+
+    /// The entry in this folder, which is of this origin.
+    fn obtained(self, folder: &Path, server: &str) -> Obtained {
+        let Self { version, sha256, source, libraries } = self;
+        let libraries = (!libraries.is_empty()).then(|| folder.join(LIBRARIES));
+        Obtained { path: folder.join(server), libraries, version, sha256, source }
+    }
+}
+
+/// SHA-256 of the files of a folder, by name.
+fn digests(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
+    let file = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), binary::sha256(&entry.path())?))
+    };
+    fs::read_dir(folder)?.map(file).collect()
 }
 
 /// The cache of one server.
@@ -85,14 +118,11 @@ impl Cache {
     fn entry(&self, version: &str, label: &str) -> Option<Obtained> {
         let folder = self.dir.join(format!("{version}-{label}"));
         let origin: Origin = serde_json::from_slice(&fs::read(folder.join(ORIGIN)).ok()?).ok()?;
-        let path = folder.join(self.server);
-        let intact = origin.version == version && binary::sha256(&path).ok()? == origin.sha256;
-        intact.then_some(Obtained {
-            path,
-            version: origin.version,
-            sha256: origin.sha256,
-            source: origin.source,
-        })
+        let program = binary::sha256(&folder.join(self.server)).ok()? == origin.sha256;
+        let libraries =
+            origin.libraries.is_empty() || digests(&folder.join(LIBRARIES)).ok()? == origin.libraries;
+        let intact = origin.version == version && program && libraries;
+        intact.then(|| origin.obtained(&folder, self.server))
     }
 
     /// Keeps other runs from fetching the same server at the same time, until it is dropped
@@ -141,11 +171,11 @@ impl Cache {
             .map_err(|e| format!("nothing can be written to {}: {e}", self.dir.display()))
     }
 
-    /// Makes an entry of a program in the scratch directory.
+    /// Makes an entry of what was fetched into the scratch directory.
     pub(super) fn store(
         &self,
         scratch: &TempDir,
-        program: &Path,
+        fetched: &Fetched,
         label: &str,
         origin: Origin,
     ) -> Result<Obtained, String> {
@@ -153,7 +183,10 @@ impl Cache {
         let kept = || -> std::io::Result<()> {
             let fresh = scratch.path().join("entry");
             fs::create_dir(&fresh)?;
-            fs::rename(program, fresh.join(self.server))?;
+            fs::rename(&fetched.program, fresh.join(self.server))?;
+            if let Some(libraries) = &fetched.libraries {
+                fs::rename(libraries, fresh.join(LIBRARIES))?;
+            }
             fs::write(fresh.join(ORIGIN), serde_json::to_vec_pretty(&origin)?)?;
             if folder.exists() {
                 fs::rename(&folder, scratch.path().join("damaged"))?;
@@ -161,8 +194,7 @@ impl Cache {
             fs::rename(&fresh, &folder)
         };
         kept().map_err(|e| format!("it cannot be kept in {}: {e}", folder.display()))?;
-        let Origin { version, sha256, source } = origin;
-        Ok(Obtained { path: folder.join(self.server), version, sha256, source })
+        Ok(origin.obtained(&folder, self.server))
     }
 }
 

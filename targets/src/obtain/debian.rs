@@ -4,7 +4,7 @@
 //! system's, and does not depend on when the system's package lists were last updated.
 
 use super::tools::run;
-use super::{DebianPackage, Fetched, Job, archive};
+use super::{DebianPackage, Fetched, Job, archive, libraries};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,13 +50,29 @@ pub(super) fn fetch(package: &DebianPackage, job: &Job<'_>) -> Result<Fetched, S
     let version = apt.version(package.name, job.version).map_err(because)?;
     let deb = apt.download(package.name, &version)?;
     let root = job.scratch.join("root");
-    let mut unpack = job.tools.command(&["dpkg-deb"])?;
-    run(unpack.arg("-x").arg(deb).arg(&root), UNPACK_LIMIT)?;
-    let program = root.join(package.path);
-    if !program.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+    unpack(&deb, &root, job)?;
+    let unpacked = root.join(package.path);
+    if !unpacked.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
         return Err(format!("version {version} has no {}", package.path));
     }
-    Ok(Fetched { program, source: format!("distribution's package {} {version}", package.name) })
+    let program = job.scratch.join(job.server);
+    fs::rename(&unpacked, &program).map_err(|e| format!("{}: {e}", program.display()))?;
+    let libraries = match libraries::missing(&program, None, job) {
+        none if none.is_empty() => None,
+        _ => {
+            for deb in apt.dependencies(package.name, &version)? {
+                unpack(&deb, &root, job)?;
+            }
+            Some(libraries::gather(&program, &root, job)?)
+        }
+    };
+    let source = format!("distribution's package {} {version}", package.name);
+    Ok(Fetched { program, libraries, source })
+}
+
+fn unpack(deb: &Path, root: &Path, job: &Job<'_>) -> Result<(), String> {
+    let mut unpack = job.tools.command(&["dpkg-deb"])?;
+    run(unpack.arg("-x").arg(deb).arg(root), UNPACK_LIMIT).map(|_| ())
 }
 
 /// apt, with directories of its own.
@@ -119,7 +135,17 @@ impl<'a> Apt<'a> {
         let asked = format!("{package}={version}");
         run(self.command("apt-get")?.args(["download", &asked]), DOWNLOAD_LIMIT)?;
         archive::with_extension(&self.dir.join("deb"), "deb")
+            .pop()
             .ok_or_else(|| "`apt-get download` left no package".to_owned())
+    }
+
+    /// The packages that this system would need besides, as apt resolves them.
+    fn dependencies(&self, package: &str, version: &str) -> Result<Vec<PathBuf>, String> {
+        let mut install = self.command("apt-get")?;
+        // The system's lock is for those who change something.
+        install.args(["-o", "Debug::NoLocking=1", "--yes", "--no-install-recommends", "--download-only"]);
+        run(install.args(["install", &format!("{package}={version}")]), DOWNLOAD_LIMIT)?;
+        Ok(archive::with_extension(&self.dir.join("cache/archives"), "deb"))
     }
 }
 

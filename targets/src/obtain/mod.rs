@@ -12,6 +12,7 @@ mod binary;
 mod cache;
 mod debian;
 mod error;
+mod libraries;
 mod recipe;
 mod release;
 mod request;
@@ -33,12 +34,21 @@ use tools::Tools;
 pub struct Obtained {
     /// Where it is; absolute.
     pub path: PathBuf,
+    /// A folder of shared libraries that it needs and this system lacks.
+    pub libraries: Option<PathBuf>,
     /// What it says of itself.
     pub version: String,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
     /// Where it came from, for people.
     pub source: String,
+}
+
+impl Obtained {
+    /// Environment variables without which it does not run.
+    pub fn env(&self) -> Vec<(String, String)> {
+        libraries::env(self.libraries.as_deref())
+    }
 }
 
 /// Gets the binary. `talk` hears what is being done, one line at a time, whenever it takes
@@ -77,17 +87,23 @@ pub fn obtain(
 /// The binary that the user names.
 fn given(recipe: &Recipe, request: &Request, bin: &Path) -> Result<Obtained, ObtainError> {
     let unfit = |why: String| ObtainError::Unfit { path: bin.to_owned(), server: recipe.server, why };
-    let path = bin.canonicalize().map_err(|e| unfit(e.to_string()))?;
-    let (version, sha256) = fit(recipe, request, &path).map_err(unfit)?;
+    // Not `canonicalize`: a program may be many, and go by the name of the link to it.
+    let path = std::path::absolute(bin).map_err(|e| unfit(e.to_string()))?;
+    let (version, sha256) = fit(recipe, request, &path, None).map_err(unfit)?;
     if let Some(wanted) = request.sha256.as_ref().filter(|wanted| **wanted != sha256) {
         return Err(unfit(format!("its SHA-256 is {sha256}, and {wanted} is asked for")));
     }
-    Ok(Obtained { path, version, sha256, source: "given by --bin".to_owned() })
+    Ok(Obtained { path, libraries: None, version, sha256, source: "given by --bin".to_owned() })
 }
 
 /// Version and SHA-256 of a program that runs and is what was asked for.
-fn fit(recipe: &Recipe, request: &Request, program: &Path) -> Result<(String, String), String> {
-    let version = binary::version(recipe, program)?;
+fn fit(
+    recipe: &Recipe,
+    request: &Request,
+    program: &Path,
+    libraries: Option<&Path>,
+) -> Result<(String, String), String> {
+    let version = binary::version(recipe, program, libraries)?;
     if let Some(wanted) = request.version.as_ref().filter(|wanted| **wanted != version) {
         return Err(format!("it is {version}, and {wanted} is asked for"));
     }
@@ -137,8 +153,10 @@ struct Job<'a> {
 
 /// What a source has fetched.
 struct Fetched {
-    /// The program, in the scratch directory.
+    /// The program, in the scratch directory, under its own name.
     program: PathBuf,
+    /// The libraries that it needs and this system lacks, in a folder there.
+    libraries: Option<PathBuf>,
     /// Where exactly it came from, for people.
     source: String,
 }
@@ -172,9 +190,10 @@ impl Search<'_> {
             self.note("PATH", format!("no `{server}` there"));
             return None;
         };
-        match fit(self.recipe, self.request, &path) {
+        match fit(self.recipe, self.request, &path, None) {
             Ok((version, sha256)) => {
-                Some(Obtained { path, version, sha256, source: "found on PATH".to_owned() })
+                let source = "found on PATH".to_owned();
+                Some(Obtained { path, libraries: None, version, sha256, source })
             }
             Err(why) => {
                 self.note("PATH", format!("{} will not do: {why}", path.display()));
@@ -234,9 +253,10 @@ impl Search<'_> {
             Source::Release(archive) => release::fetch_published(archive, &job),
             Source::Url { url, sha256 } => release::fetch_url(url, sha256, &job),
         }?;
-        let (version, sha256) = fit(self.recipe, self.request, &fetched.program)?;
-        let entry = cache::Origin { version, sha256, source: fetched.source };
-        let obtained = cache.store(&scratch, &fetched.program, &source.label(), entry)?;
+        let libraries = fetched.libraries.as_deref();
+        let (version, sha256) = fit(self.recipe, self.request, &fetched.program, libraries)?;
+        let entry = cache::Origin::of(&fetched, version, sha256).map_err(|e| e.to_string())?;
+        let obtained = cache.store(&scratch, &fetched, &source.label(), entry)?;
         talk(&format!("{} {} is in {}", self.recipe.server, obtained.version, obtained.path.display()));
         Ok(obtained)
     }

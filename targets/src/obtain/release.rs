@@ -36,7 +36,7 @@ pub(super) fn fetch_url(url: &str, sha256: &str, job: &Job<'_>) -> Result<Fetche
     }
     let program = job.scratch.join(job.server);
     archive::from_tar_gz(&file, job.server, &program)?;
-    Ok(Fetched { program, source: format!("{url} (archive's SHA-256 {sha256})") })
+    Ok(Fetched { program, libraries: None, source: format!("{url} (archive's SHA-256 {sha256})") })
 }
 
 fn download(url: &str, to: &Path, job: &Job<'_>) -> Result<(), String> {

