@@ -3,10 +3,12 @@
 //! A [`Target`] says how its servers are started, how a client talks to one of them, and
 //! which of them leads. It performs no fault and makes no node: that is the harness' part.
 
+mod action;
 mod client;
 mod etcd;
 mod node;
 pub mod obtain;
+mod outcome;
 pub mod registry;
 pub mod sim;
 mod target;

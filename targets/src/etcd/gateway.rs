@@ -2,7 +2,7 @@
 //! requests and answers is in [`super::message`].
 
 use crate::ClientError;
-use duress_checkers::history::class;
+use crate::outcome::Failure;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -66,10 +66,10 @@ impl Gateway {
     }
 
     async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
-        let mut response = request.send().await.map_err(|e| Failure::transport(&e))?;
+        let mut response = request.send().await.map_err(|e| transport(&e))?;
         let status = response.status().as_u16();
         let mut text = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| Failure::transport(&e))? {
+        while let Some(chunk) = response.chunk().await.map_err(|e| transport(&e))? {
             if text.len() + chunk.len() > MAX_ANSWER {
                 return Err(Failure::protocol(format!("the answer has more than {MAX_ANSWER} bytes")));
             }
@@ -83,78 +83,59 @@ fn answer<T: DeserializeOwned>(status: u16, text: &[u8]) -> Result<T, Failure> {
     if status == 200 {
         serde_json::from_slice(text).map_err(|e| Failure::protocol(format!("{e} in {}", shown(text))))
     } else {
-        Err(Failure::answered(status, text))
+        Err(answered(status, text))
     }
 }
 
-/// A request that did not end in an answer that we understand.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) error: ClientError,
-    /// Certain: the request has not changed anything and never will.
-    pub(super) no_effect: bool,
+/// No answer.
+fn transport(error: &reqwest::Error) -> Failure {
+    let kind = io_kind(error);
+    // Certain: the connection did not come about, so nothing was ever sent on it.
+    if error.is_connect() {
+        let refused = kind == Some(io::ErrorKind::ConnectionRefused);
+        let class = if refused { ClientError::REFUSED } else { "connect" };
+        return Failure::certain(class, chain(error));
+    }
+    let class = match kind {
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => "reset",
+        _ => "disconnected",
+    };
+    Failure::in_doubt(class, chain(error))
 }
 
-impl Failure {
-    /// An answer that does not fit the question. What the member has done is unknown.
-    pub(super) fn protocol(message: impl Into<String>) -> Self {
-        Self::in_doubt(class::PROTOCOL, message)
+/// The member answered with an error: `{"message": …, "code": <gRPC status>}`.
+fn answered(status: u16, text: &[u8]) -> Failure {
+    #[derive(Deserialize)]
+    struct Refusal {
+        message: String,
+        code: u32,
     }
-
-    fn in_doubt(class: &'static str, message: impl Into<String>) -> Self {
-        Self { error: ClientError::new(class, message), no_effect: false }
+    let Ok(refusal) = serde_json::from_slice::<Refusal>(text) else {
+        return Failure::protocol(format!("HTTP {status}: {}", shown(text)));
+    };
+    let message = refusal.message.as_str();
+    // Certain: the member refuses before it proposes the request to Raft, because it
+    // lags too far behind in applying (`processInternalRaftRequestOnce`, the only place
+    // that makes this error). The code alone would not do: `mvcc: database space
+    // exceeded` shares it, and is also returned after the write has been applied.
+    if message == "etcdserver: too many requests" {
+        return Failure::certain("too-many-requests", message);
     }
-
-    /// No answer.
-    fn transport(error: &reqwest::Error) -> Self {
-        let kind = io_kind(error);
-        // Certain: the connection did not come about, so nothing was ever sent on it.
-        if error.is_connect() {
-            let refused = kind == Some(io::ErrorKind::ConnectionRefused);
-            let class = if refused { ClientError::REFUSED } else { "connect" };
-            return Self { error: ClientError::new(class, chain(error)), no_effect: true };
-        }
-        let class = match kind {
-            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => "reset",
-            _ => "disconnected",
-        };
-        Self::in_doubt(class, chain(error))
-    }
-
-    /// The member answered with an error: `{"message": …, "code": <gRPC status>}`.
-    fn answered(status: u16, text: &[u8]) -> Self {
-        #[derive(Deserialize)]
-        struct Refusal {
-            message: String,
-            code: u32,
-        }
-        let Ok(refusal) = serde_json::from_slice::<Refusal>(text) else {
-            return Self::protocol(format!("HTTP {status}: {}", shown(text)));
-        };
-        let message = refusal.message.as_str();
-        // Certain: the member refuses before it proposes the request to Raft, because it
-        // lags too far behind in applying (`processInternalRaftRequestOnce`, the only place
-        // that makes this error). The code alone would not do: `mvcc: database space
-        // exceeded` shares it, and is also returned after the write has been applied.
-        if message == "etcdserver: too many requests" {
-            return Self { error: ClientError::new("too-many-requests", message), no_effect: true };
-        }
-        // In doubt, all of them: the proposal may be on its way to the leader, or in a log.
-        // `raft proposal dropped` would be definite if it always came from this member's own
-        // Raft; nothing in the answer says so.
-        let class = match message {
-            "context deadline exceeded" => "timeout",
-            "raft proposal dropped" => "dropped",
-            "etcdserver: leader changed" => "leader-changed",
-            "etcdserver: no leader" => "no-leader",
-            "etcdserver: server stopped" => "stopped",
-            _ if message.starts_with("etcdserver: request timed out") => "timeout",
-            _ if refusal.code == GRPC_DEADLINE_EXCEEDED => "timeout",
-            _ if refusal.code == GRPC_UNAVAILABLE => "unavailable",
-            _ => "error",
-        };
-        Self::in_doubt(class, format!("{message} (code {})", refusal.code))
-    }
+    // In doubt, all of them: the proposal may be on its way to the leader, or in a log.
+    // `raft proposal dropped` would be definite if it always came from this member's own
+    // Raft; nothing in the answer says so.
+    let class = match message {
+        "context deadline exceeded" => "timeout",
+        "raft proposal dropped" => "dropped",
+        "etcdserver: leader changed" => "leader-changed",
+        "etcdserver: no leader" => "no-leader",
+        "etcdserver: server stopped" => "stopped",
+        _ if message.starts_with("etcdserver: request timed out") => "timeout",
+        _ if refusal.code == GRPC_DEADLINE_EXCEEDED => "timeout",
+        _ if refusal.code == GRPC_UNAVAILABLE => "unavailable",
+        _ => "error",
+    };
+    Failure::in_doubt(class, format!("{message} (code {})", refusal.code))
 }
 
 const GRPC_DEADLINE_EXCEEDED: u32 = 4;

@@ -3,7 +3,7 @@
 //! The gateway speaks protobuf's JSON: keys and values are base64, 64-bit numbers are
 //! strings, and what is zero, false or empty is left out. Not here: what an answer means.
 
-use super::gateway::Failure;
+use crate::outcome::Failure;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::Error as _;

@@ -11,6 +11,7 @@ mod message;
 mod settings;
 
 use crate::obtain::{DebianPackage, Recipe, ReleaseArchive, Wheel};
+use crate::outcome::Failure;
 use crate::{Client, ClientError, Node, NodeStatus, Server, Settings, Target, TargetEntry, TargetError};
 use async_trait::async_trait;
 use client::EtcdClient;
@@ -120,7 +121,7 @@ async fn probe<T: serde::de::DeserializeOwned>(
     in_time(gateway.post(path, body)).await
 }
 
-async fn in_time<T>(answer: impl Future<Output = Result<T, gateway::Failure>>) -> Result<T, ClientError> {
+async fn in_time<T>(answer: impl Future<Output = Result<T, Failure>>) -> Result<T, ClientError> {
     match tokio::time::timeout(PROBE_TIMEOUT, answer).await {
         Ok(answer) => answer.map_err(|failure| failure.error),
         Err(_) => Err(ClientError::new("timeout", format!("no answer within {PROBE_TIMEOUT:?}"))),

@@ -6,24 +6,8 @@
 use super::super::message::{Compare, Put, Request, Txn};
 use super::{Ended, Member, Outcome};
 use crate::ClientError;
-use serde_json::{Value, json};
-
-/// What is done to a counter.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    Add(i64),
-    Read,
-}
-
-impl Action {
-    pub(super) fn parse(f: &str, asked: &Value) -> Option<Self> {
-        match (f, asked) {
-            ("add", amount) => Some(Self::Add(amount.as_i64()?)),
-            ("read", Value::Null) => Some(Self::Read),
-            _ => None,
-        }
-    }
-}
+use crate::action::counter::Action;
+use serde_json::json;
 
 pub(super) async fn perform(member: &Member, key: i64, action: Action) -> Outcome {
     let key = format!("duress/counter/{key}");
@@ -46,15 +30,6 @@ pub(super) fn sum(held: Option<i64>, amount: i64) -> Result<i64, Ended> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn actions_are_understood_or_refused() {
-        assert_eq!(Action::parse("add", &json!(-3)), Some(Action::Add(-3)));
-        assert_eq!(Action::parse("read", &json!(null)), Some(Action::Read));
-        for (f, asked) in [("add", json!(null)), ("add", json!(0.5)), ("read", json!(3)), ("inc", json!(3))] {
-            assert_eq!(Action::parse(f, &asked), None, "{f} {asked}");
-        }
-    }
 
     #[test]
     fn a_count_begins_at_zero_and_does_not_wrap() {

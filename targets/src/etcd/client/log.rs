@@ -3,37 +3,14 @@
 //! An append counts the entries and puts its own behind them if nothing is there yet. If the count
 //! is old the place is taken, so no entry is overwritten and none left out.
 
-use super::super::gateway::Failure;
 use super::super::message::{Compare, Put, Range, Ranged, Request, Txn};
 use super::{Ended, Member, Outcome};
-use serde_json::{Value, json};
-
-/// What is done to a log.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    Append(i64),
-    Read,
-    ReadAt(u64),
-}
+use crate::action::log::{Action, MAX_ENTRIES};
+use crate::outcome::Failure;
+use serde_json::json;
 
 /// Digits of an index in a key: names then sort as numbers do.
 const DIGITS: usize = 10;
-/// Far more entries than an object ever gets; an index beyond it is not ours.
-const MAX_ENTRIES: u64 = 1 << 20;
-
-impl Action {
-    pub(super) fn parse(f: &str, asked: &Value) -> Option<Self> {
-        match (f, asked) {
-            ("append", entry) => Some(Self::Append(entry.as_i64()?)),
-            ("read", Value::Null) => Some(Self::Read),
-            ("read", Value::Array(pair)) => match pair.as_slice() {
-                [index, Value::Null] => index.as_u64().filter(|i| *i < MAX_ENTRIES).map(Self::ReadAt),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-}
 
 pub(super) async fn perform(member: &Member, key: i64, action: Action) -> Outcome {
     let folder = format!("duress/log/{key}/");
@@ -76,23 +53,7 @@ fn entries(ranged: &Ranged, folder: &str) -> Result<Vec<Option<i64>>, Failure> {
 mod tests {
     use super::super::super::message::Bytes;
     use super::*;
-
-    #[test]
-    fn actions_are_understood_or_refused() {
-        assert_eq!(Action::parse("append", &json!(3)), Some(Action::Append(3)));
-        assert_eq!(Action::parse("read", &json!(null)), Some(Action::Read));
-        assert_eq!(Action::parse("read", &json!([0, null])), Some(Action::ReadAt(0)));
-        for (f, asked) in [
-            ("append", json!(null)),
-            ("read", json!(3)),
-            ("read", json!([-1, null])),
-            ("read", json!([MAX_ENTRIES, null])),
-            ("read", json!([1, 3])),
-            ("write", json!(3)),
-        ] {
-            assert_eq!(Action::parse(f, &asked), None, "{f} {asked}");
-        }
-    }
+    use serde_json::Value;
 
     fn read(names: &[&str]) -> Result<Vec<Option<i64>>, &'static str> {
         let kv = |name: &&str| {

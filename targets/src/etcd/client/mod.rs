@@ -13,14 +13,13 @@ mod queue;
 mod register;
 mod set;
 
-use super::gateway::{Failure, Gateway};
+use super::gateway::Gateway;
 use super::message::{Acknowledged, KeyValue, Put, Range, Ranged, Response, Txn, Txned};
 use super::settings::{Config, Reads};
-use crate::{Client, ClientError, Completion};
+use crate::outcome::{Ended, Outcome, completion};
+use crate::{Client, Completion, action};
 use async_trait::async_trait;
-use duress_checkers::history::class;
 use duress_workloads::Invocation;
-use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A client of one member.
@@ -37,19 +36,21 @@ impl EtcdClient {
 
     /// `None`: no operation on such objects.
     async fn perform(&self, invocation: &Invocation) -> Option<Outcome> {
-        let [key, asked] = invocation.value.as_array()?.as_slice() else { return None };
-        // Numbers only: as text, the key "1" would be the object of the key 1.
-        let key = key.as_i64()?;
+        let (key, asked) = action::keyed(invocation)?;
         let (member, f) = (&self.member, invocation.f.as_str());
         Some(match self.objects {
-            Objects::Registers => register::perform(member, key, register::Action::parse(f, asked)?).await,
-            Objects::Sets => set::perform(member, key, set::Action::parse(f, asked)?).await,
-            Objects::Counters => counter::perform(member, key, counter::Action::parse(f, asked)?).await,
+            Objects::Registers => {
+                register::perform(member, key, action::register::Action::parse(f, asked)?).await
+            }
+            Objects::Sets => set::perform(member, key, action::set::Action::parse(f, asked)?).await,
+            Objects::Counters => {
+                counter::perform(member, key, action::counter::Action::parse(f, asked)?).await
+            }
             Objects::MultiRegisters => {
                 multi_register::perform(member, key, &multi_register::parse(f, asked)?).await
             }
-            Objects::Queues => queue::perform(member, key, queue::Action::parse(f, asked)?).await,
-            Objects::Logs => log::perform(member, key, log::Action::parse(f, asked)?).await,
+            Objects::Queues => queue::perform(member, key, action::queue::Action::parse(f, asked)?).await,
+            Objects::Logs => log::perform(member, key, action::log::Action::parse(f, asked)?).await,
             Objects::Locks => lock::perform(member, key, lock::Action::parse(f, asked)?).await,
         })
     }
@@ -58,17 +59,7 @@ impl EtcdClient {
 #[async_trait]
 impl Client for EtcdClient {
     async fn invoke(&mut self, invocation: &Invocation) -> Completion {
-        match self.perform(invocation).await {
-            Some(Ok(answer)) => Completion::Ok(json!([invocation.value[0], answer])),
-            Some(Err(Ended::Fail(error))) => Completion::Fail(error),
-            Some(Err(Ended::Info(error))) => Completion::Info(error),
-            None => {
-                let Invocation { f, value } = invocation;
-                let message = format!("etcd's client cannot do `{f}` of {value}");
-                // Certain: nothing is sent.
-                Completion::Fail(ClientError::new("unsupported", message))
-            }
-        }
+        completion("etcd", invocation, self.perform(invocation).await)
     }
 }
 
@@ -99,35 +90,6 @@ impl Objects {
     /// Of a workload.
     pub(super) fn of(workload: &str) -> Option<Self> {
         WORKLOADS.iter().find(|(name, _)| *name == workload).map(|(_, objects)| *objects)
-    }
-}
-
-/// The answer of an operation, without the key; or how else it ended.
-type Outcome = Result<Value, Ended>;
-
-/// How an operation ends that is not `ok`.
-#[derive(Debug)]
-enum Ended {
-    /// The object is as if it had never been asked for.
-    Fail(ClientError),
-    /// It may or may not have happened.
-    Info(ClientError),
-}
-
-impl Ended {
-    /// Of a request that reads: certain, whatever became of it.
-    fn of_read(failure: Failure) -> Self {
-        Self::Fail(failure.error)
-    }
-
-    /// Of a request that changes the object.
-    fn of_change(failure: Failure) -> Self {
-        if failure.no_effect { Self::Fail(failure.error) } else { Self::Info(failure.error) }
-    }
-
-    /// Certain: the transaction was applied, and took its empty branch.
-    fn lost(message: &str) -> Self {
-        Self::Fail(ClientError::new(class::PRECONDITION, message))
     }
 }
 
@@ -179,16 +141,5 @@ mod tests {
         assert!(offered.iter().copied().eq(WORKLOADS.iter().map(|(name, _)| *name)));
         assert!(offered.iter().all(|name| duress_workloads::registry::find(name).is_some()));
         assert_eq!(Objects::of("no such"), None);
-    }
-
-    #[test]
-    fn what_has_been_read_is_certain_and_what_was_to_change_is_not() {
-        let failure = |no_effect| Failure { error: ClientError::new("timeout", "…"), no_effect };
-        for no_effect in [true, false] {
-            assert!(matches!(Ended::of_read(failure(no_effect)), Ended::Fail(_)));
-        }
-        assert!(matches!(Ended::of_change(failure(true)), Ended::Fail(_)));
-        assert!(matches!(Ended::of_change(failure(false)), Ended::Info(_)));
-        assert!(matches!(Ended::of_change(Failure::protocol("…")), Ended::Info(_)));
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! A transaction is one transaction of etcd, without a condition.
 
-use super::super::gateway::Failure;
 use super::super::message::{KeyValue, Put, Range, Request, Response, Txn};
 use super::{Ended, Member, Outcome};
+use crate::outcome::Failure;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

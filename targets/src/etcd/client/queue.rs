@@ -5,27 +5,11 @@
 //! what was looked at is old: keys made later have higher revisions, so nothing ever gets before
 //! the oldest. Only *empty* may be stale.
 
-use super::super::gateway::Failure;
 use super::super::message::{Compare, Put, Range, Request, Txn};
 use super::{Ended, Member, Outcome};
+use crate::action::queue::Action;
+use crate::outcome::Failure;
 use serde_json::{Value, json};
-
-/// What is done to a queue.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    Enqueue(i64),
-    Dequeue,
-}
-
-impl Action {
-    pub(super) fn parse(f: &str, asked: &Value) -> Option<Self> {
-        match (f, asked) {
-            ("enqueue", element) => Some(Self::Enqueue(element.as_i64()?)),
-            ("dequeue", Value::Null) => Some(Self::Dequeue),
-            _ => None,
-        }
-    }
-}
 
 pub(super) async fn perform(member: &Member, key: i64, action: Action) -> Outcome {
     let folder = format!("duress/queue/{key}/");
@@ -56,18 +40,4 @@ async fn dequeue(member: &Member, folder: &str) -> Outcome {
     };
     member.txn(&txn).await?.ok_or_else(|| Ended::lost("another dequeue took the element"))?;
     Ok(json!(element))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn actions_are_understood_or_refused() {
-        assert_eq!(Action::parse("enqueue", &json!(3)), Some(Action::Enqueue(3)));
-        assert_eq!(Action::parse("dequeue", &json!(null)), Some(Action::Dequeue));
-        for (f, asked) in [("enqueue", json!(null)), ("dequeue", json!(3)), ("read", json!(null))] {
-            assert_eq!(Action::parse(f, &asked), None, "{f} {asked}");
-        }
-    }
 }
