@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Nodes are numbered in one byte of their MAC address, and nine is more than any quorum needs.
 pub const MAX_NODES: usize = 9;
+/// Fewer clients than this hardly meet.
+const MIN_CLIENTS: usize = 4;
 /// More clients than this do not fit one engine thread.
 pub const MAX_CONCURRENCY: usize = 1_000;
 /// More live keys than this and hardly two operations meet on one.
@@ -31,12 +33,13 @@ pub struct RunOptions {
     pub target: String,
     /// The workload's name; the target's first when absent.
     pub workload: Option<String>,
-    /// How many nodes.
-    pub nodes: usize,
+    /// How many nodes; the target's own number when absent.
+    pub nodes: Option<usize>,
     /// Length of the main part.
     pub time: Duration,
-    /// Names of faults; `none` alone for none.
-    pub faults: Vec<String>,
+    /// Names of faults, `none` alone for none; when absent, those of
+    /// [`catalogue::DEFAULT_FAULTS`] that so many nodes can have.
+    pub faults: Option<Vec<String>>,
     /// Mean length of faults and of the quiet between them.
     pub interval: Duration,
     /// A schedule to follow instead.
@@ -45,7 +48,7 @@ pub struct RunOptions {
     pub allow_majority_loss: bool,
     /// The seed; drawn when absent.
     pub seed: Option<u64>,
-    /// Client threads; twice the nodes when absent.
+    /// Client threads; when absent, twice the nodes, and 4 at least.
     pub concurrency: Option<usize>,
     /// Operations per second; 0 for no limit.
     pub rate: u64,
@@ -82,9 +85,9 @@ impl Default for RunOptions {
         Self {
             target: "etcd".to_owned(),
             workload: None,
-            nodes: 5,
+            nodes: None,
             time: Duration::from_secs(30),
-            faults: catalogue::DEFAULT_FAULTS.map(str::to_owned).to_vec(),
+            faults: None,
             interval: Duration::from_secs(5),
             schedule: None,
             allow_majority_loss: false,
@@ -126,6 +129,8 @@ pub struct Plan {
     pub seed: u64,
     /// `n1`, `n2`, …
     pub node_names: Vec<String>,
+    /// Names of faults, or `none` alone.
+    pub faults: Vec<String>,
     /// The faults, by time.
     pub schedule: Vec<PlannedFault>,
 }
@@ -138,6 +143,8 @@ impl Plan {
     pub fn new(options: RunOptions) -> Result<Self, Failure> {
         check_numbers(&options)?;
         let entry = find_target(&options.target)?;
+        let nodes = node_count(entry, options.nodes)?;
+        let faults = options.faults.clone().unwrap_or_else(|| catalogue::default_faults(nodes));
         let workload = find_workload(entry, options.workload.as_deref())?;
         let seed = options.seed.unwrap_or_else(draw_seed);
         let mut settings = options.settings.clone();
@@ -150,23 +157,23 @@ impl Plan {
                 ));
             }
             // What lives inside Duress has to be told what real servers see for themselves.
-            settings.insert("nodes".to_owned(), options.nodes.to_string());
+            settings.insert("nodes".to_owned(), nodes.to_string());
             settings.insert("seed".to_owned(), seed.to_string());
         }
         let target = (entry.make)(&Settings(settings), workload.name)?;
-        let node_names: Vec<String> = (1..=options.nodes).map(|n| format!("n{n}")).collect();
-        let kinds: Vec<String> = options.faults.iter().filter(|kind| *kind != "none").cloned().collect();
+        let node_names: Vec<String> = (1..=nodes).map(|n| format!("n{n}")).collect();
+        let kinds: Vec<String> = faults.iter().filter(|kind| *kind != "none").cloned().collect();
+        // Who is always alone has no majority to lose.
+        let allow_majority_loss = options.allow_majority_loss || entry.max_nodes == Some(1);
         let schedule = match &options.schedule {
-            Some(path) => {
-                schedule::read(path, &node_names, millis(options.time), options.allow_majority_loss)?
-            }
+            Some(path) => schedule::read(path, &node_names, millis(options.time), allow_majority_loss)?,
             None => schedule::plan(
                 &schedule::Request {
                     kinds: &kinds,
                     nodes: &node_names,
                     interval_ms: millis(options.interval),
                     time_ms: millis(options.time),
-                    allow_majority_loss: options.allow_majority_loss,
+                    allow_majority_loss,
                 },
                 &Rng::new(seed).split("nemesis"),
             )?,
@@ -180,7 +187,7 @@ impl Plan {
                 "use a target with real servers, or other faults",
             ));
         }
-        let concurrency = options.concurrency.unwrap_or(2 * options.nodes);
+        let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
             concurrency,
             rate: options.rate,
@@ -197,16 +204,17 @@ impl Plan {
             workload_options,
             seed,
             node_names,
+            faults,
             schedule,
         })
     }
 
     /// `etcd-register-kill-pause-partition`.
     pub fn name(&self) -> String {
-        let faults = match (&self.options.schedule, self.options.faults.is_empty()) {
+        let faults = match (&self.options.schedule, self.faults.is_empty()) {
             (Some(_), _) => "schedule".to_owned(),
             (None, true) => "none".to_owned(),
-            (None, false) => self.options.faults.join("-"),
+            (None, false) => self.faults.join("-"),
         };
         format!("{}-{}-{faults}", self.entry.name, self.workload.name)
     }
@@ -221,9 +229,9 @@ impl Plan {
         let o = &self.options;
         let duration = |d: Duration| humantime::format_duration(d).to_string();
         let mut table: BTreeMap<String, String> = [
-            ("nodes", o.nodes.to_string()),
+            ("nodes", self.node_names.len().to_string()),
             ("time", duration(o.time)),
-            ("faults", o.faults.join(",")),
+            ("faults", self.faults.join(",")),
             ("interval", duration(o.interval)),
             ("concurrency", self.workload_options.concurrency.to_string()),
             ("rate", if o.rate == 0 { "unlimited".to_owned() } else { format!("{}/s", o.rate) }),
@@ -259,12 +267,12 @@ impl Plan {
             }
         };
         add(o.workload.is_some(), "workload", self.workload.name.to_owned());
-        add(o.nodes != d.nodes, "nodes", o.nodes.to_string());
+        add(o.nodes.is_some(), "nodes", self.node_names.len().to_string());
         add(true, "time", duration(o.time));
         match &o.schedule {
             Some(path) => add(true, "schedule", schedule.unwrap_or(path).display().to_string()),
             None => {
-                add(true, "faults", o.faults.join(","));
+                add(true, "faults", self.faults.join(","));
                 add(o.interval != d.interval, "interval", duration(o.interval));
             }
         }
@@ -295,7 +303,6 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
     let range = |name: &str, value: String, ok: bool, takes: String| {
         if ok { Ok(()) } else { Err(Failure::usage(format!("--{name} {value}"), "out of range", takes)) }
     };
-    range("nodes", o.nodes.to_string(), (1..=MAX_NODES).contains(&o.nodes), format!("use 1 to {MAX_NODES}"))?;
     let time = humantime::format_duration(o.time).to_string();
     range(
         "time",
@@ -323,9 +330,12 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
     }
     let interval = humantime::format_duration(o.interval).to_string();
     range("interval", interval, !o.interval.is_zero(), "use more than 0s".to_owned())?;
-    if o.faults.len() > 1 && o.faults.iter().any(|kind| kind == "none") {
+    if let Some(faults) = &o.faults
+        && faults.len() > 1
+        && faults.iter().any(|kind| kind == "none")
+    {
         return Err(Failure::usage(
-            format!("--faults {}", o.faults.join(",")),
+            format!("--faults {}", faults.join(",")),
             "`none` cannot be combined with faults",
             "leave it out, or use it alone",
         ));
@@ -346,6 +356,22 @@ pub fn find_target(name: &str) -> Result<&'static TargetEntry, Failure> {
             format!("choose from {}", known.join(", ")),
         )
     })
+}
+
+fn node_count(entry: &TargetEntry, asked: Option<usize>) -> Result<usize, Failure> {
+    let nodes = asked.unwrap_or(entry.default_nodes);
+    if !(1..=MAX_NODES).contains(&nodes) {
+        let fix = format!("use 1 to {MAX_NODES}");
+        return Err(Failure::usage(format!("--nodes {nodes}"), "out of range", fix));
+    }
+    match entry.max_nodes {
+        Some(most) if nodes > most => Err(Failure::usage(
+            format!("--nodes {nodes} with {}", entry.name),
+            format!("that target has at most {most}"),
+            format!("use --nodes {most}, or another target"),
+        )),
+        _ => Ok(nodes),
+    }
 }
 
 fn find_workload(entry: &TargetEntry, name: Option<&str>) -> Result<&'static WorkloadEntry, Failure> {

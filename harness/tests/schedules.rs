@@ -1,6 +1,6 @@
 //! Fault schedules: a function of the seed, within the run, within the budget.
 
-use duress::nemesis::catalogue::{FAULTS, FaultEntry};
+use duress::nemesis::catalogue::{self, FAULTS, FaultEntry};
 use duress::nemesis::fault::{Fault, PlannedFault, Shape, Victims};
 use duress::nemesis::schedule::{self, Request};
 use duress_workloads::Rng;
@@ -122,6 +122,20 @@ fn what_cannot_be_is_refused_with_a_way_out() {
     check(&["kill"], 1, "takes the majority; use --nodes 3 or more, or --allow-majority-loss");
     check(&["partition-ring"], 3, "needs at least 4 nodes");
     check(&["restart-all"], 5, "that fault takes the majority; add --allow-majority-loss");
+}
+
+/// There, packets are those of the clients, and partitions are none of the defaults.
+#[test]
+fn a_single_node_has_faults_too() {
+    assert_eq!(catalogue::default_faults(1), ["kill", "pause"]);
+    assert_eq!(catalogue::default_faults(2), catalogue::DEFAULT_FAULTS);
+    for kind in FAULTS.iter().filter(|kind| kind.min_nodes == 1) {
+        for seed in 0..20 {
+            let faults = plan(&[kind.name], 1, seed, true);
+            assert!(!faults.is_empty(), "{} with seed {seed}", kind.name);
+            assert!(faults.iter().all(|fault| !fault.fault.breaks_nothing(&names(1))), "{faults:?}");
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod etcd;
 mod node;
 pub mod obtain;
 mod outcome;
+mod redis;
 pub mod registry;
 pub mod sim;
 mod target;

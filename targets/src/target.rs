@@ -112,6 +112,10 @@ pub struct TargetEntry {
     pub workloads: &'static [&'static str],
     /// Its settings.
     pub options: &'static [OptionDoc],
+    /// How many nodes its cluster has when nobody says.
+    pub default_nodes: usize,
+    /// How many it can have; `None` when it does not mind.
+    pub max_nodes: Option<usize>,
     /// How its server is obtained; `None` when it lives inside Duress.
     pub recipe: Option<&'static crate::obtain::Recipe>,
     /// Makes it.

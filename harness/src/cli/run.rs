@@ -18,15 +18,16 @@ pub(super) struct RunArgs {
     /// What the clients do; `duress list workloads`
     #[arg(long, short)]
     workload: Option<String>,
-    /// Nodes, 1 to 9
-    #[arg(long, short, default_value_t = 5)]
-    nodes: usize,
+    /// Nodes, 1 to 9 [default: the target's own, 5 for clusters]
+    #[arg(long, short)]
+    nodes: Option<usize>,
     /// Length of the part under faults
     #[arg(long, short, default_value = "30s", value_parser = humantime::parse_duration)]
     time: Duration,
-    /// Kinds of faults, separated by commas, or `none`; `duress list faults`
-    #[arg(long, short, value_delimiter = ',', default_value = "kill,pause,partition")]
-    faults: Vec<String>,
+    /// Kinds of faults, separated by commas, or `none`; `duress list faults` [default: kill, pause, and
+    /// partition where there are two nodes]
+    #[arg(long, short, value_delimiter = ',')]
+    faults: Option<Vec<String>>,
     /// Mean length of a fault, and of the quiet between two of a kind; halved until all kinds fit into
     /// the run
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
@@ -40,7 +41,7 @@ pub(super) struct RunArgs {
     /// Same seed and options: same operations, same faults
     #[arg(long, short)]
     seed: Option<u64>,
-    /// Client threads [default: twice the nodes]
+    /// Client threads [default: twice the nodes, at least 4]
     #[arg(long, short)]
     concurrency: Option<usize>,
     /// Operations per second over all clients; 0 for no limit
@@ -169,7 +170,7 @@ impl DemoArgs {
             target: "sim".to_owned(),
             time: Duration::from_secs(8),
             interval: Duration::from_millis(1500),
-            faults: vec!["partition".to_owned()],
+            faults: Some(vec!["partition".to_owned()]),
             op_timeout: Some(Duration::from_millis(500)),
             settings: [("bug".to_owned(), self.bug)].into(),
             seed: self.seed,

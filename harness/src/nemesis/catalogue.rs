@@ -107,53 +107,53 @@ pub const FAULTS: [FaultEntry; 27] = [
         let victim = draw.one_or_leader();
         partition(if draw.rng.below(2) == 0 { Shape::Deaf(victim) } else { Shape::Mute(victim) })
     }),
-    entry("cut-clients", "clients do not reach one node, which still reaches the others", 2, |draw| {
+    entry("cut-clients", "clients do not reach one node, which still reaches the others", 1, |draw| {
         let victim = draw.one_or_leader();
         partition(Shape::Clients(victim))
     }),
     entry(
         "packet",
         "mistreats packets of one or more nodes, or of the leader: any of the kinds below but the silent one",
-        2,
+        1,
         |draw| draw.any_of("packet-"),
     ),
-    entry("packet-delay", "packets come later, with jitter", 2, |draw| {
+    entry("packet-delay", "packets come later, with jitter", 1, |draw| {
         let ms = draw.pick(&[10, 50, 200]);
         let distribution = [Distribution::Uniform, Distribution::Normal, Distribution::Tail];
         let distribution = distribution[draw.rng.index(distribution.len())];
         draw.packet(Behavior::Delay { ms, jitter_ms: ms / 2, distribution })
     }),
-    entry("packet-loss", "packets are lost, each for itself or many in a row", 2, |draw| {
+    entry("packet-loss", "packets are lost, each for itself or many in a row", 1, |draw| {
         let (percent, burst) = (draw.pick(&[5, 20, 50]), draw.pick(&[1, 8]));
         draw.packet(Behavior::Loss { percent, burst })
     }),
-    entry("packet-duplicate", "packets arrive twice", 2, |draw| {
+    entry("packet-duplicate", "packets arrive twice", 1, |draw| {
         let percent = draw.pick(&[10, 50]);
         draw.packet(Behavior::Duplicate { percent })
     }),
-    entry("packet-reorder", "packets are overtaken by later ones", 2, |draw| {
+    entry("packet-reorder", "packets are overtaken by later ones", 1, |draw| {
         let (percent, ms) = (draw.pick(&[10, 30]), draw.pick(&[5, 50]));
         draw.packet(Behavior::Reorder { percent, ms })
     }),
-    entry("packet-corrupt", "a bit of a packet is flipped; checksums detect it", 2, |draw| {
+    entry("packet-corrupt", "a bit of a packet is flipped; checksums detect it", 1, |draw| {
         let percent = draw.pick(&[5, 20]);
         draw.packet(Behavior::Corrupt { percent, silent: false })
     }),
-    entry("packet-rate", "links are slow, and their queues short", 2, |draw| {
+    entry("packet-rate", "links are slow, and their queues short", 1, |draw| {
         let kbit = draw.pick(&[256, 1_000, 8_000]);
         draw.packet(Behavior::Rate { kbit, queue_kib: 64 })
     }),
-    entry("packet-hold", "packets are kept, and all arrive when it ends", 2, |draw| {
+    entry("packet-hold", "packets are kept, and all arrive when it ends", 1, |draw| {
         draw.packet(Behavior::Hold)
     }),
-    entry("packet-flap", "links are cut and mended several times a second", 2, |draw| {
+    entry("packet-flap", "links are cut and mended several times a second", 1, |draw| {
         let (up_ms, down_ms) = (draw.pick(&[50, 200]), draw.pick(&[50, 200]));
         draw.packet(Behavior::Flap { up_ms, down_ms })
     }),
     entry(
         SILENT,
         "a bit of a packet is flipped, and checksums agree: no server has to survive that",
-        2,
+        1,
         |draw| draw.packet(Behavior::Corrupt { percent: 1, silent: true }),
     ),
 ];
@@ -221,8 +221,14 @@ impl FaultEntry {
 /// Never drawn for a group.
 const SILENT: &str = "packet-corrupt-silent";
 
-/// Faults asked for by default.
+/// Faults asked for by default, where there are nodes enough.
 pub const DEFAULT_FAULTS: [&str; 3] = ["kill", "pause", "partition"];
+
+/// Those of [`DEFAULT_FAULTS`] that so many nodes can have.
+pub fn default_faults(nodes: usize) -> Vec<String> {
+    let can_have = |entry: &&FaultEntry| DEFAULT_FAULTS.contains(&entry.name) && entry.min_nodes <= nodes;
+    FAULTS.iter().filter(can_have).map(|entry| entry.name.to_owned()).collect()
+}
 
 /// The entry of a name.
 ///

@@ -88,7 +88,8 @@ pub enum Fault {
         /// Which.
         shape: Shape,
     },
-    /// Mistreats the packets between these nodes and all others, both ways.
+    /// Mistreats the packets between these nodes and all others, both ways; in a cluster of one node,
+    /// those between it and the clients.
     Packet {
         /// Who.
         nodes: Victims,
@@ -241,7 +242,7 @@ impl Fault {
             }
             Self::Packet { nodes, behavior } => {
                 let (nodes, words) = who(nodes);
-                let links = nodes.iter().flat_map(|&node| grudge::isolate(node, n)).collect();
+                let links = nodes.iter().flat_map(|&node| grudge::others(node, n)).collect();
                 resolved(behavior.told(&words), Action::Packet(links, behavior.clone()), nodes)
             }
             Self::Partition { shape } => {

@@ -39,6 +39,11 @@ pub fn clients(node: usize, n: usize) -> Grudge {
     groups(&[vec![node], vec![n]])
 }
 
+/// One node against whom it talks to, both ways: all others, or the clients when it is alone.
+pub fn others(node: usize, n: usize) -> Grudge {
+    if n == 1 { clients(node, n) } else { isolate(node, n) }
+}
+
 /// Two halves that only the middle node still connects.
 pub fn bridge(order: &[usize]) -> Grudge {
     let middle = order.len() / 2;
@@ -82,6 +87,9 @@ mod tests {
     #[test]
     fn isolation_and_one_way() {
         assert_eq!(isolate(1, 3), [(0, 1), (1, 0), (1, 2), (2, 1)].into());
+        assert_eq!(others(1, 3), isolate(1, 3));
+        assert_eq!(others(0, 1), clients(0, 1));
+        assert_eq!(clients(0, 1), [(0, 1), (1, 0)].into());
         assert_eq!(one_way(1, 3, true), [(0, 1), (2, 1)].into());
         assert_eq!(one_way(1, 3, false), [(1, 0), (1, 2)].into());
     }

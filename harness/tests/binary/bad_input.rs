@@ -37,6 +37,12 @@ fn impossible_numbers_and_combinations() {
     refused(&["run", "etcd", "--nodes", "12"], "--nodes 12: out of range");
     refused(&["run", "etcd", "--nodes", "1"], "--nodes 1");
     refused(&["run", "etcd", "--nodes", "1", "--faults", "partition"], "that fault needs at least 2 nodes");
+    refused(&["run", "redis", "--nodes", "2"], "--nodes 2 with redis: that target has at most 1");
+    refused(&["run", "redis", "--faults", "partition"], "that fault needs at least 2 nodes");
+    refused(
+        &["run", "redis", "--set", "appendonly=no", "--set", "appendfsync=no"],
+        "there is no log to flush",
+    );
     refused(&["run", "etcd", "--faults", "none,kill"], "`none` cannot be combined");
     refused(&["run", "etcd", "--time", "0s"], "out of range");
     refused(&["run", "etcd", "--time", "300ms", "--faults", "kill"], "they do not all fit into 300 ms");

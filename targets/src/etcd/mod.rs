@@ -30,6 +30,8 @@ pub(crate) static ENTRY: TargetEntry = TargetEntry {
     doc: "etcd, a key-value store replicated by Raft, over its v3 JSON gateway",
     workloads: &["register", "set", "counter", "multi-register", "queue", "log", "lock"],
     options: settings::OPTIONS,
+    default_nodes: 5,
+    max_nodes: None,
     recipe: Some(&RECIPE),
     make,
 };

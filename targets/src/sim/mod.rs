@@ -29,6 +29,8 @@ pub static ENTRY: TargetEntry = TargetEntry {
     doc: "a small register cluster inside Duress, with a planted bug",
     workloads: &["register"],
     options: &[BUG, NODES, SEED],
+    default_nodes: 5,
+    max_nodes: Some(MAX_NODES),
     recipe: None,
     make: |settings, _| Ok(Arc::new(Sim::new(settings)?)),
 };
