@@ -2,7 +2,7 @@
 //!
 //! They run with `DURESS_CLUSTERS=1` only, one after the other: each wants the machine.
 
-use super::common::{Bench, clusters_wanted, ended};
+use super::common::{Bench, alone, assert_exercised, clusters_wanted, ended};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use serde_json::Value;
@@ -11,27 +11,10 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// An ordinary user, when the tests run as root.
 const NOBODY: u32 = 65_534;
-
-fn alone() -> MutexGuard<'static, ()> {
-    static MACHINE: Mutex<()> = Mutex::new(());
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A passing run, looked at closely: every fault that was applied bit, and enough was done.
-#[track_caller]
-fn assert_exercised(verdict: &Value, min_ok: u64) {
-    assert_eq!(verdict["outcome"], "valid", "{verdict:#}");
-    let ok = verdict["evidence"]["total"]["ok"].as_u64().expect("a count");
-    assert!(ok >= min_ok, "only {ok} ok operations");
-    let faults = verdict["faults"].as_array().expect("faults");
-    assert!(faults.iter().any(|fault| fault["state"] == "bit"), "{verdict:#}");
-    assert!(faults.iter().all(|fault| fault["state"] == "bit" || fault["state"] == "skipped"), "{verdict:#}");
-}
 
 #[test]
 fn a_safe_cluster_under_all_faults_is_valid() {

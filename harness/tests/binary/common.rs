@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A directory of its own for the runs of one test, and the binary to run in it.
 pub(crate) struct Bench {
@@ -84,4 +85,21 @@ pub(crate) fn clusters_wanted(test: &str) -> bool {
         eprintln!("{test}: skipped, set DURESS_CLUSTERS=1 to run real clusters");
     }
     wanted
+}
+
+/// For as long as it is held, no other test runs a cluster: each wants the machine.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A passing run, looked at closely: every fault that was applied bit, and enough was done.
+#[track_caller]
+pub(crate) fn assert_exercised(verdict: &Value, min_ok: u64) {
+    assert_eq!(verdict["outcome"], "valid", "{verdict:#}");
+    let ok = verdict["evidence"]["total"]["ok"].as_u64().expect("a count");
+    assert!(ok >= min_ok, "only {ok} ok operations");
+    let faults = verdict["faults"].as_array().expect("faults");
+    assert!(faults.iter().any(|fault| fault["state"] == "bit"), "{verdict:#}");
+    assert!(faults.iter().all(|fault| fault["state"] == "bit" || fault["state"] == "skipped"), "{verdict:#}");
 }

@@ -6,3 +6,4 @@ mod check;
 mod clusters;
 mod common;
 mod demo;
+mod redis;
