@@ -46,6 +46,7 @@ fn taken(faults: &[PlannedFault], names: &[String], ms: u64) -> usize {
     for fault in faults.iter().filter(|fault| fault.at_ms <= ms && ms < fault.end_ms()) {
         match (fault.fault.named(), &fault.fault) {
             (_, Fault::Packet { behavior, .. }) if behavior.connects() => {}
+            (_, Fault::Client { .. }) => {}
             (None, _) => unknown += 1,
             (_, Fault::Partition { shape: Shape::Bridge(_) | Shape::MajoritiesRing(_) }) => {
                 unknown += (names.len() - 1) / 2;

@@ -5,7 +5,8 @@
 //! stamped when it is taken, which can only widen its interval. A wider interval may hide a
 //! violation; a narrower one would invent it.
 
-use super::{Clock, OpBody, Recorder, Stop, StopKind};
+use super::perform::Attempt;
+use super::{Clients, Clock, OpBody, Recorder, Stop, StopKind};
 use crate::event::{Counts, Event, Listener};
 use crate::failure::Failure;
 use duress_checkers::{Kind, Op, Process};
@@ -31,6 +32,7 @@ pub struct Engine<'a> {
     op_timeout: Duration,
     listener: &'a dyn Listener,
     threads: Vec<Thread>,
+    clients: Arc<Clients>,
     /// What happened so far.
     pub counts: Counts,
 }
@@ -43,6 +45,8 @@ struct Thread {
     /// Nanoseconds: nothing before.
     rests_until: u64,
     done: bool,
+    /// Operations so far.
+    invoked: u64,
 }
 
 struct Flight {
@@ -74,9 +78,32 @@ impl<'a> Engine<'a> {
     ) -> Self {
         let (concurrency, op_timeout) = options;
         let threads = (0..concurrency)
-            .map(|n| Thread { process: n as u64, client: None, busy: None, rests_until: 0, done: false })
+            .map(|n| Thread {
+                process: n as u64,
+                client: None,
+                busy: None,
+                rests_until: 0,
+                done: false,
+                invoked: 0,
+            })
             .collect();
-        Self { target, nodes, recorder, clock, op_timeout, listener, threads, counts: Counts::default() }
+        let clients = Arc::new(Clients::new(concurrency, nodes.len()));
+        Self {
+            target,
+            nodes,
+            recorder,
+            clock,
+            op_timeout,
+            listener,
+            threads,
+            clients,
+            counts: Counts::default(),
+        }
+    }
+
+    /// For the nemesis.
+    pub fn clients(&self) -> Arc<Clients> {
+        Arc::clone(&self.clients)
     }
 
     /// Runs the generator to its end, to the time limit, or until the user stops it. Ends
@@ -97,6 +124,9 @@ impl<'a> Engine<'a> {
             self.recorder.check()?;
             let open = self.clock.now() < until && stop.wished() == StopKind::No;
             let mut wake = if open { until } else { u64::MAX };
+            if !open {
+                self.clients.let_go();
+            }
             if open {
                 first = (first + 1) % self.threads.len().max(1);
                 wake = wake.min(self.ask(generator, first, &mut flights, &mut owners));
@@ -175,7 +205,7 @@ impl<'a> Engine<'a> {
     ) {
         let node = self.nodes[thread % self.nodes.len()].clone();
         let slot = &mut self.threads[thread];
-        let client = slot.client.take();
+        let client = slot.client.take().filter(|_| !self.clients.is_churned(thread));
         let op = self.recorder.record(
             Process::Client(slot.process),
             Kind::Invoke,
@@ -189,9 +219,19 @@ impl<'a> Engine<'a> {
         slot.busy = Some(Flight { invoked: op.time, f: op.f.clone(), value: op.value.clone() });
         let cx = self.context(thread, op.time);
         generator.update(&cx, &op);
-        let (target, timeout) = (Arc::clone(&self.target), self.op_timeout);
+        let nth = self.threads[thread].invoked;
+        self.threads[thread].invoked += 1;
+        let attempt = Attempt {
+            target: Arc::clone(&self.target),
+            node,
+            invocation,
+            timeout: self.op_timeout,
+            clients: Arc::clone(&self.clients),
+            thread,
+            nth,
+        };
         let handle = flights.spawn(async move {
-            let (client, completion) = perform(target, &node, client, &invocation, timeout).await;
+            let (client, completion) = attempt.perform(client).await;
             (thread, client, completion)
         });
         owners.insert(handle.id(), thread);
@@ -269,35 +309,6 @@ impl<'a> Engine<'a> {
     fn context(&self, thread: usize, time: u64) -> Context {
         let n_busy = self.threads.iter().filter(|thread| thread.busy.is_some()).count();
         Context { time, thread, n_threads: self.threads.len(), n_busy }
-    }
-}
-
-/// Connects if need be, and performs one operation within the time limit.
-async fn perform(
-    target: Arc<dyn Target>,
-    node: &Node,
-    client: Option<Box<dyn Client>>,
-    invocation: &Invocation,
-    timeout: Duration,
-) -> (Option<Box<dyn Client>>, Completion) {
-    let mut client = match client {
-        Some(client) => client,
-        // Nothing of the operation has been sent while there is no connection: a certain `fail`.
-        None => match tokio::time::timeout(timeout, target.connect(node)).await {
-            Ok(Ok(client)) => client,
-            Ok(Err(error)) => return (None, Completion::Fail(error)),
-            Err(_) => {
-                let error = ClientError::new("connect-timeout", format!("no connection to {}", node.name));
-                return (None, Completion::Fail(error));
-            }
-        },
-    };
-    match tokio::time::timeout(timeout, client.invoke(invocation)).await {
-        Ok(completion) => (Some(client), completion),
-        Err(_) => {
-            let error = ClientError::new("timeout", format!("no answer within {timeout:?}"));
-            (None, Completion::Info(error))
-        }
     }
 }
 

@@ -42,18 +42,18 @@ impl<'a> Budget<'a> {
         room: &Room,
     ) -> Option<PlannedFault> {
         for _ in 0..MAX_MOVES {
-            let clear = !planned.iter().any(|other| other.meets(&fault));
-            if clear && let Some(fits) = self.shrink(&fault, planned) {
-                return Some(fits);
-            }
-            let in_the_way = planned
-                .iter()
-                .filter(|other| other.overlaps(&fault) && disruption(&other.fault, self.names).any());
-            fault.at_ms = in_the_way.map(PlannedFault::end_ms).min()? + room.quiet_ms;
             fault.end_by(room.time_ms);
             if fault.for_ms < room.min_fault_ms {
                 return None;
             }
+            let clear = !planned.iter().any(|other| other.meets(&fault));
+            if clear && let Some(fits) = self.shrink(&fault, planned) {
+                return Some(fits);
+            }
+            let in_the_way = planned.iter().filter(|other| {
+                other.meets(&fault) || (other.overlaps(&fault) && disruption(&other.fault, self.names).any())
+            });
+            fault.at_ms = in_the_way.map(PlannedFault::end_ms).min()? + room.quiet_ms;
         }
         None
     }
@@ -110,6 +110,8 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
     };
     match fault {
         Fault::Packet { behavior, .. } if behavior.connects() => Disruption::default(),
+        // The nodes do not notice.
+        Fault::Client { .. } => Disruption::default(),
         Fault::Kill { nodes }
         | Fault::Terminate { nodes }
         | Fault::Pause { nodes }

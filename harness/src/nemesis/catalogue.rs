@@ -4,6 +4,7 @@
 
 use super::fault::{Fault, PlannedFault, Shape, Victims};
 use super::trigger::{Happening, Trigger};
+use crate::engine::ClientFault;
 use crate::env::packet::{Behavior, Distribution};
 use crate::env::trap::{Call, Moment};
 use crate::failure::Failure;
@@ -37,7 +38,7 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 27] = [
+pub const FAULTS: [FaultEntry; 30] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -155,6 +156,24 @@ pub const FAULTS: [FaultEntry; 27] = [
         "a bit of a packet is flipped, and checksums agree: no server has to survive that",
         1,
         |draw| draw.packet(Behavior::Corrupt { percent: 1, silent: true }),
+    ),
+    entry(
+        "client-kill",
+        "connections of half the clients of one or more nodes are closed in the middle of operations",
+        1,
+        |draw| draw.clients(ClientFault::Kill),
+    ),
+    entry(
+        "client-pause",
+        "half the clients of one or more nodes stand still in the middle of an operation, and go on later",
+        1,
+        |draw| draw.clients(ClientFault::Pause),
+    ),
+    entry(
+        "client-churn",
+        "half the clients of one or more nodes connect anew for each operation",
+        1,
+        |draw| draw.clients(ClientFault::Churn),
     ),
 ];
 
@@ -283,6 +302,10 @@ impl Draw<'_> {
 
     fn packet(&mut self, behavior: Behavior) -> Fault {
         Fault::Packet { nodes: self.victims(), behavior }
+    }
+
+    fn clients(&mut self, what: ClientFault) -> Fault {
+        Fault::Client { nodes: self.victims(), what }
     }
 
     fn pick(&mut self, from: &[u32]) -> u32 {

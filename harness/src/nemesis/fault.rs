@@ -5,6 +5,7 @@
 
 use super::grudge::{self, Grudge};
 use super::trigger::Trigger;
+use crate::engine::ClientFault;
 use crate::env::Stop;
 use crate::env::packet::Behavior;
 use serde::{Deserialize, Serialize};
@@ -52,15 +53,20 @@ impl PlannedFault {
         self.at_ms < other.end_ms() && other.at_ms < self.end_ms()
     }
 
-    /// Do both end or stop processes of the same node at some time? The second would find nothing
-    /// to break. Whoever leads then may be anybody, as far as is known before they strike.
+    /// Do both end or stop processes of the same node at some time, or hit the same clients? The
+    /// second would find nothing to break. Whoever leads then may be anybody, as far as is known
+    /// before they strike.
     pub fn meets(&self, other: &Self) -> bool {
-        let process = |fault: &Fault| !matches!(fault, Fault::Partition { .. } | Fault::Packet { .. });
+        let client = |fault: &Fault| matches!(fault, Fault::Client { .. });
+        let process = |fault: &Fault| {
+            !matches!(fault, Fault::Partition { .. } | Fault::Packet { .. } | Fault::Client { .. })
+        };
+        let alike = |kind: &dyn Fn(&Fault) -> bool| kind(&self.fault) && kind(&other.fault);
         let same = match (self.fault.named(), other.fault.named()) {
             (Some(ours), Some(theirs)) => ours.iter().any(|name| theirs.contains(name)),
             _ => true,
         };
-        same && process(&self.fault) && process(&other.fault) && self.overlaps(other)
+        same && (alike(&process) || alike(&client)) && self.overlaps(other)
     }
 }
 
@@ -95,6 +101,13 @@ pub enum Fault {
         nodes: Victims,
         /// How.
         behavior: Behavior,
+    },
+    /// Hits half of the clients of these nodes.
+    Client {
+        /// Whose.
+        nodes: Victims,
+        /// How.
+        what: ClientFault,
     },
 }
 
@@ -137,6 +150,7 @@ impl Fault {
             Self::Pause { .. } => "pause",
             Self::Partition { .. } => "partition",
             Self::Packet { behavior, .. } => behavior.kind(),
+            Self::Client { what, .. } => what.kind(),
         }
     }
 
@@ -146,7 +160,8 @@ impl Fault {
             Self::Kill { nodes }
             | Self::Terminate { nodes }
             | Self::Pause { nodes }
-            | Self::Packet { nodes, .. } => nodes.named(),
+            | Self::Packet { nodes, .. }
+            | Self::Client { nodes, .. } => nodes.named(),
             Self::Partition { shape } => match shape {
                 Shape::Groups(groups) => Some(groups.iter().flatten().collect()),
                 Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
@@ -165,7 +180,7 @@ impl Fault {
             return true;
         }
         match self.resolve(names, 0).action {
-            Action::Stop(nodes, _) | Action::Pause(nodes) => nodes.is_empty(),
+            Action::Stop(nodes, _) | Action::Pause(nodes) | Action::Clients(nodes, _) => nodes.is_empty(),
             Action::Cut(links) | Action::Packet(links, _) => links.is_empty(),
         }
     }
@@ -215,6 +230,8 @@ pub enum Action {
     Cut(Grudge),
     /// Mistreat what crosses these links.
     Packet(Grudge, Behavior),
+    /// Hit clients of these.
+    Clients(Vec<usize>, ClientFault),
 }
 
 impl Fault {
@@ -244,6 +261,11 @@ impl Fault {
                 let (nodes, words) = who(nodes);
                 let links = nodes.iter().flat_map(|&node| grudge::others(node, n)).collect();
                 resolved(behavior.told(&words), Action::Packet(links, behavior.clone()), nodes)
+            }
+            Self::Client { nodes, what } => {
+                let (nodes, words) = who(nodes);
+                let description = format!("{} at {words}", what.kind());
+                resolved(description, Action::Clients(nodes, *what), Vec::new())
             }
             Self::Partition { shape } => {
                 let one = |victims, verb: &str, cut: &dyn Fn(usize) -> Grudge| {

@@ -13,7 +13,7 @@ mod journal;
 pub mod schedule;
 pub mod trigger;
 
-use crate::engine::{Clock, OpBody, Recorder};
+use crate::engine::{ClientFault, Clients, Clock, OpBody, Recorder};
 use crate::env::Environment;
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
@@ -47,6 +47,8 @@ pub struct Nemesis {
     pub target: Arc<dyn Target>,
     /// The nodes.
     pub nodes: Arc<[Node]>,
+    /// Those who talk to them.
+    pub clients: Arc<Clients>,
     /// Written before anything is touched.
     pub journal: Arc<Journal>,
     /// Faults are part of the history, too.
@@ -111,6 +113,9 @@ impl Nemesis {
         drop(held);
         let Some(applied) = applied else { return Ok(()) };
         let end_ms = if planned.on.is_some() { begun + planned.for_ms } else { planned.end_ms() };
+        if let Some(what) = applied.shows_later() {
+            self.await_hit(id, what, end_ms, &mut over).await?;
+        }
         self.sleep_until(end_ms, &mut over).await;
         self.heal(id, kind, applied).await
     }
@@ -181,10 +186,30 @@ impl Nemesis {
             this.log(id, applying)?;
             this.tell(&format!("start-{kind}"), &resolved.description);
             let outcome = action::apply(this.scene(id), &this.held, resolved.action);
-            this.log(id, outcome.event)?;
+            if let Some(event) = outcome.event {
+                this.log(id, event)?;
+            }
             Ok(outcome.applied)
         })
         .await
+    }
+
+    /// A fault on clients shows in the first operation that it hits, whenever that comes.
+    async fn await_hit(
+        self: &Arc<Self>,
+        id: u32,
+        what: ClientFault,
+        end_ms: u64,
+        over: &mut watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
+        let hit = tokio::select! {
+            () = self.clients.first_hit(id) => true,
+            _ = self.sleep_until(end_ms, over) => false,
+        };
+        let evidence = if hit { "the first operation was hit".to_owned() } else { what.told(0) };
+        let event = if hit { JournalEvent::Bit { evidence } } else { JournalEvent::DidNotBite { evidence } };
+        let this = Arc::clone(self);
+        self.blocking(move || this.log(id, event).map(|_| ())).await
     }
 
     async fn heal(self: &Arc<Self>, id: u32, kind: &'static str, applied: Applied) -> Result<(), Failure> {
@@ -200,7 +225,7 @@ impl Nemesis {
     }
 
     fn scene(&self, fault: u32) -> Scene<'_> {
-        Scene { env: &*self.env, nodes: &self.nodes, fault }
+        Scene { env: &*self.env, nodes: &self.nodes, clients: &self.clients, fault }
     }
 
     /// Sleeps until a time of the run's clock; true when the run is over first.

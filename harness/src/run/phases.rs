@@ -126,6 +126,7 @@ impl Phases<'_> {
             env: Arc::clone(&self.env),
             target: Arc::clone(&self.plan.target),
             nodes: Arc::clone(&self.nodes),
+            clients: engine.clients(),
             journal: Arc::new(Journal::create(&self.dir.faults_file(), clock)?),
             recorder: Arc::clone(recorder),
             listener: Arc::clone(&self.listener),

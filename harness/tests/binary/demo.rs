@@ -4,6 +4,7 @@ use super::common::{Bench, ended};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,29 @@ fn without_a_bug_there_is_no_violation() {
     assert_eq!(verdict["outcome"], "valid");
     assert!(!run.stderr.contains("violation at op "), "{}", run.stderr);
     assert_eq!(verdict, bench.json("run/verdict.json"));
+}
+
+/// Every operation that was cut off is in the history, in doubt, and nothing else is called so.
+#[test]
+fn clients_are_hit_and_go_on() {
+    let bench = Bench::new();
+    let kinds = "client-kill,client-pause,client-churn";
+    let fixed = ["--set", "bug=none", "--time", "8s", "--interval", "2s", "--seed", "6", "--dir", "run"];
+    bench.duress(&[&["run", "sim", "--faults", kinds], &fixed[..]].concat()).expect(0);
+    let faults = bench.json("run/verdict.json")["faults"].as_array().expect("faults").clone();
+    assert!(faults.iter().all(|fault| fault["state"] == "bit"), "{faults:#?}");
+    let of = |kind: &str| -> u64 {
+        let windows = faults.iter().map(|fault| &fault["window"]).filter(|window| window["kind"] == kind);
+        let told = windows.filter_map(|window| window["evidence"].as_array()?.last()?.as_str());
+        told.map(|told| told.split(' ').next().and_then(|n| n.parse::<u64>().ok()).expect("a number")).sum()
+    };
+    let history = fs::read_to_string(bench.path("run/history.jsonl")).expect("a history");
+    let killed = history.lines().filter(|line| line.contains("client-killed")).collect::<Vec<_>>();
+    assert!(killed.iter().all(|line| line.contains("\"type\":\"info\"")), "{killed:#?}");
+    assert_eq!(killed.len() as u64, of("client-kill"));
+    for kind in kinds.split(',') {
+        assert!(of(kind) > 0, "{kind}: {faults:#?}");
+    }
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Applying and undoing, with proof: each returns the event for the journal.
 //!
-//! What is done to processes and to links is said in the modules below; here is what they share,
+//! What is done to processes, to links and to clients is said in the modules below; here is what they share,
 //! and who does what.
 
+mod clients;
 mod links;
 mod processes;
 
 use super::fault::Action;
+use crate::engine::{ClientFault, Clients};
 use crate::env::packet::Traffic;
 use crate::env::{EnvError, Environment, Link};
 use duress_reports::artifact::JournalEvent;
@@ -28,6 +30,7 @@ pub struct Held {
 pub(super) struct Scene<'a> {
     pub env: &'a dyn Environment,
     pub nodes: &'a [Node],
+    pub clients: &'a Clients,
     pub fault: u32,
 }
 
@@ -39,10 +42,20 @@ pub(super) struct Applied {
     before: Vec<(Link, Traffic)>,
 }
 
+impl Applied {
+    /// Does its effect show later than when it is applied?
+    pub(super) fn shows_later(&self) -> Option<ClientFault> {
+        match self.action {
+            Action::Clients(_, what) => Some(what),
+            _ => None,
+        }
+    }
+}
+
 /// What came of applying.
 pub(super) struct Outcome {
-    /// For the journal.
-    pub event: JournalEvent,
+    /// For the journal; `None` when its effect shows later.
+    pub event: Option<JournalEvent>,
     /// For the undo; `None` when nothing was touched.
     pub applied: Option<Applied>,
 }
@@ -54,19 +67,25 @@ pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::V
             nodes.iter().map(|&node| env.undo_data(node)).collect()
         }
         Action::Cut(links) | Action::Packet(links, _) => serde_json::json!({ "links": links }),
+        // They are in this process, and gone with it.
+        Action::Clients(..) => serde_json::Value::Null,
     }
 }
 
 /// Applies and probes.
 pub(super) fn apply(scene: Scene<'_>, held: &Mutex<Held>, action: Action) -> Outcome {
     let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = |(event, before)| (Some(event), before);
     let (event, before) = match &action {
-        Action::Stop(victims, how) => (processes::stop(scene, &mut held.down, victims, *how), Vec::new()),
-        Action::Pause(victims) => (processes::pause(scene, &mut held.paused, victims), Vec::new()),
-        Action::Cut(links) => links::cut(scene, &mut held.links, links),
-        Action::Packet(links, behavior) => links::mistreat(scene, &mut held.links, links, behavior),
+        Action::Stop(victims, how) => {
+            seen((processes::stop(scene, &mut held.down, victims, *how), Vec::new()))
+        }
+        Action::Pause(victims) => seen((processes::pause(scene, &mut held.paused, victims), Vec::new())),
+        Action::Cut(links) => seen(links::cut(scene, &mut held.links, links)),
+        Action::Packet(links, behavior) => seen(links::mistreat(scene, &mut held.links, links, behavior)),
+        Action::Clients(nodes, what) => (clients::strike(scene, nodes, *what), Vec::new()),
     };
-    let touched = !matches!(event, JournalEvent::Skipped { .. });
+    let touched = !matches!(event, Some(JournalEvent::Skipped { .. }));
     Outcome { event, applied: touched.then_some(Applied { action, before }) }
 }
 
@@ -79,6 +98,7 @@ pub(super) fn undo(scene: Scene<'_>, held: &Mutex<Held>, applied: &Applied) -> J
         Action::Pause(victims) => processes::resume(scene, &mut held.paused, victims),
         Action::Cut(links) => links::mend(scene, &mut held.links, links, before),
         Action::Packet(links, behavior) => links::spare(scene, &mut held.links, links, behavior, before),
+        Action::Clients(_, what) => Ok(clients::release(scene, *what)),
     };
     match outcome {
         Ok(evidence) => JournalEvent::Healed { evidence },
