@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::nemesis::{Journal, Nemesis};
 use crate::plan::Plan;
 use crate::watching::Feed;
+use duress_checkers::words;
 use duress_reports::artifact::{Phase, RunDir, RunFailure, RunInfo, RunStatus};
 use duress_targets::Node;
 use duress_workloads::generator::GeneratorExt as _;
@@ -51,7 +52,11 @@ impl Phases<'_> {
         self.set_up().await?;
         let took = set_up.elapsed();
         self.info.setup_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        self.say(&format!("{} nodes healthy after {:.1} s", self.nodes.len(), took.as_secs_f64()));
+        self.say(&format!(
+            "{} healthy after {:.1} s",
+            plural(self.nodes.len(), "node", "nodes"),
+            took.as_secs_f64()
+        ));
 
         let clock = Clock::start();
         let recorder = Arc::new(Recorder::create(&self.dir.history_file(), clock, self.feed.clone())?);
@@ -65,7 +70,7 @@ impl Phases<'_> {
     }
 
     async fn set_up(&mut self) -> Result<(), Failure> {
-        self.say(&format!("starting {} nodes", self.nodes.len()));
+        self.say(&format!("starting {}", plural(self.nodes.len(), "node", "nodes")));
         for node in 0..self.nodes.len() {
             self.env.start(node)?;
             self.await_started(node).await;
@@ -117,10 +122,10 @@ impl Phases<'_> {
     ) -> Result<(), Failure> {
         self.begin("main", clock)?;
         self.say(&format!(
-            "running for {}: {} clients, {} faults planned",
+            "running for {}: {}, {} planned",
             humantime::format_duration(self.plan.options.time),
-            self.plan.workload_options.concurrency,
-            self.plan.schedule.len()
+            plural(self.plan.workload_options.concurrency, "client", "clients"),
+            plural(self.plan.schedule.len(), "fault", "faults")
         ));
         let nemesis = Arc::new(Nemesis {
             env: Arc::clone(&self.env),
@@ -247,6 +252,10 @@ impl Phases<'_> {
     fn say(&self, what: &str) {
         self.listener.event(&Event::Phase(what));
     }
+}
+
+fn plural(n: usize, one: &str, many: &str) -> String {
+    words::counted(n as u64, one, many)
 }
 
 fn interrupted() -> Failure {
