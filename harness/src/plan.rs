@@ -187,6 +187,9 @@ impl Plan {
                 "use a target with real servers, or other faults",
             ));
         }
+        if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {
+            check_clocks(planned.fault.kind(), entry, &schedule)?;
+        }
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
             concurrency,
@@ -297,6 +300,28 @@ impl Plan {
         }
         words.join(" ")
     }
+}
+
+/// What the machine allows is tried when the hosts are made.
+fn check_clocks(kind: &str, entry: &TargetEntry, schedule: &[PlannedFault]) -> Result<(), Failure> {
+    let refuse = |why, fix| Err(Failure::usage(format!("{kind} on {}", entry.name), why, fix));
+    if entry.recipe.is_none() {
+        return refuse(
+            "what lives inside Duress has no clocks of its own",
+            "use a target with real servers, or other faults",
+        );
+    }
+    if cfg!(not(target_arch = "x86_64")) {
+        return refuse("clocks are skewed on x86-64 only", "use such a machine, or other faults");
+    }
+    if schedule.iter().any(|planned| planned.on.as_ref().is_some_and(|on| on.call().is_some())) {
+        return refuse(
+            "clocks and faults that wait for a system call each need the one watcher that the kernel allows \
+             a process",
+            "use two runs",
+        );
+    }
+    Ok(())
 }
 
 fn check_numbers(o: &RunOptions) -> Result<(), Failure> {

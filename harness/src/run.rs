@@ -222,6 +222,7 @@ fn environment(
         data: if plan.options.data_on_disk { local::Data::Disk } else { local::Data::Memory },
         ports: local::Ports::Auto,
         calls: plan.schedule.iter().filter_map(|planned| planned.on.as_ref()?.call()).collect(),
+        clocks: plan.schedule.iter().any(|planned| planned.fault.needs_clocks()),
     };
     Ok(Arc::new(Local::create(privilege, config)?))
 }

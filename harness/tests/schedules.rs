@@ -1,5 +1,6 @@
 //! Fault schedules: a function of the seed, within the run, within the budget.
 
+use duress::env::clock::Clocks;
 use duress::nemesis::catalogue::{self, FAULTS, FaultEntry};
 use duress::nemesis::fault::{Fault, PlannedFault, Shape, Victims};
 use duress::nemesis::schedule::{self, Request};
@@ -47,6 +48,7 @@ fn taken(faults: &[PlannedFault], names: &[String], ms: u64) -> usize {
         match (fault.fault.named(), &fault.fault) {
             (_, Fault::Packet { behavior, .. }) if behavior.connects() => {}
             (_, Fault::Client { .. }) => {}
+            (_, Fault::Clock { clocks: Clocks::Wall, .. }) => {}
             (None, _) => unknown += 1,
             (_, Fault::Partition { shape: Shape::Bridge(_) | Shape::MajoritiesRing(_) }) => {
                 unknown += (names.len() - 1) / 2;
@@ -210,6 +212,51 @@ fn a_group_draws_all_its_kinds_but_the_silent_one() {
         (0..300).flat_map(|seed| plan(&["packet"], 5, seed, false)).map(|fault| fault.fault.kind()).collect();
     let kinds = FAULTS.iter().map(|entry| entry.name).filter(|name| name.starts_with("packet-"));
     assert_eq!(drawn, kinds.filter(|name| !name.ends_with("silent")).collect());
+}
+
+#[test]
+fn the_group_of_clocks_draws_wall_clocks_only() {
+    let drawn: BTreeSet<&str> =
+        (0..100).flat_map(|seed| plan(&["clock"], 5, seed, false)).map(|fault| fault.fault.kind()).collect();
+    assert_eq!(drawn, ["clock-jump", "clock-drift", "clock-strobe", "clock-freeze"].into());
+    let kinds = ["monotonic-jump", "monotonic-drift", "monotonic-freeze"];
+    let asked: Vec<PlannedFault> = (0..100).flat_map(|seed| plan(&kinds, 5, seed, false)).collect();
+    assert_eq!(asked.iter().map(|fault| fault.fault.kind()).collect::<BTreeSet<_>>(), kinds.into());
+    for planned in asked {
+        assert!(matches!(planned.fault, Fault::Clock { clocks, .. } if clocks.monotonic()), "{planned:?}");
+    }
+}
+
+#[test]
+fn clocks_are_not_skewed_while_their_node_is_known_to_be_ended() {
+    for seed in 0..100 {
+        let faults = plan(&["kill", "terminate", "clock"], 5, seed, false);
+        for skew in faults.iter().filter(|fault| fault.fault.needs_clocks()) {
+            for end in faults.iter().filter(|fault| !fault.fault.needs_clocks()) {
+                let (Some(ours), Some(theirs)) = (skew.fault.named(), end.fault.named()) else { continue };
+                let during = (end.at_ms..end.end_ms()).contains(&skew.at_ms);
+                assert!(!during || !ours.iter().any(|n| theirs.contains(n)), "seed {seed}: {skew:?} {end:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn clocks_that_nobody_has_are_refused() {
+    for (skew, expected) in [
+        (r#""clocks":"both","skew":{"jump":{"ms":-5}}"#, "goes back on no machine"),
+        (r#""skew":{"jump":{"ms":0}}"#, "a jump by 0 ms is none"),
+        (r#""skew":{"drift":{"ppm":500001}}"#, "10 to 500000 ppm"),
+        (r#""skew":{"strobe":{"ms":5}}"#, "missing field `period_ms`"),
+        (r#""skew":"melt""#, "unknown variant `melt`"),
+    ] {
+        let fault = format!(r#"{{"kind":"clock","nodes":"leader",{skew}}}"#);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), format!(r#"[{{"at_ms":1,"for_ms":9,"fault":{fault}}}]"#))
+            .expect("written");
+        let error = schedule::read(file.path(), &names(3), 5_000, false).expect_err("refused").to_string();
+        assert!(error.contains(expected), "{skew}: {error}");
+    }
 }
 
 #[test]

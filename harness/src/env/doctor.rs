@@ -65,7 +65,7 @@ struct Ability {
 }
 
 /// Tried as root or inside a user namespace, whichever a run would use.
-const ABILITIES: [Ability; 8] = [
+const ABILITIES: [Ability; 9] = [
     Ability {
         name: "network namespaces",
         needed_for: "local clusters: each node has a network of its own",
@@ -113,6 +113,16 @@ const ABILITIES: [Ability; 8] = [
         needed_for: "faults at the n-th fsync, rename or send of a node, and duress sweep",
         attempt: try_out::trap,
         fix: || "a kernel of 5.6 or newer; in a container: --security-opt seccomp=unconfined".into(),
+    },
+    Ability {
+        name: "skewed clocks",
+        needed_for: "clock faults: ptrace and seccomp, on x86-64",
+        attempt: try_out::clocks,
+        fix: || {
+            "Linux 5.9 or later on x86-64; in a container: --cap-add SYS_PTRACE --security-opt \
+             seccomp=unconfined"
+                .into()
+        },
     },
 ];
 

@@ -4,12 +4,14 @@
 //! the nemesis' business. All calls block, for a named time at most; async code calls them
 //! through `spawn_blocking`.
 
+pub mod clock;
 pub mod doctor;
 pub mod local;
 pub mod packet;
 pub mod sim;
 pub mod trap;
 
+use clock::{Reading, Skews};
 use packet::{Behavior, Policies, Traffic};
 use std::path::{Path, PathBuf};
 use trap::{Call, Snare, Trap};
@@ -63,6 +65,15 @@ pub trait Environment: Send + Sync {
 
     /// The file with the output of a node's server, if it has one.
     fn log(&self, node: usize) -> Option<&Path>;
+
+    /// Replaces what skews a node's clocks, for all processes that it has or will have. Faults that are
+    /// in force already are left as they are. Undone, a wall clock is right again; a monotonic one runs
+    /// on from where it is, since it must not go back.
+    fn set_clocks(&self, node: usize, skews: &Skews) -> Result<(), EnvError>;
+
+    /// What a node's clocks show; an error if it is not what was asked for. `fault` is the one that is
+    /// to be seen to have an effect.
+    fn read_clocks(&self, node: usize, fault: Option<u32>) -> Result<Reading, EnvError>;
 
     /// Servers that ended although nobody asked them to, since the last call.
     fn exits(&self) -> Vec<Exit>;

@@ -1,5 +1,6 @@
 //! The in-process cluster of the demo: faults that need no privilege, since nothing is real.
 
+use super::clock::{Reading, Skews};
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
@@ -25,6 +26,14 @@ fn no_packets() -> EnvError {
     EnvError::Unable {
         what: "mistreat packets".to_owned(),
         why: "the simulated cluster sends none".to_owned(),
+        fix: "use a target with real servers, or other faults".to_owned(),
+    }
+}
+
+fn no_clocks() -> EnvError {
+    EnvError::Unable {
+        what: "skew clocks".to_owned(),
+        why: "the simulated cluster has none".to_owned(),
         fix: "use a target with real servers, or other faults".to_owned(),
     }
 }
@@ -96,6 +105,14 @@ impl Environment for Sim {
 
     fn log(&self, _node: usize) -> Option<&Path> {
         None
+    }
+
+    fn set_clocks(&self, _node: usize, skews: &Skews) -> Result<(), EnvError> {
+        if skews.is_empty() { Ok(()) } else { Err(no_clocks()) }
+    }
+
+    fn read_clocks(&self, _node: usize, _fault: Option<u32>) -> Result<Reading, EnvError> {
+        Err(no_clocks())
     }
 
     fn exits(&self) -> Vec<Exit> {

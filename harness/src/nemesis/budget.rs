@@ -50,9 +50,10 @@ impl<'a> Budget<'a> {
             if clear && let Some(fits) = self.shrink(&fault, planned) {
                 return Some(fits);
             }
-            let in_the_way = planned.iter().filter(|other| {
-                other.meets(&fault) || (other.overlaps(&fault) && disruption(&other.fault, self.names).any())
-            });
+            let in_the_way = planned
+                .iter()
+                .filter(|other| other.overlaps(&fault))
+                .filter(|other| other.meets(&fault) || disruption(&other.fault, self.names).any());
             fault.at_ms = in_the_way.map(PlannedFault::end_ms).min()? + room.quiet_ms;
         }
         None
@@ -112,10 +113,13 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
         Fault::Packet { behavior, .. } if behavior.connects() => Disruption::default(),
         // The nodes do not notice.
         Fault::Client { .. } => Disruption::default(),
+        // No protocol may rest on the time of day; on timeouts many do.
+        Fault::Clock { clocks, .. } if !clocks.monotonic() => Disruption::default(),
         Fault::Kill { nodes }
         | Fault::Terminate { nodes }
         | Fault::Pause { nodes }
-        | Fault::Packet { nodes, .. } => victims(nodes),
+        | Fault::Packet { nodes, .. }
+        | Fault::Clock { nodes, .. } => victims(nodes),
         Fault::Partition { shape } => match shape {
             Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
                 victims(nodes)
@@ -142,6 +146,7 @@ fn lose_a_victim(fault: &mut Fault) -> bool {
         | Fault::Terminate { nodes: Victims::Named(names) }
         | Fault::Pause { nodes: Victims::Named(names) }
         | Fault::Packet { nodes: Victims::Named(names), .. }
+        | Fault::Clock { nodes: Victims::Named(names), .. }
             if names.len() > 1 =>
         {
             names.pop();

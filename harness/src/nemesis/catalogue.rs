@@ -5,6 +5,7 @@
 use super::fault::{Fault, PlannedFault, Shape, Victims};
 use super::trigger::{Happening, Trigger};
 use crate::engine::ClientFault;
+use crate::env::clock::{Clocks, Skew};
 use crate::env::packet::{Behavior, Distribution};
 use crate::env::trap::{Call, Moment};
 use crate::failure::Failure;
@@ -38,7 +39,7 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 30] = [
+pub const FAULTS: [FaultEntry; 38] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -175,6 +176,46 @@ pub const FAULTS: [FaultEntry; 30] = [
         1,
         |draw| draw.clients(ClientFault::Churn),
     ),
+    entry(
+        "clock",
+        "skews the wall clocks of one or more nodes, or of the leader, in any of the ways below",
+        1,
+        |draw| draw.any_of("clock-"),
+    ),
+    entry("clock-jump", "wall clocks are ahead or behind, by 100 ms to an hour", 1, |draw| {
+        let ms = draw.signed(&[100, 1_000, 60_000, 3_600_000]);
+        draw.clock(Clocks::Wall, Skew::Jump { ms })
+    }),
+    entry("clock-drift", "wall clocks run fast or slow, by 500 ppm to half", 1, |draw| {
+        let ppm = draw.drift();
+        draw.clock(Clocks::Wall, Skew::Drift { ppm })
+    }),
+    entry("clock-strobe", "wall clocks jump there and back, many times a second", 1, |draw| {
+        let (ms, period_ms) = (draw.signed(&[10, 1_000, 60_000]), draw.pick(&[1, 10, 100]));
+        draw.clock(Clocks::Wall, Skew::Strobe { ms, period_ms })
+    }),
+    entry("clock-freeze", "wall clocks stand still", 1, |draw| draw.clock(Clocks::Wall, Skew::Freeze)),
+    entry(
+        "monotonic-jump",
+        "clocks that never go back leap ahead, by 1 s to an hour; or all do, as if a machine was suspended",
+        1,
+        |draw| {
+            let ms = i64::from(draw.pick(&[1_000, 60_000, 3_600_000]));
+            draw.monotonic(Skew::Jump { ms })
+        },
+    ),
+    entry(
+        "monotonic-drift",
+        "clocks that never go back, or all, run fast or slow: so do timeouts",
+        1,
+        |draw| {
+            let ppm = draw.drift();
+            draw.monotonic(Skew::Drift { ppm })
+        },
+    ),
+    entry("monotonic-freeze", "clocks that never go back, or all, stand still: no timeout ends", 1, |draw| {
+        draw.monotonic(Skew::Freeze)
+    }),
 ];
 
 const fn entry(
@@ -306,6 +347,25 @@ impl Draw<'_> {
 
     fn clients(&mut self, what: ClientFault) -> Fault {
         Fault::Client { nodes: self.victims(), what }
+    }
+
+    fn clock(&mut self, clocks: Clocks, skew: Skew) -> Fault {
+        Fault::Clock { nodes: self.victims(), clocks, skew }
+    }
+
+    fn monotonic(&mut self, skew: Skew) -> Fault {
+        let clocks = if self.rng.below(2) == 0 { Clocks::Monotonic } else { Clocks::Both };
+        self.clock(clocks, skew)
+    }
+
+    fn drift(&mut self) -> i32 {
+        i32::try_from(self.signed(&[500, 50_000, 500_000])).expect("half of a million")
+    }
+
+    /// One of these, there or back.
+    fn signed(&mut self, from: &[u32]) -> i64 {
+        let size = i64::from(self.pick(from));
+        if self.rng.below(2) == 0 { size } else { -size }
     }
 
     fn pick(&mut self, from: &[u32]) -> u32 {

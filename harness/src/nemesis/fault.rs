@@ -7,6 +7,7 @@ use super::grudge::{self, Grudge};
 use super::trigger::Trigger;
 use crate::engine::ClientFault;
 use crate::env::Stop;
+use crate::env::clock::{Clocks, Skew};
 use crate::env::packet::Behavior;
 use serde::{Deserialize, Serialize};
 
@@ -54,19 +55,25 @@ impl PlannedFault {
     }
 
     /// Do both end or stop processes of the same node at some time, or hit the same clients? The
-    /// second would find nothing to break. Whoever leads then may be anybody, as far as is known
-    /// before they strike.
+    /// second would find nothing to break. Nor does one that begins to skew the clocks of a node while
+    /// the other keeps it ended.
     pub fn meets(&self, other: &Self) -> bool {
-        let client = |fault: &Fault| matches!(fault, Fault::Client { .. });
-        let process = |fault: &Fault| {
-            !matches!(fault, Fault::Partition { .. } | Fault::Packet { .. } | Fault::Client { .. })
-        };
-        let alike = |kind: &dyn Fn(&Fault) -> bool| kind(&self.fault) && kind(&other.fault);
         let same = match (self.fault.named(), other.fault.named()) {
             (Some(ours), Some(theirs)) => ours.iter().any(|name| theirs.contains(name)),
-            _ => true,
+            (None, None) => true,
+            // Whoever leads then may be anybody, as far as is known before they strike; a clock is
+            // skewed of most of them all the same.
+            _ => !self.fault.needs_clocks() && !other.fault.needs_clocks(),
         };
-        same && (alike(&process) || alike(&client)) && self.overlaps(other)
+        let client = |fault: &Fault| matches!(fault, Fault::Client { .. });
+        let clients = client(&self.fault) && client(&other.fault) && self.overlaps(other);
+        let both = self.fault.ends_or_stops() && other.fault.ends_or_stops() && self.overlaps(other);
+        same && (clients || both || self.finds_ended(other) || other.finds_ended(self))
+    }
+
+    fn finds_ended(&self, other: &Self) -> bool {
+        let ends = matches!(other.fault, Fault::Kill { .. } | Fault::Terminate { .. });
+        ends && self.fault.needs_clocks() && (other.at_ms..other.end_ms()).contains(&self.at_ms)
     }
 }
 
@@ -108,6 +115,16 @@ pub enum Fault {
         nodes: Victims,
         /// How.
         what: ClientFault,
+    },
+    /// Skews the clocks of all processes of the node.
+    Clock {
+        /// Who.
+        nodes: Victims,
+        /// Which clocks.
+        #[serde(default)]
+        clocks: Clocks,
+        /// How.
+        skew: Skew,
     },
 }
 
@@ -151,6 +168,7 @@ impl Fault {
             Self::Partition { .. } => "partition",
             Self::Packet { behavior, .. } => behavior.kind(),
             Self::Client { what, .. } => what.kind(),
+            Self::Clock { clocks, skew, .. } => skew.kind(*clocks),
         }
     }
 
@@ -161,7 +179,8 @@ impl Fault {
             | Self::Terminate { nodes }
             | Self::Pause { nodes }
             | Self::Packet { nodes, .. }
-            | Self::Client { nodes, .. } => nodes.named(),
+            | Self::Client { nodes, .. }
+            | Self::Clock { nodes, .. } => nodes.named(),
             Self::Partition { shape } => match shape {
                 Shape::Groups(groups) => Some(groups.iter().flatten().collect()),
                 Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
@@ -180,15 +199,29 @@ impl Fault {
             return true;
         }
         match self.resolve(names, 0).action {
-            Action::Stop(nodes, _) | Action::Pause(nodes) | Action::Clients(nodes, _) => nodes.is_empty(),
+            Action::Stop(nodes, _)
+            | Action::Pause(nodes)
+            | Action::Clients(nodes, _)
+            | Action::Clock(nodes, ..) => nodes.is_empty(),
             Action::Cut(links) | Action::Packet(links, _) => links.is_empty(),
         }
+    }
+
+    /// Does it end processes, or stop them?
+    fn ends_or_stops(&self) -> bool {
+        matches!(self, Self::Kill { .. } | Self::Terminate { .. } | Self::Pause { .. })
+    }
+
+    /// Does it need nodes with clocks of their own?
+    pub fn needs_clocks(&self) -> bool {
+        matches!(self, Self::Clock { .. })
     }
 
     /// Why it makes no sense, if it does not.
     pub fn nonsense(&self) -> Option<&'static str> {
         match self {
             Self::Packet { behavior, .. } => behavior.nonsense(),
+            Self::Clock { clocks, skew, .. } => skew.nonsense(*clocks),
             _ => None,
         }
     }
@@ -232,6 +265,8 @@ pub enum Action {
     Packet(Grudge, Behavior),
     /// Hit clients of these.
     Clients(Vec<usize>, ClientFault),
+    /// Skew the clocks of these.
+    Clock(Vec<usize>, Clocks, Skew),
 }
 
 impl Fault {
@@ -266,6 +301,10 @@ impl Fault {
                 let (nodes, words) = who(nodes);
                 let description = format!("{} at {words}", what.kind());
                 resolved(description, Action::Clients(nodes, *what), Vec::new())
+            }
+            Self::Clock { nodes, clocks, skew } => {
+                let (nodes, words) = who(nodes);
+                resolved(skew.told(*clocks, &words), Action::Clock(nodes.clone(), *clocks, *skew), nodes)
             }
             Self::Partition { shape } => {
                 let one = |victims, verb: &str, cut: &dyn Fn(usize) -> Grudge| {

@@ -152,7 +152,10 @@ pub fn read(
         }
         if faults[..at].iter().any(|other| other.meets(fault)) {
             return refuse(
-                format!("fault {} ends or stops processes of a node that an earlier one still holds", at + 1),
+                format!(
+                    "fault {} finds no running process on a node that an earlier one still holds",
+                    at + 1
+                ),
                 "let one end before the other begins",
             );
         }

@@ -1,6 +1,7 @@
 //! The phases of a run: set-up, main, heal, final reads.
 
 use crate::engine::{Clock, Drive, Engine, Recorder, Stop, StopKind};
+use crate::env::clock::Skews;
 use crate::env::packet::Policies;
 use crate::env::{Environment, ProcessState};
 use crate::event::{Event, Listener};
@@ -155,6 +156,7 @@ impl Phases<'_> {
         self.env.set_links(&Policies::new())?;
         for node in 0..self.nodes.len() {
             self.env.resume(node)?;
+            self.env.set_clocks(node, &Skews::new())?;
             if self.env.state(node) == ProcessState::Gone {
                 self.env.start(node)?;
             }

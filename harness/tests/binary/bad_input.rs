@@ -33,6 +33,16 @@ fn unknown_names() {
 
 #[test]
 fn impossible_numbers_and_combinations() {
+    refused(
+        &["run", "etcd", "--faults", "clock-jump,kill-at-sync"],
+        "clock-jump on etcd: clocks and faults that wait for a system call each need the one watcher",
+    );
+    refused(&["run", "etcd", "--ops", "0"], "--ops 0: out of range; use 1 or more");
+    refused(
+        &["run", "sim", "--faults", "kill-at-sync"],
+        "kill on sim: what lives inside Duress has no processes",
+    );
+    refused(&["sweep", "etcd", "--at", "rename", "--when", "after", "--dir", "x"], "only syncs can be made");
     refused(&["run", "etcd", "--nodes", "0"], "--nodes 0: out of range; use 1 to 9");
     refused(&["run", "etcd", "--nodes", "12"], "--nodes 12: out of range");
     refused(&["run", "etcd", "--nodes", "1"], "--nodes 1");

@@ -5,7 +5,9 @@
 //! the process has a second thread. As root everything is done twice, the second time as an
 //! ordinary user, by a copy of this program.
 
+mod clocks;
 mod packets;
+mod remains;
 mod traps;
 
 use duress::env::doctor;
@@ -15,6 +17,7 @@ use duress::env::{EnvError, Environment, ProcessState, Stop};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use remains::{own_children, private_namespaces, traces};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -42,7 +45,7 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 28] = [
+const TESTS: [Test; 31] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
@@ -62,6 +65,9 @@ const TESTS: [Test; 28] = [
     ("a_flapping_link_is_up_and_down", packets::a_flapping_link_is_up_and_down),
     ("a_slow_link_takes_its_time", packets::a_slow_link_takes_its_time),
     ("tcp_survives_all_of_it_together", packets::tcp_survives_all_of_it_together),
+    ("servers_see_skewed_clocks", clocks::servers_see_skewed_clocks),
+    ("skews_add_up_and_end_one_by_one", clocks::skews_add_up_and_end_one_by_one),
+    ("every_program_of_a_node_has_its_clocks", clocks::every_program_of_a_node_has_its_clocks),
     ("kill_pause_and_resume_reach_every_process", kill_pause_and_resume_reach_every_process),
     ("a_pause_meets_a_fork_at_any_moment", a_pause_meets_a_fork_at_any_moment),
     ("a_server_that_listens_ends_in_its_own_way", a_server_that_listens_ends_in_its_own_way),
@@ -90,6 +96,9 @@ fn main() -> ExitCode {
     if args.iter().any(|arg| arg == "--list") {
         TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
+    }
+    if args == [clocks::TELL] {
+        clocks::tell();
     }
     let doctor = doctor::probe();
     let privilege = match acquire() {
@@ -196,6 +205,7 @@ fn config(ports: Ports, dir: &Path, nodes: usize, script: &str, data: Data) -> C
         data,
         ports,
         calls: BTreeSet::new(),
+        clocks: false,
     }
 }
 
@@ -589,18 +599,6 @@ fn two_clusters_do_not_meet(setting: &Setting) {
     assert!((0..2).all(|node| matches!(two.state(node), ProcessState::Running { .. })));
 }
 
-/// What of this machine a cluster could have changed.
-fn traces() -> (usize, usize, String, Vec<String>) {
-    let count = |dir: &str| fs::read_dir(dir).unwrap().count();
-    let mut interfaces: Vec<String> = fs::read_dir("/sys/class/net")
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    interfaces.sort();
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    (count("/proc/self/fd"), count("/proc/self/task"), mounts, interfaces)
-}
-
 fn a_dropped_cluster_leaves_nothing(setting: &Setting) {
     let before = traces();
     for _ in 0..3 {
@@ -613,17 +611,6 @@ fn a_dropped_cluster_leaves_nothing(setting: &Setting) {
         assert_eq!(own_children(), Vec::<u32>::new(), "all have been waited for");
     }
     assert_eq!(traces(), before);
-}
-
-fn own_children() -> Vec<u32> {
-    let own = std::process::id().to_string();
-    let parent = |pid: u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit_once(") ")?.1.split(' ').nth(1).map(str::to_owned)
-    };
-    let numbers =
-        fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
-    numbers.filter(|&pid| parent(pid).as_deref() == Some(&own)).collect()
 }
 
 /// Makes a cluster, says which processes it has, and waits to be killed.
@@ -680,17 +667,6 @@ fn a_killed_owner_leaves_nothing(setting: &Setting) {
         !numbers.flat_map(private_namespaces).any(|namespace| namespaces.contains(&namespace))
     });
     assert_eq!(traces(), before);
-}
-
-/// Those in which this process is not.
-fn private_namespaces(pid: u32) -> Vec<PathBuf> {
-    let of = |pid: &str, kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
-    ["net", "mnt", "uts", "ipc", "pid"]
-        .iter()
-        .filter_map(|kind| {
-            of(&pid.to_string(), kind).filter(|namespace| of("self", kind).as_ref() != Some(namespace))
-        })
-        .collect()
 }
 
 fn impossible_clusters_are_refused(setting: &Setting) {

@@ -4,6 +4,11 @@
 //! Nothing it makes has a name outside the cluster, and the kernel removes all of it when this
 //! process ends, however it ends (`spawner`, `host`). It needs a [`Privilege`].
 
+#[cfg(target_arch = "x86_64")]
+mod clock;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "no_clock.rs"]
+mod clock;
 pub mod heal;
 mod host;
 mod interface;
@@ -22,9 +27,11 @@ pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
 pub(super) use trial::in_child;
 
+use super::clock::{Reading, Skews};
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
+use clock::NodeClocks;
 use duress_targets::Node;
 use host::{Host, NamespaceId, Netns, Plan};
 use interface::Interface;
@@ -66,6 +73,8 @@ pub struct Local {
     prober: Prober,
     switch: Switch,
     spawner: Spawner,
+    /// If they were asked for.
+    clocks: Option<NodeClocks>,
     /// Hosts send packets as they are on a wire, not many in one.
     real_packets: Mutex<bool>,
     /// Those that are caught.
@@ -89,6 +98,8 @@ pub struct Config {
     /// System calls of the servers that are to be counted, and can be held. None: their calls are
     /// left alone.
     pub calls: BTreeSet<Call>,
+    /// The nodes have clocks of their own, which can be skewed.
+    pub clocks: bool,
 }
 
 /// A server's command line.
@@ -157,7 +168,7 @@ impl Local {
         }
         let nodes = Self::addresses(count);
         let mut warnings = Vec::new();
-        let spawner = Spawner::new().map_err(|e| unable("make a PID namespace", &e))?;
+        let (spawner, execs) = Spawner::new(config.clocks).map_err(|e| unable("make a PID namespace", &e))?;
         let control = Netns::create().map_err(|e| unable("make a network namespace", &e))?;
         let (wiring, control_port) = Wiring::begin(&control, count, config.ports)
             .map_err(|e| unable("connect a network namespace to the switch", &e))?;
@@ -192,6 +203,10 @@ impl Local {
             });
         }
         ports.push(control_port);
+        let clocks = execs
+            .map(|execs| NodeClocks::create(execs, built.iter().map(|node| node.namespace)))
+            .transpose()
+            .map_err(|e| unable("give the nodes clocks of their own", &e))?;
 
         let (switch, fates) = Switch::start(ports).map_err(|e| unable("start the switch", &e))?;
         if let Err(error) = switch.realtime() {
@@ -209,6 +224,7 @@ impl Local {
             switch,
             spawner,
             real_packets: Mutex::new(false),
+            clocks,
             calls: config.calls,
             warnings,
         })
@@ -229,6 +245,9 @@ impl Local {
     /// What is not as one would want it, in sentences for the user.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.warnings.clone();
+        let complaints = self.clocks.iter().flat_map(NodeClocks::complaints);
+        warnings
+            .extend(complaints.map(|why| format!("a program was left with this machine's clocks: {why}")));
         match self.switch.overruns() {
             0 => {}
             frames => warnings.push(format!(
@@ -361,6 +380,21 @@ impl Environment for Local {
         Some(&self.nodes[node].log)
     }
 
+    fn set_clocks(&self, node: usize, skews: &Skews) -> Result<(), EnvError> {
+        match &self.clocks {
+            Some(clocks) => {
+                clocks.set(node, skews).map_err(|why| self.nodes[node].error("set its clocks", why))
+            }
+            None if skews.is_empty() => Ok(()),
+            None => Err(no_clocks()),
+        }
+    }
+
+    fn read_clocks(&self, node: usize, fault: Option<u32>) -> Result<Reading, EnvError> {
+        let clocks = self.clocks.as_ref().ok_or_else(no_clocks)?;
+        clocks.read(node, fault).map_err(|why| self.nodes[node].error("read its clocks", why))
+    }
+
     /// A node that is being started or stopped at the moment is looked at by the next call.
     fn exits(&self) -> Vec<Exit> {
         let mut exits = Vec::new();
@@ -472,6 +506,14 @@ fn make_host(nodes: &[Node], index: usize, dir: &Path, data: Data) -> Result<Hos
             fix: "choose a directory on a file system with room, that you may write to".into(),
         })?;
     Host::create(&plan).map_err(|e| unable(&format!("make the host of {}", plan.name), &e))
+}
+
+fn no_clocks() -> EnvError {
+    EnvError::Unable {
+        what: "skew a node's clocks".into(),
+        why: "the cluster was made without clocks of its own".into(),
+        fix: "ask for them when it is made".into(),
+    }
 }
 
 fn unable(what: &str, why: &io::Error) -> EnvError {

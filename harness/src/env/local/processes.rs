@@ -205,7 +205,8 @@ impl Process {
     }
 }
 
-fn namespace_of(pid: u32) -> Option<NamespaceId> {
+/// The network namespace of a process, or a thread.
+pub(super) fn namespace_of(pid: u32) -> Option<NamespaceId> {
     let id = |path: &str| fs::metadata(path).map(|file| NamespaceId(file.dev(), file.ino()));
     match id(&format!("/proc/{pid}/ns/net")) {
         Ok(id) => Some(id),
@@ -215,6 +216,11 @@ fn namespace_of(pid: u32) -> Option<NamespaceId> {
             .find_map(|task| id(task.ok()?.path().join("ns/net").to_str()?).ok()),
         Err(_) => None,
     }
+}
+
+/// Has a process any thread that has not ended?
+pub(super) fn lives(pid: u32) -> bool {
+    thread_states(pid).iter().any(|state| !matches!(state, 'Z' | 'X'))
 }
 
 fn thread_states(pid: u32) -> Vec<char> {

@@ -11,6 +11,7 @@
 #![expect(unsafe_code, reason = "fork, and code between fork and exec, have no safe wrapper")]
 
 use super::ServerCommand;
+use super::clock;
 use super::host::Host;
 use super::trap::Filter;
 use nix::errno::Errno;
@@ -74,14 +75,17 @@ enum Request {
 }
 
 impl Spawner {
-    /// Makes the namespace and its init.
-    pub(super) fn new() -> io::Result<Self> {
+    /// Makes the namespace and its init. With `watch`, nothing in it becomes another program unless
+    /// somebody answers at the file that is returned.
+    pub(super) fn new(watch: bool) -> io::Result<(Self, Option<OwnedFd>)> {
         let (requests, receive) = sync_channel(REQUEST_QUEUE);
         let (ready, is_ready) = sync_channel(1);
         let thread = std::thread::Builder::new().name("spawner".into()).spawn(move || {
-            match make_namespace() {
-                Ok((init, lifeline)) => {
-                    let _ = ready.send(Ok(()));
+            let made = make_namespace().map_err(io::Error::from);
+            // Not sooner: init would have it, too.
+            match made.and_then(|made| Ok((made, watch.then(clock::watch).transpose()?))) {
+                Ok(((init, lifeline), execs)) => {
+                    let _ = ready.send(Ok(execs));
                     serve(&receive);
                     drop(lifeline);
                     wait_for_end(init);
@@ -89,8 +93,8 @@ impl Spawner {
                 Err(error) => _ = ready.send(Err(error)),
             };
         })?;
-        is_ready.recv().unwrap_or(Err(Errno::ECANCELED))?;
-        Ok(Self { requests: Some(requests), thread: Some(thread) })
+        let execs = is_ready.recv().unwrap_or_else(|_| Err(Errno::ECANCELED.into()))?;
+        Ok((Self { requests: Some(requests), thread: Some(thread) }, execs))
     }
 
     /// Gives the host a `/proc` of the cluster's processes. A container may forbid that.
@@ -230,6 +234,9 @@ fn start_server(start: Start) -> io::Result<Started> {
             // Not `current_dir`: that comes before, and entering the mounts undoes it.
             chdir(work_dir.as_c_str())?;
             setsid()?;
+            // In a user namespace, only who may be dumped may be traced, and so be given clocks. Exec
+            // sets it anew.
+            prctl::set_dumpable(true)?;
             // Last: nobody answers yet what it asks.
             if let Some((announcer, filter)) = announcer.as_ref().zip(filter.as_ref()) {
                 announcer.put_on(filter)?;

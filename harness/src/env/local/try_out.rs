@@ -21,7 +21,7 @@ pub(crate) fn host() -> io::Result<()> {
 
 /// Makes a PID namespace with its init.
 pub(crate) fn pid_namespace() -> io::Result<()> {
-    Spawner::new().map(drop)
+    Spawner::new(false).map(drop)
 }
 
 /// Connects a host by a TAP device.
@@ -39,10 +39,16 @@ pub(crate) fn realtime() -> io::Result<()> {
     Ok(super::realtime::enter(PRIORITY)?)
 }
 
+/// Skews the clocks of a process, and is told of new programs.
+pub(crate) fn clocks() -> io::Result<()> {
+    Spawner::new(true)?;
+    super::clock::try_out()
+}
+
 /// Mounts `/proc` of a new PID namespace on a host.
 pub(crate) fn proc_mount() -> io::Result<()> {
     let host = Arc::new(make_host()?);
-    Ok(Spawner::new()?.mount_proc(&host)?)
+    Ok(Spawner::new(false)?.0.mount_proc(&host)?)
 }
 
 /// Catches a system call.

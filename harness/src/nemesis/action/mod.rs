@@ -1,9 +1,10 @@
 //! Applying and undoing, with proof: each returns the event for the journal.
 //!
-//! What is done to processes, to links and to clients is said in the modules below; here is what they share,
-//! and who does what.
+//! What is done to processes, links, clients and clocks is said in the modules below; here is what
+//! they share, and who does what.
 
 mod clients;
+mod clocks;
 mod links;
 mod processes;
 
@@ -23,6 +24,7 @@ pub struct Held {
     links: links::Mistreated,
     down: Holders,
     paused: Holders,
+    clocks: clocks::Skewed,
 }
 
 /// One fault, and what it happens to.
@@ -63,7 +65,7 @@ pub(super) struct Outcome {
 /// What `duress heal` needs.
 pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::Value {
     match action {
-        Action::Stop(nodes, _) | Action::Pause(nodes) => {
+        Action::Stop(nodes, _) | Action::Pause(nodes) | Action::Clock(nodes, ..) => {
             nodes.iter().map(|&node| env.undo_data(node)).collect()
         }
         Action::Cut(links) | Action::Packet(links, _) => serde_json::json!({ "links": links }),
@@ -84,6 +86,9 @@ pub(super) fn apply(scene: Scene<'_>, held: &Mutex<Held>, action: Action) -> Out
         Action::Cut(links) => seen(links::cut(scene, &mut held.links, links)),
         Action::Packet(links, behavior) => seen(links::mistreat(scene, &mut held.links, links, behavior)),
         Action::Clients(nodes, what) => (clients::strike(scene, nodes, *what), Vec::new()),
+        Action::Clock(victims, which, skew) => {
+            seen((clocks::skew(scene, &mut held.clocks, victims, (*which, *skew)), Vec::new()))
+        }
     };
     let touched = !matches!(event, Some(JournalEvent::Skipped { .. }));
     Outcome { event, applied: touched.then_some(Applied { action, before }) }
@@ -99,6 +104,7 @@ pub(super) fn undo(scene: Scene<'_>, held: &Mutex<Held>, applied: &Applied) -> J
         Action::Cut(links) => links::mend(scene, &mut held.links, links, before),
         Action::Packet(links, behavior) => links::spare(scene, &mut held.links, links, behavior, before),
         Action::Clients(_, what) => Ok(clients::release(scene, *what)),
+        Action::Clock(victims, ..) => clocks::right(scene, &mut held.clocks, victims),
     };
     match outcome {
         Ok(evidence) => JournalEvent::Healed { evidence },

@@ -1,0 +1,39 @@
+//! Clocks of nodes on processors for which there is no code that tells the time: refused.
+
+use super::host::NamespaceId;
+use crate::env::clock::{Reading, Skews};
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// There is none of these.
+pub(super) enum NodeClocks {}
+
+impl NodeClocks {
+    pub(super) fn create(_: OwnedFd, _: impl Iterator<Item = NamespaceId>) -> io::Result<Self> {
+        Err(none())
+    }
+
+    pub(super) fn set(&self, _: usize, _: &Skews) -> Result<(), String> {
+        match *self {}
+    }
+
+    pub(super) fn read(&self, _: usize, _: Option<u32>) -> Result<Reading, String> {
+        match *self {}
+    }
+
+    pub(super) fn complaints(&self) -> Vec<String> {
+        match *self {}
+    }
+}
+
+pub(super) fn watch() -> io::Result<OwnedFd> {
+    Err(none())
+}
+
+pub(in crate::env) fn try_out() -> io::Result<()> {
+    Err(none())
+}
+
+fn none() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "clocks are skewed on x86-64 only")
+}

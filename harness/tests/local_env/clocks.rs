@@ -1,0 +1,229 @@
+//! Clocks of nodes, as their servers read them, and that nothing of a skew remains.
+//!
+//! A server's readings are compared with what the kernel tells it in the same moment.
+
+use super::{Cluster, PATIENCE, Setting, config, pid};
+use duress::env::clock::{Clocks, Skew, Skews};
+use duress::env::local::{Data, Local, ServerCommand};
+use duress::env::{Environment, Stop};
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often the server reads its clocks.
+const READING: Duration = Duration::from_millis(1);
+
+/// Makes this program the server.
+pub(super) const TELL: &str = "tell-the-time";
+
+/// One reading of both clocks by a server: nanoseconds, true ones around what was shown.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    wall: [i64; 3],
+    monotonic: [i64; 3],
+}
+
+/// A server that tells what its clocks show until it is killed.
+pub(super) fn tell() -> ! {
+    let shown = |clock| {
+        let time = nix::time::clock_gettime(nix::time::ClockId::from_raw(clock)).unwrap();
+        time.tv_sec() * 1_000_000_000 + time.tv_nsec()
+    };
+    loop {
+        let around = |clock| [kernel(clock), shown(clock), kernel(clock)];
+        let (wall, monotonic) = (around(libc::CLOCK_REALTIME), around(libc::CLOCK_MONOTONIC));
+        let values: Vec<String> = wall.iter().chain(&monotonic).map(i64::to_string).collect();
+        println!("{}", values.join(" "));
+        thread::sleep(READING);
+    }
+}
+
+#[expect(unsafe_code, reason = "the system call past the function that programs use")]
+fn kernel(clock: libc::clockid_t) -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes it.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, clock, &raw mut time) };
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+fn with_clocks(setting: &Setting, nodes: usize, server: Option<ServerCommand>, script: &str) -> Cluster {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(setting.ports, dir.path(), nodes, script, Data::Disk);
+    config.clocks = true;
+    if let Some(server) = server {
+        config.servers.fill(server);
+    }
+    let local = Local::create(setting.privilege, config).unwrap();
+    (0..nodes).for_each(|node| local.start(node).unwrap());
+    Cluster { local, dir }
+}
+
+fn clock_server() -> Option<ServerCommand> {
+    let program = std::env::current_exe().unwrap();
+    Some(ServerCommand { program, args: vec![TELL.into()], env: Vec::new() })
+}
+
+/// What a server has told since it had told so many bytes, at least so many readings.
+fn readings(cluster: &Local, node: usize, since: usize, least: usize) -> Vec<Reading> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = fs::read_to_string(cluster.log(node).unwrap()).unwrap();
+        let told = &text[since..];
+        // What it was about to write may be of before.
+        let lines = told[..told.rfind('\n').map_or(0, |end| end + 1)].lines().skip(1);
+        let found: Vec<Reading> = lines
+            .map(|line| {
+                let values: Vec<i64> = line.split(' ').map(|value| value.parse().unwrap()).collect();
+                Reading { wall: values[..3].try_into().unwrap(), monotonic: values[3..].try_into().unwrap() }
+            })
+            .collect();
+        if found.len() >= least {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{} readings: {text}", found.len());
+        thread::sleep(READING);
+    }
+}
+
+fn told(cluster: &Local, node: usize) -> usize {
+    fs::metadata(cluster.log(node).unwrap()).unwrap().len() as usize
+}
+
+/// By how much a clock is ahead, at least and at most.
+fn ahead([before, shown, after]: [i64; 3]) -> (i64, i64) {
+    (shown - after, shown - before)
+}
+
+/// May it be ahead by so much?
+fn is_ahead(reading: [i64; 3], by: i64) -> bool {
+    let (least, most) = ahead(reading);
+    (least - 2..=most + 2).contains(&by)
+}
+
+fn one(clocks: Clocks, skew: Skew) -> Skews {
+    Skews::from([(1, (clocks, skew))])
+}
+
+pub(super) fn servers_see_skewed_clocks(setting: &Setting) {
+    const MS: i64 = 1_000_000;
+    let cluster = with_clocks(setting, 2, clock_server(), "");
+    for (clocks, skew) in [
+        (Clocks::Wall, Skew::Jump { ms: 3_600_000 }),
+        (Clocks::Wall, Skew::Jump { ms: -250 }),
+        (Clocks::Wall, Skew::Drift { ppm: -500_000 }),
+        (Clocks::Wall, Skew::Strobe { ms: 2_000, period_ms: 4 }),
+        (Clocks::Wall, Skew::Freeze),
+        (Clocks::Monotonic, Skew::Drift { ppm: 500_000 }),
+        (Clocks::Monotonic, Skew::Freeze),
+        (Clocks::Both, Skew::Jump { ms: 5_000 }),
+    ] {
+        let remained = cluster.read_clocks(0, None).unwrap().monotonic_ns;
+        cluster.set_clocks(0, &one(clocks, skew)).unwrap();
+        let since = [told(&cluster, 0), told(&cluster, 1)];
+        let probe = cluster.read_clocks(0, Some(1)).unwrap();
+        assert!(probe.shows && probe.processes == 1 && probe.strays == 0, "{skew:?}: {probe:?}");
+        let seen = readings(&cluster, 0, since[0], 30);
+        let (first, last) = (seen[0], seen[seen.len() - 1]);
+        for (of_it, name, read) in [
+            (clocks.wall(), "wall", (|reading| reading.wall) as fn(Reading) -> [i64; 3]),
+            (clocks.monotonic(), "monotonic", |reading| reading.monotonic),
+        ] {
+            let before = if name == "wall" { 0 } else { remained };
+            let (first, last) = (read(first), read(last));
+            let (shown, passed) = (last[1] - first[1], last[1].max(last[0]) - first[0]);
+            let all = |by: i64| seen.iter().all(|reading| is_ahead(read(*reading), by));
+            let right = match skew {
+                _ if !of_it => all(before),
+                Skew::Jump { ms } => all(before + ms * MS),
+                Skew::Freeze => shown == 0 && last[0] > first[0],
+                Skew::Strobe { ms, .. } => {
+                    let wrong = seen.iter().filter(|reading| is_ahead(read(**reading), ms * MS)).count();
+                    let right = seen.iter().filter(|reading| is_ahead(read(**reading), 0)).count();
+                    wrong > 0 && right > 0 && wrong + right + 5 >= seen.len()
+                }
+                Skew::Drift { ppm } => {
+                    let pace = shown as f64 / (last[0] - first[0]) as f64;
+                    passed > 0 && (pace - 1.0 - f64::from(ppm) / 1e6).abs() < 0.05
+                }
+            };
+            assert!(right, "{name} under {skew:?} of {clocks:?}, ahead by {before} before: {seen:?}");
+        }
+        let others = readings(&cluster, 1, since[1], 5);
+        assert!(others.iter().all(|other| is_ahead(other.wall, 0) && is_ahead(other.monotonic, 0)));
+        cluster.set_clocks(0, &Skews::new()).unwrap();
+        let healed = readings(&cluster, 0, told(&cluster, 0), 5);
+        let remains = cluster.read_clocks(0, None).unwrap();
+        assert_eq!(
+            (remains.wall_ns, remains.monotonic_ns == 0 || remained != 0 || clocks.monotonic()),
+            (0, true)
+        );
+        assert!(healed.iter().all(|reading| is_ahead(reading.wall, 0)), "{skew:?}: {healed:?}");
+        let pace = healed.iter().map(|reading| ahead(reading.monotonic));
+        let (least, most) = pace.fold((i64::MIN, i64::MAX), |(a, b), (c, d)| (a.max(c), b.min(d)));
+        assert!(least <= most + 2, "the monotonic clock does not run as the true one: {healed:?}");
+    }
+    let all = readings(&cluster, 0, 0, 100);
+    assert!(all.is_sorted_by_key(|reading| reading.monotonic[1]), "a monotonic clock went back");
+}
+
+pub(super) fn skews_add_up_and_end_one_by_one(setting: &Setting) {
+    let cluster = with_clocks(setting, 1, clock_server(), "");
+    let jump = |ms| (Clocks::Wall, Skew::Jump { ms });
+    let reads = |least| readings(&cluster, 0, told(&cluster, 0), least);
+    let all_ahead = |ms: i64| reads(5).iter().all(|reading| is_ahead(reading.wall, ms * 1_000_000));
+    let mut skews = Skews::from([(1, jump(10_000))]);
+    cluster.set_clocks(0, &skews).unwrap();
+    skews.insert(2, jump(-3_000));
+    cluster.set_clocks(0, &skews).unwrap();
+    assert!(all_ahead(7_000));
+    assert!(cluster.read_clocks(0, Some(2)).unwrap().shows);
+    // Restarted, it finds the clocks as they are; what it skews while it is stopped, too.
+    cluster.stop(0, Stop::Kill).unwrap();
+    cluster.start(0).unwrap();
+    assert!(all_ahead(7_000));
+    cluster.pause(0).unwrap();
+    skews.remove(&1);
+    cluster.set_clocks(0, &skews).unwrap();
+    let wall_ns = cluster.read_clocks(0, None).unwrap().wall_ns;
+    assert_eq!((wall_ns as f64 / 1e9).round(), -3.0, "{wall_ns}");
+    cluster.resume(0).unwrap();
+    assert!(all_ahead(-3_000));
+    cluster.set_clocks(0, &Skews::new()).unwrap();
+    cluster.set_clocks(0, &Skews::new()).unwrap();
+    assert!(all_ahead(0));
+    let most = (1..=16).map(|fault| (fault, jump(1))).collect();
+    assert!(cluster.set_clocks(0, &most).is_err(), "more than there is room for");
+    assert!(all_ahead(0));
+}
+
+pub(super) fn every_program_of_a_node_has_its_clocks(setting: &Setting) {
+    // Programs that are looked for in vain, that run in a session of their own, as a shell's child, and
+    // one after the other.
+    const SCRIPT: &str = "PATH=/nowhere:/nor/there:$PATH; nothing-of-this-name; \
+        (setsid sh -c 'while :; do date +%s%N >> orphan; sleep 0.02; done' &); \
+        while :; do date +%s%N >> child; sleep 0.02; done";
+    const HOUR: i64 = 3_600_000_000_000;
+    let cluster = with_clocks(setting, 1, None, SCRIPT);
+    cluster.set_clocks(0, &one(Clocks::Wall, Skew::Jump { ms: HOUR / 1_000_000 })).unwrap();
+    let dir = cluster.dir.path().join("n1");
+    let dates = |name: &str| -> Vec<i64> {
+        let text = fs::read_to_string(dir.join(name)).unwrap_or_default();
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        whole.lines().map(|line| line.parse().unwrap()).collect()
+    };
+    for name in ["child", "orphan"] {
+        let deadline = Instant::now() + PATIENCE;
+        let (before, began) = (dates(name).len(), kernel(libc::CLOCK_REALTIME));
+        while dates(name).len() < before + 5 {
+            assert!(Instant::now() < deadline, "{name} tells no time: {}", pid(&cluster, 0));
+            thread::sleep(READING);
+        }
+        // The first one may have been born before the skew.
+        let (found, now) = (dates(name), kernel(libc::CLOCK_REALTIME));
+        let skewed = found[before + 1..].iter().all(|date| (began + HOUR..=now + HOUR).contains(date));
+        assert!(skewed, "{name}: {found:?} between {began} and {now}");
+    }
+    let probe = cluster.read_clocks(0, Some(1)).unwrap();
+    assert!(probe.processes >= 2 && probe.strays == 0, "{probe:?}");
+    assert!(cluster.warnings().iter().all(|warning| !warning.contains("clocks")), "{:?}", cluster.warnings());
+}
