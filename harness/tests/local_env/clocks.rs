@@ -196,6 +196,22 @@ pub(super) fn skews_add_up_and_end_one_by_one(setting: &Setting) {
     assert!(all_ahead(0));
 }
 
+pub(super) fn a_server_that_becomes_another_program_has_not_ended(setting: &Setting) {
+    // Fifteen programs in a row, each as the same process.
+    const SCRIPT: &str = "echo 'echo .; [ $# -lt 15 ] && exec sh again $* .; exec sleep 1000' > again; \
+        exec sh again";
+    let cluster = with_clocks(setting, 1, None, SCRIPT);
+    let first = pid(&cluster, 0);
+    let deadline = Instant::now() + PATIENCE;
+    while fs::read_to_string(cluster.log(0)).unwrap().lines().count() <= 15 {
+        assert_eq!(cluster.exits(), Vec::new());
+        assert!(Instant::now() < deadline, "{:?}", fs::read_to_string(cluster.log(0)));
+        thread::sleep(READING);
+    }
+    assert_eq!((cluster.exits(), pid(&cluster, 0)), (Vec::new(), first));
+    assert_eq!(cluster.read_clocks(0, None).unwrap().strays, 0);
+}
+
 pub(super) fn every_program_of_a_node_has_its_clocks(setting: &Setting) {
     // Programs that are looked for in vain, that run in a session of their own, as a shell's child, and
     // one after the other.

@@ -45,7 +45,7 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 31] = [
+const TESTS: [Test; 32] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
@@ -67,6 +67,10 @@ const TESTS: [Test; 31] = [
     ("tcp_survives_all_of_it_together", packets::tcp_survives_all_of_it_together),
     ("servers_see_skewed_clocks", clocks::servers_see_skewed_clocks),
     ("skews_add_up_and_end_one_by_one", clocks::skews_add_up_and_end_one_by_one),
+    (
+        "a_server_that_becomes_another_program_has_not_ended",
+        clocks::a_server_that_becomes_another_program_has_not_ended,
+    ),
     ("every_program_of_a_node_has_its_clocks", clocks::every_program_of_a_node_has_its_clocks),
     ("kill_pause_and_resume_reach_every_process", kill_pause_and_resume_reach_every_process),
     ("a_pause_meets_a_fork_at_any_moment", a_pause_meets_a_fork_at_any_moment),

@@ -36,6 +36,8 @@ use duress_targets::Node;
 use host::{Host, NamespaceId, Netns, Plan};
 use interface::Interface;
 use network::Wiring;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 use prober::Prober;
 use processes::Activity;
 use spawner::{Spawner, Start, Started};
@@ -299,6 +301,9 @@ impl Environment for Local {
             node.error("start its server", format!("{}: {error}", node.command.program.display()))
         })?;
         server.child = Some(child);
+        if let Some(clocks) = &self.clocks {
+            clocks.settle();
+        }
         let watched = listener.map_or(Ok(()), |listener| trap::watch(listener, Arc::clone(&node.traps)));
         watched.map_err(|error| node.error("watch its system calls", error.to_string()))
     }
@@ -452,7 +457,7 @@ impl Server {
     /// Notes it if the server has ended by itself.
     fn reap(&mut self) {
         if let Some(child) = &mut self.child
-            && let Ok(Some(status)) = child.try_wait()
+            && let Ok(Some(status)) = ended(child)
         {
             self.ended.push(status);
             self.child = None;
@@ -475,9 +480,21 @@ impl Server {
     }
 }
 
+/// How it ended, if it has. To ask the child alone would take a stop of it for its end, and away from
+/// the thread that traces it for a moment when it becomes another program.
+fn ended(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    match waitid(Id::Pid(pid), look) {
+        Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(_) => child.try_wait(),
+        // Stops of who is traced are told to whoever asks.
+        Ok(_) => Ok(None),
+    }
+}
+
 fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     loop {
-        match child.try_wait() {
+        match ended(child) {
             Ok(Some(status)) => return Some(status),
             Ok(None) if Instant::now() < deadline => std::thread::sleep(REAP_POLL),
             Ok(None) | Err(_) => return None,

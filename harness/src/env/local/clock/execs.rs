@@ -13,6 +13,8 @@ use super::page::Page;
 use super::tracee::Tracee;
 use crate::env::local::host::NamespaceId;
 use crate::env::local::processes::namespace_of;
+use crate::env::local::realtime;
+use crate::env::local::switch::PRIORITY;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
@@ -39,6 +41,8 @@ pub(super) struct Execs {
     end: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
     complaints: Arc<Mutex<BTreeSet<String>>>,
+    /// Held while a program is led to its clocks.
+    busy: Arc<Mutex<()>>,
 }
 
 /// Has the kernel ask before a child of the calling thread becomes another program. They wait for
@@ -79,9 +83,13 @@ impl Execs {
     pub(super) fn answer(listener: OwnedFd, nodes: Nodes) -> io::Result<Self> {
         let (watched, end) = pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         let complaints = Arc::<Mutex<BTreeSet<String>>>::default();
-        let told = Arc::clone(&complaints);
+        let busy = Arc::<Mutex<()>>::default();
+        let (told, turn) = (Arc::clone(&complaints), Arc::clone(&busy));
         let thread = std::thread::Builder::new().name("execs".into()).spawn(move || {
+            // Where it is not allowed, programs start later on a busy machine.
+            let _ = realtime::enter(PRIORITY);
             while let Some(request) = next(&listener, &watched) {
+                let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Err(why) = admit(&listener, &request, &nodes) {
                     let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
                     if told.len() < MOST_COMPLAINTS {
@@ -90,7 +98,12 @@ impl Execs {
                 }
             }
         })?;
-        Ok(Self { end: Some(end), thread: Some(thread), complaints })
+        Ok(Self { end: Some(end), thread: Some(thread), complaints, busy })
+    }
+
+    /// Waits until programs that have been started already run: they stand still for a moment.
+    pub(super) fn settle(&self) {
+        drop(self.busy.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Why programs were left with the machine's clocks, if any were.

@@ -85,6 +85,11 @@ impl NodeClocks {
         Ok(Reading { wall_ns, monotonic_ns, shows, processes, strays })
     }
 
+    /// Waits until programs that have been started already run: they stand still for a moment.
+    pub(super) fn settle(&self) {
+        self.execs.settle();
+    }
+
     /// Why programs were left with the machine's clocks, if any were.
     pub(super) fn complaints(&self) -> Vec<String> {
         self.execs.complaints()
@@ -143,7 +148,7 @@ fn look_at(skew: Skew) -> Duration {
     long.clamp(GLANCE, LONGEST_LOOK)
 }
 
-/// How far ahead a clock was at last; whether it always showed what it should; whether it ever showed
+/// How far ahead a clock was when it showed most clearly what the fault does; whether it always showed what it should; whether it ever showed
 /// what it would not without the fault. `None` when no sample says anything.
 fn judge(page: &Page, family: Family, samples: &Samples, fault: Option<u32>) -> Option<(i64, bool, bool)> {
     let (mut agrees, mut tells) = (true, false);
@@ -153,8 +158,11 @@ fn judge(page: &Page, family: Family, samples: &Samples, fault: Option<u32>) -> 
         let [(first, first_without), (last, last_without)] =
             [sample.before, sample.after].map(|at| page.expected(family, at, fault));
         agrees &= fits(sample, first, last);
-        tells |= !fits(sample, first_without, last_without);
-        ahead = Some(sample.ahead());
+        let telling = !fits(sample, first_without, last_without);
+        if telling || !tells {
+            ahead = Some(sample.ahead());
+        }
+        tells |= telling;
     }
     Some((ahead?, agrees, tells))
 }

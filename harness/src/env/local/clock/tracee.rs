@@ -225,7 +225,8 @@ impl Tracee {
             if Instant::now() > deadline {
                 return Ok(None);
             }
-            std::thread::sleep(POLL);
+            // A stop comes within microseconds, once the process has a processor.
+            if looks < POLLS_PER_LOOK { std::thread::yield_now() } else { std::thread::sleep(POLL) }
         }
     }
 }
