@@ -68,7 +68,7 @@ pub trait Environment: Send + Sync {
 
     /// Replaces what skews a node's clocks, for all processes that it has or will have. Faults that are
     /// in force already are left as they are. Undone, a wall clock is right again; a monotonic one runs
-    /// on from where it is, since it must not go back.
+    /// on from where it is, since it must not go back, until the node is started again.
     fn set_clocks(&self, node: usize, skews: &Skews) -> Result<(), EnvError>;
 
     /// What a node's clocks show; an error if it is not what was asked for. `fault` is the one that is

@@ -192,6 +192,13 @@ pub(super) fn skews_add_up_and_end_one_by_one(setting: &Setting) {
     cluster.set_clocks(0, &Skews::new()).unwrap();
     assert!(all_ahead(0));
     let most = (1..=16).map(|fault| (fault, jump(1))).collect();
+    // A monotonic clock is left ahead, but for those who have seen it there.
+    cluster.set_clocks(0, &one(Clocks::Monotonic, Skew::Jump { ms: 9_000 })).unwrap();
+    cluster.set_clocks(0, &Skews::new()).unwrap();
+    assert!(reads(5).iter().all(|reading| is_ahead(reading.monotonic, 9_000_000_000)));
+    cluster.stop(0, Stop::Kill).unwrap();
+    cluster.start(0).unwrap();
+    assert!(reads(5).iter().all(|reading| is_ahead(reading.monotonic, 0)));
     assert!(cluster.set_clocks(0, &most).is_err(), "more than there is room for");
     assert!(all_ahead(0));
 }

@@ -281,8 +281,8 @@ impl Environment for Local {
     }
 
     /// Does nothing when the server runs already.
-    fn start(&self, node: usize) -> Result<(), EnvError> {
-        let node = &self.nodes[node];
+    fn start(&self, at: usize) -> Result<(), EnvError> {
+        let node = &self.nodes[at];
         let mut server = node.server();
         server.reap();
         if server.child.is_some() {
@@ -290,6 +290,9 @@ impl Environment for Local {
         }
         // Helpers of the last server would hold its ports and its data.
         processes::kill_all(node.namespace).map_err(|why| node.error("start its server", why))?;
+        if let Some(clocks) = &self.clocks {
+            clocks.begin_anew(at);
+        }
         let start = Start {
             host: Arc::clone(&node.host),
             command: node.command.clone(),

@@ -21,6 +21,10 @@ impl NodeClocks {
         match *self {}
     }
 
+    pub(super) fn begin_anew(&self, _: usize) {
+        match *self {}
+    }
+
     pub(super) fn settle(&self) {
         match *self {}
     }

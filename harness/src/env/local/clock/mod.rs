@@ -9,8 +9,10 @@
 //! what the kernel does. To put the old instructions back, every thread would have to be stopped and
 //! seen to stand elsewhere, to spare programs a third of a microsecond.
 //!
-//! Timers of the kernel (timeouts, `timerfd`, `clock_nanosleep`) go by the machine's clocks: a
-//! program that sleeps until a time of its own clock wakes up at another one. So do times of files.
+//! Timers of the kernel go by the machine's clocks, and so do times of files. Whoever waits for so
+//! long is not concerned (Go, Redis); whoever waits until a time of its own clock (`timerfd`,
+//! `clock_nanosleep`, the condition variables of C and Java) waits longer by what that clock is ahead. Of a
+//! monotonic clock that stays so until the node is started anew.
 
 mod code;
 mod execs;
@@ -74,6 +76,11 @@ impl NodeClocks {
     /// Replaces what skews the clocks of a node; it is in force when this returns.
     pub(super) fn set(&self, node: usize, skews: &Skews) -> Result<(), String> {
         self.nodes[node].1.set(skews)
+    }
+
+    /// Forgets what stays of former faults, as after a reboot. Only while the node has no process.
+    pub(super) fn begin_anew(&self, node: usize) {
+        self.nodes[node].1.begin_anew();
     }
 
     /// What the clocks of a node show, and whose they are. `fault` is the one in question.

@@ -175,6 +175,13 @@ impl Page {
         Ok(())
     }
 
+    /// Forgets what stays of former faults. Only while no process has these clocks.
+    pub(super) fn begin_anew(&self) {
+        let mut state = self.lock();
+        state.remains = 0;
+        self.publish(&mut state);
+    }
+
     /// Makes changes for a moment that is to come, and again when they were written too late for it.
     fn announce(&self, state: &mut State, skews: &Skews) -> Result<(), String> {
         let before = state.terms.clone();
@@ -355,5 +362,7 @@ mod tests {
         assert_eq!([at(Family::Wall), at(Family::Monotonic)], [1_000_000_000, 1_007_000_000]);
         page.set(&Skews::new()).unwrap();
         assert_eq!([at(Family::Wall), at(Family::Monotonic)], [0, 1_007_000_000]);
+        page.begin_anew();
+        assert_eq!([at(Family::Wall), at(Family::Monotonic)], [0, 0]);
     }
 }
