@@ -55,6 +55,7 @@ fn impossible_numbers_and_combinations() {
     );
     refused(&["run", "etcd", "--faults", "none,kill"], "`none` cannot be combined");
     refused(&["run", "etcd", "--time", "0s"], "out of range");
+    refused(&["run", "sim", "--faults", "clock"], "has no clocks of its own; use a target with real servers");
     refused(&["run", "etcd", "--time", "300ms", "--faults", "kill"], "they do not all fit into 300 ms");
     refused(&["run", "etcd", "--time", "soon"], "invalid value");
     refused(&["run", "etcd", "--keys", "1000000000"], "use 1 to 10000");

@@ -50,6 +50,36 @@ fn a_safe_cluster_under_all_faults_is_valid() {
 }
 
 #[test]
+fn servers_log_by_the_clock_that_they_are_given() {
+    if !clusters_wanted("servers_log_by_the_clock_that_they_are_given") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    // The death of a peer is something to log; one of them is started again with a clock that is ahead.
+    let schedule = r#"[
+        {"at_ms": 500, "for_ms": 6000, "fault": {"kind": "clock", "nodes": {"named": ["n1"]}, "skew": {"jump": {"ms": 3600000}}}},
+        {"at_ms": 1000, "for_ms": 5500, "fault": {"kind": "clock", "nodes": {"named": ["n2"]}, "skew": {"strobe": {"ms": -10000, "period_ms": 5}}}},
+        {"at_ms": 1500, "for_ms": 1000, "fault": {"kind": "kill", "nodes": {"named": ["n3"]}}},
+        {"at_ms": 2500, "for_ms": 1000, "fault": {"kind": "kill", "nodes": {"named": ["n1"]}}}]"#;
+    fs::write(bench.path("schedule.json"), schedule).expect("written");
+    let args = ["--nodes", "3", "--time", "8s", "--seed", "5", "--schedule", "schedule.json", "--dir", "run"];
+    bench.duress(&[&["run", "etcd"], &args[..]].concat()).expect(0);
+    assert_exercised(&bench.json("run/verdict.json"), 50);
+    let hours_ahead = |node: &str| -> BTreeSet<i64> {
+        let end = jiff::Timestamp::now().as_second();
+        let log = fs::read_to_string(bench.path(&format!("run/nodes/{node}/etcd.log"))).expect("a log");
+        let times = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["ts"].as_str()?.parse().ok());
+        // The run took less than half an hour.
+        times.map(|time: jiff::Timestamp| (time.as_second() - end + 1_800).div_euclid(3_600)).collect()
+    };
+    assert_eq!(hours_ahead("n1"), [0, 1].into());
+    assert_eq!(hours_ahead("n3"), [0].into());
+}
+
+#[test]
 fn stale_reads_of_a_cut_off_member_are_found() {
     if !clusters_wanted("stale_reads_of_a_cut_off_member_are_found") {
         return;
@@ -169,6 +199,7 @@ fn an_ordinary_user_runs_the_same() {
         .args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"])
         .arg(&binary)
         .args(["run", "etcd", "--seed", "6", "--time", "12s", "--dir", "run"])
+        .args(["--faults", "kill,pause,partition,clock"])
         .env("HOME", bench.dir.path())
         .env_remove("XDG_CACHE_HOME")
         .current_dir(bench.dir.path());
@@ -270,6 +301,8 @@ fn a_kill_at_any_moment_leaves_nothing_but_a_history() {
             "5s",
             "--interval",
             "1s",
+            "--faults",
+            "kill,pause,partition,clock",
             "--dir",
             &dir,
         ]);

@@ -210,9 +210,9 @@ pub(super) fn a_server_that_becomes_another_program_has_not_ended(setting: &Sett
     let cluster = with_clocks(setting, 1, None, SCRIPT);
     let first = pid(&cluster, 0);
     let deadline = Instant::now() + PATIENCE;
-    while fs::read_to_string(cluster.log(0)).unwrap().lines().count() <= 15 {
+    while fs::read_to_string(cluster.log(0).unwrap()).unwrap().lines().count() <= 15 {
         assert_eq!(cluster.exits(), Vec::new());
-        assert!(Instant::now() < deadline, "{:?}", fs::read_to_string(cluster.log(0)));
+        assert!(Instant::now() < deadline, "{:?}", fs::read_to_string(cluster.log(0).unwrap()));
         thread::sleep(READING);
     }
     assert_eq!((cluster.exits(), pid(&cluster, 0)), (Vec::new(), first));
