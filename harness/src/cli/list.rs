@@ -64,7 +64,11 @@ fn list(what: What) -> String {
 fn targets() -> String {
     let mut text = String::new();
     for entry in duress_targets::registry::TARGETS {
-        let doc = format!("{} (workloads: {})", entry.doc, entry.workloads.join(", "));
+        let nodes = match (entry.default_nodes, entry.max_nodes) {
+            (_, Some(1)) => "1 node".to_owned(),
+            (n, _) => format!("{n} nodes by default"),
+        };
+        let doc = format!("{} ({nodes}; workloads: {})", entry.doc, entry.workloads.join(", "));
         let settings = entry.options.iter().map(|option| {
             (format!("  --set {}=", option.name), format!("{} [default: {}]", option.doc, option.default))
         });

@@ -1,8 +1,8 @@
 //! One operation of one client, from connecting to its end, and what faults on clients do to it.
 //!
-//! Where in an operation they hit is decided by how often it had to wait, which depends on what it
-//! does and not on how fast: each operation in its turn is hit one step later. One that waits for
-//! long at one step is hit there, by the clock.
+//! Every other operation of a client is hit, each at another step: one step is what it does until it
+//! has to wait. Thus all of them are tried that the operations before it have taken, however long
+//! each lasts; the moment of a clock would fall into the longest ones only.
 
 use super::clients::{ClientFault, Clients};
 use duress_targets::{Client, ClientError, Completion, Node, Target};
@@ -14,11 +14,9 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// An operation is hit at its first to its sixteenth step. The longest, work under a lock, has about
-/// as many; one that ends before is not hit.
-const MOST_STEPS: u64 = 16;
-/// A step counts as taken after this.
-const STEP_LIMIT: Duration = Duration::from_millis(20);
+/// An operation that is in flight for so long is hit wherever it is: its node may be dead, and the
+/// fault over before it takes another step.
+const LONG_ENOUGH: Duration = Duration::from_millis(300);
 
 /// All that one operation needs.
 pub(super) struct Attempt {
@@ -28,49 +26,66 @@ pub(super) struct Attempt {
     pub(super) timeout: Duration,
     pub(super) clients: Arc<Clients>,
     pub(super) thread: usize,
-    /// How many operations the thread has done before.
+    /// How many operations the thread has begun before.
     pub(super) nth: u64,
+    /// How many steps the last of them took that came to its end; 1 at first.
+    pub(super) usual_steps: u64,
+}
+
+/// What came of it.
+pub(super) struct Performed {
+    /// `None` when it must not be used again.
+    pub(super) client: Option<Box<dyn Client>>,
+    pub(super) completion: Completion,
+    /// How many steps it took, if it came to its end.
+    pub(super) steps: Option<u64>,
+}
+
+impl Performed {
+    pub(super) fn without_client(completion: Completion) -> Self {
+        Self { client: None, completion, steps: None }
+    }
 }
 
 impl Attempt {
-    /// Connects if need be, and performs the operation within the time limit. Without the client when
-    /// that must not be used again.
-    pub(super) async fn perform(
-        self,
-        client: Option<Box<dyn Client>>,
-    ) -> (Option<Box<dyn Client>>, Completion) {
+    /// Connects if need be, and performs the operation within the time limit.
+    pub(super) async fn perform(self, client: Option<Box<dyn Client>>) -> Performed {
         let mut client = match client {
             Some(client) => client,
             // Nothing of the operation has been sent while there is no connection: a certain `fail`.
             None => match tokio::time::timeout(self.timeout, self.target.connect(&self.node)).await {
                 Ok(Ok(client)) => client,
-                Ok(Err(error)) => return (None, Completion::Fail(error)),
+                Ok(Err(error)) => return Performed::without_client(Completion::Fail(error)),
                 Err(_) => {
                     let error =
                         ClientError::new("connect-timeout", format!("no connection to {}", self.node.name));
-                    return (None, Completion::Fail(error));
+                    return Performed::without_client(Completion::Fail(error));
                 }
             },
         };
         match self.invoke(&mut *client).await {
-            Ok(completion) => (Some(client), completion),
+            Ok((completion, steps)) => Performed { client: Some(client), completion, steps: Some(steps) },
             // In doubt: it may have been sent.
-            Err(given_up) => (None, Completion::Info(given_up)),
+            Err(given_up) => Performed::without_client(Completion::Info(given_up)),
         }
     }
 
-    /// `Err` when nobody waits for the answer any more.
-    async fn invoke(&self, client: &mut dyn Client) -> Result<Completion, ClientError> {
+    /// The step at which a fault hits it, if it hits it.
+    fn hit_after(&self) -> Option<u64> {
+        self.nth.is_multiple_of(2).then(|| 1 + self.nth / 2 % self.usual_steps.max(1))
+    }
+
+    /// With the number of its steps; `Err` when nobody waits for the answer any more.
+    async fn invoke(&self, client: &mut dyn Client) -> Result<(Completion, u64), ClientError> {
         let mut operation = pin!(client.invoke(&self.invocation));
         let mut seen = self.clients.watch();
         let begun = Instant::now();
         let mut deadline = begun + self.timeout;
-        let hit_after = 1 + self.nth % MOST_STEPS;
-        let hit_at = begun + STEP_LIMIT * u32::try_from(hit_after).unwrap_or(u32::MAX);
+        let hit_at = begun + LONG_ENOUGH;
         let mut steps = 0;
         loop {
             let on = seen.borrow_and_update().on(self.thread);
-            let ripe = steps >= hit_after || Instant::now() >= hit_at;
+            let ripe = self.hit_after().is_some_and(|step| steps >= step) || Instant::now() >= hit_at;
             match on.filter(|_| ripe) {
                 Some((id, ClientFault::Kill)) => {
                     self.clients.hit(id);
@@ -90,7 +105,7 @@ impl Attempt {
             tokio::select! {
                 biased;
                 ended = step(operation.as_mut()) => match ended {
-                    Some(completion) => return Ok(completion),
+                    Some(completion) => return Ok((completion, steps)),
                     None => steps += 1,
                 },
                 _ = seen.changed() => {}
@@ -167,7 +182,9 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3_600);
     const FOREVER: u64 = u64::MAX;
+    const STEPS: u64 = 5;
 
+    /// Of a client whose operations take `STEPS` steps.
     fn attempt(clients: &Arc<Clients>, nth: u64, timeout: Duration) -> Attempt {
         Attempt {
             target: Arc::new(Nobody),
@@ -177,6 +194,7 @@ mod tests {
             clients: Arc::clone(clients),
             thread: 0,
             nth,
+            usual_steps: STEPS,
         }
     }
 
@@ -198,59 +216,64 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn an_operation_is_cut_off_at_its_step_and_in_doubt() {
-        for nth in [0, 2, MOST_STEPS - 1] {
-            let clients = struck(ClientFault::Kill);
-            let (client, waited) = waiting(MOST_STEPS);
-            let (client, completion) = attempt(&clients, nth, LONG).perform(client).await;
-            assert!(client.is_none() && matches!(completion, Completion::Info(_)), "{completion:?}");
-            assert_eq!(class(&completion), "client-killed");
-            // By the clock, where this machine takes longer for the steps before.
-            assert!((1..=nth + 1).contains(&waited.load(Ordering::Relaxed)), "{nth}");
-            // One that is over before is left alone.
-            let (client, _) = waiting(0);
-            let (client, completion) = attempt(&clients, nth, LONG).perform(client).await;
-            assert_eq!((client.is_some(), class(&completion)), (true, "ok"));
-            assert_eq!(clients.release(1), 1);
+    /// On a clock that stands still: nothing takes long.
+    #[tokio::test(start_paused = true)]
+    async fn every_other_operation_is_cut_off_each_at_another_step() {
+        let clients = struck(ClientFault::Kill);
+        let mut cut_at = Vec::new();
+        for nth in 0..2 * STEPS {
+            let (client, waited) = waiting(STEPS);
+            let ended = attempt(&clients, nth, LONG).perform(client).await;
+            if nth % 2 == 1 {
+                assert_eq!((class(&ended.completion), ended.steps), ("ok", Some(STEPS)));
+                continue;
+            }
+            assert!(ended.client.is_none() && matches!(ended.completion, Completion::Info(_)));
+            assert_eq!(class(&ended.completion), "client-killed");
+            cut_at.push(waited.load(Ordering::Relaxed));
         }
+        assert_eq!(cut_at, (1..=STEPS).collect::<Vec<_>>());
+        // One that is over before is left alone.
+        let (client, _) = waiting(0);
+        assert_eq!(class(&attempt(&clients, 0, LONG).perform(client).await.completion), "ok");
+        assert_eq!(clients.release(1), STEPS);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_waits_for_long_is_hit_by_the_clock() {
         let clients = struck(ClientFault::Kill);
         let (client, _) = waiting(FOREVER);
-        let (_, completion) = attempt(&clients, MOST_STEPS - 1, LONG).perform(client).await;
-        assert_eq!(class(&completion), "client-killed");
+        let ended = attempt(&clients, 1, LONG).perform(client).await;
+        assert_eq!(class(&ended.completion), "client-killed");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_stands_still_goes_on_without_having_lost_patience() {
         let timeout = Duration::from_secs(1);
         let let_go: [fn(&Clients); 2] = [|clients| _ = clients.release(1), Clients::let_go];
         for let_go in let_go {
             let clients = struck(ClientFault::Pause);
-            let (client, waited) = waiting(MOST_STEPS);
+            let (client, waited) = waiting(STEPS);
             let held = tokio::spawn(attempt(&clients, 0, timeout).perform(client));
             clients.first_hit(1).await;
             let stands_at = waited.load(Ordering::Relaxed);
             tokio::time::sleep(2 * timeout).await;
             assert_eq!((held.is_finished(), waited.load(Ordering::Relaxed)), (false, stands_at));
             let_go(&clients);
-            let (client, completion) = held.await.expect("no panic");
-            assert_eq!((client.is_some(), class(&completion)), (true, "ok"));
-            assert_eq!(waited.load(Ordering::Relaxed), MOST_STEPS);
+            let ended = held.await.expect("no panic");
+            assert_eq!((ended.client.is_some(), class(&ended.completion)), (true, "ok"));
+            assert_eq!(waited.load(Ordering::Relaxed), STEPS);
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn without_an_answer_the_time_is_up() {
         for fault in [None, Some(ClientFault::Churn)] {
             let clients = fault.map_or_else(|| Arc::new(Clients::new(1, 1)), struck);
             let (client, _) = waiting(FOREVER);
-            let (client, completion) = attempt(&clients, 0, Duration::from_millis(50)).perform(client).await;
-            assert!(client.is_none() && matches!(completion, Completion::Info(_)), "{completion:?}");
-            assert_eq!(class(&completion), "timeout");
+            let ended = attempt(&clients, 0, Duration::from_millis(50)).perform(client).await;
+            assert!(ended.client.is_none() && matches!(ended.completion, Completion::Info(_)));
+            assert_eq!(class(&ended.completion), "timeout");
         }
     }
 }

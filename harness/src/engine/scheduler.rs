@@ -5,7 +5,7 @@
 //! stamped when it is taken, which can only widen its interval. A wider interval may hide a
 //! violation; a narrower one would invent it.
 
-use super::perform::Attempt;
+use super::perform::{Attempt, Performed};
 use super::{Clients, Clock, OpBody, Recorder, Stop, StopKind};
 use crate::event::{Counts, Event, Listener};
 use crate::failure::Failure;
@@ -47,6 +47,8 @@ struct Thread {
     done: bool,
     /// Operations so far.
     invoked: u64,
+    /// How many steps the last one took that came to its end.
+    steps: u64,
 }
 
 struct Flight {
@@ -56,7 +58,7 @@ struct Flight {
 }
 
 /// What a client task hands back.
-type Landed = (usize, Option<Box<dyn Client>>, Completion);
+type Landed = (usize, Performed);
 
 /// One call of [`Engine::drive`].
 pub struct Drive<'g> {
@@ -85,6 +87,7 @@ impl<'a> Engine<'a> {
                 rests_until: 0,
                 done: false,
                 invoked: 0,
+                steps: 1,
             })
             .collect();
         let clients = Arc::new(Clients::new(concurrency, nodes.len()));
@@ -219,7 +222,7 @@ impl<'a> Engine<'a> {
         slot.busy = Some(Flight { invoked: op.time, f: op.f.clone(), value: op.value.clone() });
         let cx = self.context(thread, op.time);
         generator.update(&cx, &op);
-        let nth = self.threads[thread].invoked;
+        let Thread { invoked: nth, steps: usual_steps, .. } = self.threads[thread];
         self.threads[thread].invoked += 1;
         let attempt = Attempt {
             target: Arc::clone(&self.target),
@@ -229,11 +232,9 @@ impl<'a> Engine<'a> {
             clients: Arc::clone(&self.clients),
             thread,
             nth,
+            usual_steps,
         };
-        let handle = flights.spawn(async move {
-            let (client, completion) = attempt.perform(client).await;
-            (thread, client, completion)
-        });
+        let handle = flights.spawn(async move { (thread, attempt.perform(client).await) });
         owners.insert(handle.id(), thread);
     }
 
@@ -244,21 +245,15 @@ impl<'a> Engine<'a> {
         owners: &mut HashMap<Id, usize>,
         generator: &mut dyn Generator,
     ) {
-        let (thread, client, completion) = match landed {
+        let (thread, Performed { client, completion, steps }) = match landed {
             Ok((id, landed)) => {
                 owners.remove(&id);
                 landed
             }
             Err(error) => {
                 let Some(thread) = owners.remove(&error.id()) else { return };
-                (
-                    thread,
-                    None,
-                    Completion::Info(ClientError::new(
-                        duress_checkers::history::class::PANIC,
-                        error.to_string(),
-                    )),
-                )
+                let error = ClientError::new(duress_checkers::history::class::PANIC, error.to_string());
+                (thread, Performed::without_client(Completion::Info(error)))
             }
         };
         let Some(flight) = self.threads[thread].busy.take() else { return };
@@ -267,7 +262,9 @@ impl<'a> Engine<'a> {
             Completion::Fail(error) => (Kind::Fail, flight.value, Some(error)),
             Completion::Info(error) => (Kind::Info, flight.value, Some(error)),
         };
-        let process = self.threads[thread].process;
+        let slot = &mut self.threads[thread];
+        slot.steps = steps.unwrap_or(slot.steps);
+        let process = slot.process;
         let op = self.recorder.record(
             Process::Client(process),
             kind,

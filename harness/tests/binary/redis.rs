@@ -12,7 +12,7 @@ fn what_was_acknowledged_survives_a_kill_with_a_log_and_not_without() {
     }
     let _machine = alone();
     let bench = Bench::new();
-    let fixed = ["run", "redis", "--faults", "kill", "--time", "8s", "--interval", "2s", "--seed", "1"];
+    let fixed = ["run", "redis", "--faults", "kill", "--time", "6s", "--interval", "2s", "--seed", "1"];
     bench.duress(&[&fixed[..], &["--dir", "kept"]].concat()).expect(0);
     assert_exercised(&bench.json("kept/verdict.json"), 100);
     let info = bench.json("kept/run.json");
@@ -34,7 +34,7 @@ fn every_workload_passes_on_one_node() {
     for (workload, appendfsync) in [("set", "always"), ("counter", "no"), ("queue", "always"), ("log", "no")]
     {
         let set = format!("appendfsync={appendfsync}");
-        let fixed = ["--time", "5s", "--interval", "1500ms", "--seed", "3", "--dir", workload];
+        let fixed = ["--time", "4s", "--interval", "1500ms", "--seed", "3", "--dir", workload];
         bench
             .duress(&[&["run", "redis", "--workload", workload, "--set", &set], &fixed[..]].concat())
             .expect(0);

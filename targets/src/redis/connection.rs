@@ -174,7 +174,8 @@ mod tests {
                 if stream.read(&mut room).await.is_ok_and(|n| n > 0) {
                     counted.fetch_add(1, Ordering::Relaxed);
                 }
-                stream.write_all(text.as_bytes()).await.expect("a listener");
+                // Whoever hangs up has heard enough.
+                let _ = stream.write_all(text.as_bytes()).await;
             }
         });
         (connection, requests)
@@ -210,9 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reply_may_come_in_pieces_but_not_without_end() {
-        let (mut connection, _) = server(vec!["$2\r\nab\r\n"]).await;
-        assert_eq!(connection.call(&["GET", "k"]).await, Ok(Reply::Bulk(b"ab".to_vec())));
+    async fn a_reply_without_end_is_given_up() {
         let endless: &'static str = Box::leak(format!("+{}", "x".repeat(3 * MAX_REPLY)).into_boxed_str());
         let (mut connection, _) = server(vec![endless]).await;
         let failure = connection.call(&["GET", "k"]).await.expect_err("too much");
