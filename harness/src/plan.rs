@@ -190,6 +190,15 @@ impl Plan {
         if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {
             check_clocks(planned.fault.kind(), entry, &schedule)?;
         }
+        if options.data_on_disk
+            && let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_a_disk())
+        {
+            return Err(Failure::usage(
+                format!("{} with --data disk", planned.fault.kind()),
+                "disks that can be told to go wrong are in memory, and end with the run",
+                "leave out --data disk",
+            ));
+        }
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
             concurrency,

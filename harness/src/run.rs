@@ -15,6 +15,7 @@ use crate::env::{EnvError, Environment};
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
 use crate::machine;
+use crate::nemesis::fault::Fault;
 use crate::plan::Plan;
 use crate::store::{self, Claim};
 use crate::watching::{Feed, Watched, Watching};
@@ -53,6 +54,11 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
         Server::Processes(_) => Some(local::acquire()?),
         Server::InProcess(_) => None,
     };
+    if let Some(privilege) = privilege
+        && disks(plan) != local::Disks::Plain
+    {
+        local::faulty_disks(privilege)?;
+    }
     Ok(Prepared { obtained, privilege })
 }
 
@@ -223,8 +229,19 @@ fn environment(
         ports: local::Ports::Auto,
         calls: plan.schedule.iter().filter_map(|planned| planned.on.as_ref()?.call()).collect(),
         clocks: plan.schedule.iter().any(|planned| planned.fault.needs_clocks()),
+        disks: disks(plan),
     };
     Ok(Arc::new(Local::create(privilege, config)?))
+}
+
+/// A run without faults of disks is left alone.
+fn disks(plan: &Plan) -> local::Disks {
+    let faults = || plan.schedule.iter().map(|planned| &planned.fault);
+    if faults().any(Fault::needs_a_disk) {
+        local::Disks::Faulty { direct_reads: faults().any(Fault::needs_direct_reads) }
+    } else {
+        local::Disks::Plain
+    }
 }
 
 fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> RunInfo {

@@ -49,6 +49,7 @@ fn taken(faults: &[PlannedFault], names: &[String], ms: u64) -> usize {
             (_, Fault::Packet { behavior, .. }) if behavior.connects() => {}
             (_, Fault::Client { .. }) => {}
             (_, Fault::Clock { clocks: Clocks::Wall, .. }) => {}
+            (_, Fault::Disk { misdeed, .. }) if misdeed.is_bearable() => {}
             (None, _) => unknown += 1,
             (_, Fault::Partition { shape: Shape::Bridge(_) | Shape::MajoritiesRing(_) }) => {
                 unknown += (names.len() - 1) / 2;
@@ -71,7 +72,7 @@ fn a_majority_stays_alive_at_all_times() {
                 FAULTS.iter().any(|entry| entry.name == *name && fits(entry))
             })
             .collect();
-        for seed in 0..50 {
+        for seed in 0..30 {
             let faults = plan(&fit, n, seed, false);
             for fault in &faults {
                 let at = taken(&faults, &names(n), fault.at_ms);
@@ -79,6 +80,25 @@ fn a_majority_stays_alive_at_all_times() {
             }
         }
     }
+}
+
+#[test]
+fn no_majority_has_damaged_files_at_the_end() {
+    for (n, seed) in (0..100).map(|seed| ([3, 5][seed as usize % 2], seed)) {
+        let faults = plan(&["disk-corrupt", "kill"], n, seed, false);
+        let damages = |fault: &&PlannedFault| matches!(fault.fault, Fault::DiskCorrupt { .. });
+        let damaged: BTreeSet<&String> =
+            faults.iter().filter(damages).flat_map(|fault| fault.fault.named().unwrap_or_default()).collect();
+        assert!((1..=(n - 1) / 2).contains(&damaged.len()), "{n} nodes, seed {seed}: {damaged:?}");
+    }
+}
+
+#[test]
+fn the_group_of_disk_faults_has_those_that_a_server_has_to_survive() {
+    let drawn: BTreeSet<&str> = (0..40)
+        .flat_map(|seed| plan(&["disk"], 5, seed, false).iter().map(|f| f.fault.kind()).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(drawn, BTreeSet::from(["disk-power-failure", "disk-eio", "disk-enospc", "disk-slow"]));
 }
 
 #[test]

@@ -65,7 +65,7 @@ struct Ability {
 }
 
 /// Tried as root or inside a user namespace, whichever a run would use.
-const ABILITIES: [Ability; 9] = [
+const ABILITIES: [Ability; 10] = [
     Ability {
         name: "network namespaces",
         needed_for: "local clusters: each node has a network of its own",
@@ -123,6 +123,12 @@ const ABILITIES: [Ability; 9] = [
              seccomp=unconfined"
                 .into()
         },
+    },
+    Ability {
+        name: "FUSE",
+        needed_for: "faults of disks",
+        attempt: try_out::fuse,
+        fix: || try_out::FUSE_FIX.into(),
     },
 ];
 

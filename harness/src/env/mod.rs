@@ -5,6 +5,7 @@
 //! through `spawn_blocking`.
 
 pub mod clock;
+pub mod disk;
 pub mod doctor;
 pub mod local;
 pub mod packet;
@@ -12,6 +13,7 @@ pub mod sim;
 pub mod trap;
 
 use clock::{Reading, Skews};
+use disk::FaultyDisk;
 use packet::{Behavior, Policies, Traffic};
 use std::path::{Path, PathBuf};
 use trap::{Call, Snare, Trap};
@@ -75,6 +77,15 @@ pub trait Environment: Send + Sync {
     /// to be seen to have an effect.
     fn read_clocks(&self, node: usize, fault: Option<u32>) -> Result<Reading, EnvError>;
 
+    /// The node's disk, where it is one that can be told to go wrong.
+    fn disk(&self, _node: usize) -> Result<&dyn FaultyDisk, EnvError> {
+        Err(EnvError::Unable {
+            what: "break a disk".to_owned(),
+            why: "the nodes of this cluster have none that can be told to go wrong".to_owned(),
+            fix: "use a target with real servers, and plan the fault before the run".to_owned(),
+        })
+    }
+
     /// Servers that ended although nobody asked them to, since the last call.
     fn exits(&self) -> Vec<Exit>;
 
@@ -120,6 +131,8 @@ pub struct Exit {
     pub node: usize,
     /// `exit status: 1`, `signal: 6 (SIGABRT)`.
     pub status: String,
+    /// Why it had to, when a fault left it no choice: `its disk had failed it`.
+    pub excuse: Option<&'static str>,
 }
 
 /// What an environment could not do.

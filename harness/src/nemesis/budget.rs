@@ -62,7 +62,7 @@ impl<'a> Budget<'a> {
     /// Do the nodes that this fault and those in force take fit the budget?
     pub(super) fn leaves_room(&self, fault: &PlannedFault, planned: &[PlannedFault]) -> bool {
         let mut taken = disruption(&fault.fault, self.names);
-        for other in planned.iter().filter(|other| other.overlaps(fault)) {
+        for other in planned.iter().filter(|other| are_felt_together(fault, other)) {
             taken.add(disruption(&other.fault, self.names));
         }
         taken.len() <= self.most
@@ -78,6 +78,13 @@ impl<'a> Budget<'a> {
         }
         Some(fault)
     }
+}
+
+/// Damaged files stay damaged, and a majority of nodes with such may have lost what it agreed on: those
+/// count together however long ago they were.
+fn are_felt_together(one: &PlannedFault, other: &PlannedFault) -> bool {
+    let damages = |planned: &PlannedFault| matches!(planned.fault, Fault::DiskCorrupt { .. });
+    one.overlaps(other) || damages(one) && damages(other)
 }
 
 /// Nodes that are taken, by name, and unnamed that are, whoever they are.
@@ -115,11 +122,15 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
         Fault::Client { .. } => Disruption::default(),
         // No protocol may rest on the time of day; on timeouts many do.
         Fault::Clock { clocks, .. } if !clocks.monotonic() => Disruption::default(),
+        Fault::Disk { misdeed, .. } if misdeed.is_bearable() => Disruption::default(),
         Fault::Kill { nodes }
         | Fault::Terminate { nodes }
         | Fault::Pause { nodes }
         | Fault::Packet { nodes, .. }
-        | Fault::Clock { nodes, .. } => victims(nodes),
+        | Fault::Clock { nodes, .. }
+        | Fault::Disk { nodes, .. }
+        | Fault::DiskPowerFailure { nodes, .. }
+        | Fault::DiskCorrupt { nodes, .. } => victims(nodes),
         Fault::Partition { shape } => match shape {
             Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
                 victims(nodes)
@@ -147,6 +158,9 @@ fn lose_a_victim(fault: &mut Fault) -> bool {
         | Fault::Pause { nodes: Victims::Named(names) }
         | Fault::Packet { nodes: Victims::Named(names), .. }
         | Fault::Clock { nodes: Victims::Named(names), .. }
+        | Fault::Disk { nodes: Victims::Named(names), .. }
+        | Fault::DiskPowerFailure { nodes: Victims::Named(names), .. }
+        | Fault::DiskCorrupt { nodes: Victims::Named(names), .. }
             if names.len() > 1 =>
         {
             names.pop();

@@ -6,6 +6,7 @@ use super::fault::{Fault, PlannedFault, Shape, Victims};
 use super::trigger::{Happening, Trigger};
 use crate::engine::ClientFault;
 use crate::env::clock::{Clocks, Skew};
+use crate::env::disk::{Calls, Damage, Failing, Keep, Misdeed, Operation};
 use crate::env::packet::{Behavior, Distribution};
 use crate::env::trap::{Call, Moment};
 use crate::failure::Failure;
@@ -39,7 +40,7 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 38] = [
+pub const FAULTS: [FaultEntry; 48] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -216,6 +217,60 @@ pub const FAULTS: [FaultEntry; 38] = [
     entry("monotonic-freeze", "clocks that never go back, or all, stand still: no timeout ends", 1, |draw| {
         draw.monotonic(Skew::Freeze)
     }),
+    entry(
+        "disk",
+        "breaks disks in the ways below that a server has to survive: power failure, EIO, ENOSPC, slowness",
+        1,
+        |draw| draw.any_of("disk-"),
+    ),
+    entry("disk-power-failure", "kill, and what was not fsynced is lost, wholly or in part", 1, |draw| {
+        let nodes = draw.victims();
+        draw.power_failure(nodes)
+    }),
+    entry("disk-power-failure-all", "the same of all nodes at once", 1, |draw| {
+        draw.power_failure(Victims::Named(draw.names.to_vec()))
+    })
+    .taking_the_majority(),
+    entry(
+        "disk-eio",
+        "writes or fsyncs fail with EIO; a server that ends is restarted afterwards",
+        1,
+        |draw| {
+            let on = [Operation::Write, Operation::Fsync][draw.rng.index(2)];
+            let percent = draw.pick(&[10, 100]);
+            draw.disk(Misdeed::Error {
+                error: Failing::Eio,
+                calls: Calls { on, percent, ..Calls::default() },
+            })
+        },
+    ),
+    entry("disk-enospc", "the disk is full: writes fail with ENOSPC; restarted as above", 1, |draw| {
+        let calls = Calls { on: Operation::Write, ..Calls::default() };
+        draw.disk(Misdeed::Error { error: Failing::Enospc, calls })
+    }),
+    entry("disk-slow", "fsyncs take longer", 1, |draw| {
+        let calls = Calls { on: Operation::Fsync, ..Calls::default() };
+        let ms = draw.pick(&[5, 20, 100, 500]);
+        draw.disk(Misdeed::Slow { ms, calls })
+    }),
+    entry("disk-lies", "fsync does nothing, and says that it did: shows with a power failure", 1, |draw| {
+        draw.disk(Misdeed::Lie)
+    }),
+    entry("disk-short-read", "nodes are restarted, and reads give half of what they asked for", 1, |draw| {
+        let calls = Calls { on: Operation::Read, percent: draw.pick(&[50, 100]), ..Calls::default() };
+        draw.disk(Misdeed::ShortRead { calls })
+    }),
+    entry("disk-bit-flip", "a bit of what is written is flipped: no server has to survive that", 1, |draw| {
+        let calls = Calls { on: Operation::Write, percent: draw.pick(&[1, 10]), ..Calls::default() };
+        draw.disk(Misdeed::BitFlip { calls })
+    }),
+    entry(
+        "disk-corrupt",
+        "one node is killed, and its files damaged before it is started again: bits, ends, stretches, or all \
+         of them older",
+        1,
+        |draw| draw.corruption(),
+    ),
 ];
 
 const fn entry(
@@ -278,8 +333,10 @@ impl FaultEntry {
     }
 }
 
-/// Never drawn for a group.
 const SILENT: &str = "packet-corrupt-silent";
+
+/// Never drawn for a group: no server has to survive them, or they need what slows down the others.
+const ASKED_FOR_ONLY: [&str; 5] = [SILENT, "disk-lies", "disk-short-read", "disk-bit-flip", "disk-corrupt"];
 
 /// Faults asked for by default, where there are nodes enough.
 pub const DEFAULT_FAULTS: [&str; 3] = ["kill", "pause", "partition"];
@@ -334,7 +391,10 @@ impl Draw<'_> {
     /// One of the kinds whose names begin like this.
     fn any_of(&mut self, group: &str) -> Fault {
         let fits = |entry: &&FaultEntry| {
-            entry.name.starts_with(group) && entry.name != SILENT && entry.min_nodes <= self.names.len()
+            entry.name.starts_with(group)
+                && !ASKED_FOR_ONLY.contains(&entry.name)
+                && !entry.takes_majority
+                && entry.min_nodes <= self.names.len()
         };
         let fit: Vec<&FaultEntry> = FAULTS.iter().filter(fits).collect();
         let at = self.rng.index(fit.len());
@@ -366,6 +426,31 @@ impl Draw<'_> {
     fn signed(&mut self, from: &[u32]) -> i64 {
         let size = i64::from(self.pick(from));
         if self.rng.below(2) == 0 { size } else { -size }
+    }
+
+    fn disk(&mut self, misdeed: Misdeed) -> Fault {
+        Fault::Disk { nodes: self.victims(), misdeed }
+    }
+
+    fn power_failure(&mut self, nodes: Victims) -> Fault {
+        let keep = [Keep::None, Keep::Random { percent: 50 }, Keep::Torn { percent: 50 }][self.rng.index(3)];
+        Fault::DiskPowerFailure { nodes, keep, seed: self.seed() }
+    }
+
+    fn corruption(&mut self) -> Fault {
+        let files = "*".to_owned();
+        let damage = match self.rng.below(4) {
+            0 => Damage::BitFlips { files, count: self.pick(&[1, 20]) },
+            1 => Damage::Truncate { files, percent: self.pick(&[50, 90]) },
+            2 => Damage::Zero { files, kib: self.pick(&[4, 64]) },
+            _ => Damage::Rollback,
+        };
+        Fault::DiskCorrupt { nodes: self.one(), damage, seed: self.seed() }
+    }
+
+    /// Short enough to be typed.
+    fn seed(&mut self) -> u64 {
+        self.rng.bits() >> 32
     }
 
     fn pick(&mut self, from: &[u32]) -> u32 {

@@ -8,6 +8,7 @@ use super::trigger::Trigger;
 use crate::engine::ClientFault;
 use crate::env::Stop;
 use crate::env::clock::{Clocks, Skew};
+use crate::env::disk::{Damage, Keep, Misdeed};
 use crate::env::packet::Behavior;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,7 @@ impl PlannedFault {
     /// Does it need packets, or clients with an address, or processes?
     pub fn needs_real_servers(&self) -> bool {
         matches!(self.fault, Fault::Packet { .. } | Fault::Partition { shape: Shape::Clients(_) })
+            || self.fault.needs_a_disk()
             || self.on.as_ref().is_some_and(Trigger::needs_processes)
     }
 
@@ -72,7 +74,7 @@ impl PlannedFault {
     }
 
     fn finds_ended(&self, other: &Self) -> bool {
-        let ends = matches!(other.fault, Fault::Kill { .. } | Fault::Terminate { .. });
+        let ends = other.fault.ends_or_stops() && !matches!(other.fault, Fault::Pause { .. });
         ends && self.fault.needs_clocks() && (other.at_ms..other.end_ms()).contains(&self.at_ms)
     }
 }
@@ -126,6 +128,31 @@ pub enum Fault {
         /// How.
         skew: Skew,
     },
+    /// The nodes' disks do something wrong.
+    Disk {
+        /// Who.
+        nodes: Victims,
+        /// What.
+        misdeed: Misdeed,
+    },
+    /// As `kill`; and the nodes' disks lose what was not fsynced.
+    DiskPowerFailure {
+        /// Who.
+        nodes: Victims,
+        /// What is left all the same.
+        keep: Keep,
+        /// Decides what that is.
+        seed: u64,
+    },
+    /// As `kill`; and files are damaged before the nodes are started again.
+    DiskCorrupt {
+        /// Who.
+        nodes: Victims,
+        /// How.
+        damage: Damage,
+        /// Decides where.
+        seed: u64,
+    },
 }
 
 /// Nodes by name, or the leader of the moment.
@@ -169,6 +196,9 @@ impl Fault {
             Self::Packet { behavior, .. } => behavior.kind(),
             Self::Client { what, .. } => what.kind(),
             Self::Clock { clocks, skew, .. } => skew.kind(*clocks),
+            Self::Disk { misdeed, .. } => misdeed.kind(),
+            Self::DiskPowerFailure { .. } => "disk-power-failure",
+            Self::DiskCorrupt { .. } => "disk-corrupt",
         }
     }
 
@@ -180,7 +210,10 @@ impl Fault {
             | Self::Pause { nodes }
             | Self::Packet { nodes, .. }
             | Self::Client { nodes, .. }
-            | Self::Clock { nodes, .. } => nodes.named(),
+            | Self::Clock { nodes, .. }
+            | Self::Disk { nodes, .. }
+            | Self::DiskPowerFailure { nodes, .. }
+            | Self::DiskCorrupt { nodes, .. } => nodes.named(),
             Self::Partition { shape } => match shape {
                 Shape::Groups(groups) => Some(groups.iter().flatten().collect()),
                 Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
@@ -204,12 +237,23 @@ impl Fault {
             | Action::Clients(nodes, _)
             | Action::Clock(nodes, ..) => nodes.is_empty(),
             Action::Cut(links) | Action::Packet(links, _) => links.is_empty(),
+            Action::Disk(nodes, _) | Action::PowerFailure(nodes, ..) | Action::Corrupt(nodes, ..) => {
+                nodes.is_empty()
+            }
         }
     }
 
-    /// Does it end processes, or stop them?
+    /// Does it end processes, or stop them? A server that cannot work with its disk ends.
     fn ends_or_stops(&self) -> bool {
-        matches!(self, Self::Kill { .. } | Self::Terminate { .. } | Self::Pause { .. })
+        match self {
+            Self::Kill { .. }
+            | Self::Terminate { .. }
+            | Self::Pause { .. }
+            | Self::DiskPowerFailure { .. }
+            | Self::DiskCorrupt { .. } => true,
+            Self::Disk { misdeed, .. } => !misdeed.is_bearable(),
+            Self::Partition { .. } | Self::Packet { .. } | Self::Client { .. } | Self::Clock { .. } => false,
+        }
     }
 
     /// Does it need nodes with clocks of their own?
@@ -217,11 +261,24 @@ impl Fault {
         matches!(self, Self::Clock { .. })
     }
 
+    /// Does it need disks that can be told to go wrong?
+    pub fn needs_a_disk(&self) -> bool {
+        matches!(self, Self::Disk { .. } | Self::DiskPowerFailure { .. } | Self::DiskCorrupt { .. })
+    }
+
+    /// Does it need reads that go past the page cache?
+    pub fn needs_direct_reads(&self) -> bool {
+        matches!(self, Self::Disk { misdeed, .. } if misdeed.needs_direct_reads())
+    }
+
     /// Why it makes no sense, if it does not.
     pub fn nonsense(&self) -> Option<&'static str> {
         match self {
             Self::Packet { behavior, .. } => behavior.nonsense(),
             Self::Clock { clocks, skew, .. } => skew.nonsense(*clocks),
+            Self::Disk { misdeed, .. } => misdeed.nonsense(),
+            Self::DiskPowerFailure { keep, .. } => keep.nonsense(),
+            Self::DiskCorrupt { damage, .. } => damage.nonsense(),
             _ => None,
         }
     }
@@ -267,6 +324,12 @@ pub enum Action {
     Clients(Vec<usize>, ClientFault),
     /// Skew the clocks of these.
     Clock(Vec<usize>, Clocks, Skew),
+    /// Let the disks of these do wrong.
+    Disk(Vec<usize>, Misdeed),
+    /// End these, and let their disks lose what was not fsynced.
+    PowerFailure(Vec<usize>, Keep, u64),
+    /// End these, and damage their files.
+    Corrupt(Vec<usize>, Damage, u64),
 }
 
 impl Fault {
@@ -305,6 +368,18 @@ impl Fault {
             Self::Clock { nodes, clocks, skew } => {
                 let (nodes, words) = who(nodes);
                 resolved(skew.told(*clocks, &words), Action::Clock(nodes.clone(), *clocks, *skew), nodes)
+            }
+            Self::Disk { nodes, misdeed } => {
+                let (nodes, words) = who(nodes);
+                resolved(misdeed.told(&words), Action::Disk(nodes.clone(), misdeed.clone()), nodes)
+            }
+            Self::DiskPowerFailure { nodes, keep, seed } => {
+                let (nodes, words) = who(nodes);
+                resolved(keep.told(&words), Action::PowerFailure(nodes.clone(), *keep, *seed), nodes)
+            }
+            Self::DiskCorrupt { nodes, damage, seed } => {
+                let (nodes, words) = who(nodes);
+                resolved(damage.told(&words), Action::Corrupt(nodes.clone(), damage.clone(), *seed), nodes)
             }
             Self::Partition { shape } => {
                 let one = |victims, verb: &str, cut: &dyn Fn(usize) -> Grudge| {

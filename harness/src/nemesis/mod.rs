@@ -17,7 +17,7 @@ use crate::engine::{ClientFault, Clients, Clock, OpBody, Recorder};
 use crate::env::Environment;
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
-use action::{Applied, Held, Scene};
+use action::{Applied, Held, Scene, Showing};
 use duress_checkers::{Kind, Process};
 use duress_reports::artifact::{JournalEntry, JournalEvent};
 use duress_targets::{Node, Target};
@@ -36,6 +36,8 @@ const LEADER_WAIT: Duration = Duration::from_secs(3);
 const LEADER_SHARE: u32 = 3;
 /// How often it asks.
 const LEADER_POLL: Duration = Duration::from_millis(100);
+/// How often one looks whether a fault has shown, in milliseconds.
+const LOOK_EVERY_MS: u64 = 20;
 /// How long one node may take to say whether it leads.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(800);
 
@@ -113,8 +115,10 @@ impl Nemesis {
         drop(held);
         let Some(applied) = applied else { return Ok(()) };
         let end_ms = if planned.on.is_some() { begun + planned.for_ms } else { planned.end_ms() };
-        if let Some(what) = applied.shows_later() {
-            self.await_hit(id, what, end_ms, &mut over).await?;
+        match applied.shows_later() {
+            Some(Showing::Clients(what)) => self.await_hit(id, what, end_ms, &mut over).await?,
+            Some(Showing::Disks(victims)) => self.look_for(id, &victims, end_ms, &mut over).await?,
+            None => {}
         }
         self.sleep_until(end_ms, &mut over).await;
         self.heal(id, kind, applied).await
@@ -210,6 +214,31 @@ impl Nemesis {
         let event = if hit { JournalEvent::Bit { evidence } } else { JournalEvent::DidNotBite { evidence } };
         let this = Arc::clone(self);
         self.blocking(move || this.log(id, event).map(|_| ())).await
+    }
+
+    /// A fault of disks shows in calls of every victim, whenever those come.
+    async fn look_for(
+        self: &Arc<Self>,
+        id: u32,
+        victims: &[usize],
+        end_ms: u64,
+        over: &mut watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
+        loop {
+            let (this, disks) = (Arc::clone(self), victims.to_vec());
+            let seen = self.blocking(move || action::seen(this.scene(id), &disks)).await;
+            let now_ms = self.clock.now() / 1_000_000;
+            let event = match seen {
+                Ok(evidence) => JournalEvent::Bit { evidence },
+                Err(evidence) if now_ms >= end_ms || *over.borrow() => JournalEvent::DidNotBite { evidence },
+                Err(_) => {
+                    self.sleep_until(end_ms.min(now_ms + LOOK_EVERY_MS), over).await;
+                    continue;
+                }
+            };
+            let this = Arc::clone(self);
+            return self.blocking(move || this.log(id, event).map(|_| ())).await;
+        }
     }
 
     async fn heal(self: &Arc<Self>, id: u32, kind: &'static str, applied: Applied) -> Result<(), Failure> {

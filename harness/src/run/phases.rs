@@ -97,7 +97,7 @@ impl Phases<'_> {
         let Generators { main, mut last } = workload.generators(&self.plan.workload_options, &rng);
         let mut main = main.limit(self.plan.options.ops.unwrap_or(u64::MAX));
 
-        let exits = Arc::new(Mutex::new(Vec::new()));
+        let exits: Arc<Mutex<Exits>> = Arc::default();
         let guard = tokio::spawn(watch_exits(self.env.clone(), self.nodes.clone(), clock, exits.clone()));
         let outcome = async {
             self.main(&mut engine, &mut main, clock, recorder).await?;
@@ -110,7 +110,9 @@ impl Phases<'_> {
         .await;
         guard.abort();
         note_exits(&*self.env, &self.nodes, clock, &exits);
-        self.info.doubts.extend(exits.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
+        let mut exits = exits.lock().unwrap_or_else(PoisonError::into_inner);
+        self.info.doubts.append(&mut exits.own);
+        self.info.warnings.append(&mut exits.excused);
         outcome
     }
 
@@ -154,6 +156,9 @@ impl Phases<'_> {
     async fn heal(&mut self, clock: Clock) -> Result<(), Failure> {
         self.begin("heal", clock)?;
         self.env.set_links(&Policies::new())?;
+        for disk in (0..self.nodes.len()).filter_map(|node| self.env.disk(node).ok()) {
+            disk.behave(None);
+        }
         for node in 0..self.nodes.len() {
             self.env.resume(node)?;
             self.env.set_clocks(node, &Skews::new())?;
@@ -210,7 +215,8 @@ impl Phases<'_> {
                     Err(_) => format!("no answer within {HEALTH_TIMEOUT:?}"),
                 };
                 let exits = self.env.exits();
-                if let Some(exit) = exits.first() {
+                let gone = |at: usize| self.env.state(at) == ProcessState::Gone;
+                if let Some(exit) = exits.iter().find(|exit| exit.excuse.is_none() || gone(exit.node)) {
                     let name = &self.nodes[exit.node].name;
                     return Err(self.unhealthy(exit.node, format!("{name} ended by itself: {}", exit.status)));
                 }
@@ -268,23 +274,31 @@ fn interrupted() -> Failure {
     })
 }
 
+/// Servers that ended although nobody asked them to, in sentences.
+#[derive(Default)]
+struct Exits {
+    /// For no reason that is known: whatever the run shows then is in doubt.
+    own: Vec<String>,
+    /// Since a fault left them no choice.
+    excused: Vec<String>,
+}
+
 /// Notes servers that end although nobody asked them to.
-async fn watch_exits(
-    env: Arc<dyn Environment>,
-    nodes: Arc<[Node]>,
-    clock: Clock,
-    doubts: Arc<Mutex<Vec<String>>>,
-) {
+async fn watch_exits(env: Arc<dyn Environment>, nodes: Arc<[Node]>, clock: Clock, exits: Arc<Mutex<Exits>>) {
     loop {
-        note_exits(&*env, &nodes, clock, &doubts);
+        note_exits(&*env, &nodes, clock, &exits);
         tokio::time::sleep(EXIT_POLL).await;
     }
 }
 
-fn note_exits(env: &dyn Environment, nodes: &[Node], clock: Clock, doubts: &Mutex<Vec<String>>) {
+fn note_exits(env: &dyn Environment, nodes: &[Node], clock: Clock, exits: &Mutex<Exits>) {
     for exit in env.exits() {
         let seconds = Duration::from_nanos(clock.now()).as_secs_f64();
         let told = format!("{} ended by itself at {seconds:.1} s: {}", nodes[exit.node].name, exit.status);
-        doubts.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+        let mut exits = exits.lock().unwrap_or_else(PoisonError::into_inner);
+        match exit.excuse {
+            None => exits.own.push(told),
+            Some(excuse) => exits.excused.push(format!("{told}; {excuse}")),
+        }
     }
 }

@@ -61,6 +61,9 @@ fn impossible_numbers_and_combinations() {
     refused(&["run", "etcd", "--keys", "1000000000"], "use 1 to 10000");
     refused(&["run", "etcd", "--check-memory", "0"], "use 16 or more");
     refused(&["run", "sim", "--version", "1"], "there is nothing to obtain");
+    refused(&["run", "sim", "--faults", "disk-eio"], "what lives inside Duress has no processes");
+    refused(&["run", "etcd", "--faults", "disk", "--data", "disk"], "leave out --data disk");
+    refused(&["run", "etcd", "--faults", "disk-power-failure-all"], "add --allow-majority-loss");
     refused(&["heal", "nowhere"], "there is no such directory");
     refused(&["run", "etcd", "--concurrency", "0"], "out of range");
     refused(&["run", "etcd", "--schedule", "/nowhere.json"], "check the path");

@@ -6,4 +6,5 @@ mod check;
 mod clusters;
 mod common;
 mod demo;
+mod disks;
 mod redis;

@@ -6,26 +6,23 @@
 //! ordinary user, by a copy of this program.
 
 mod clocks;
+mod disks;
 mod packets;
 mod remains;
 mod traps;
 
 use duress::env::doctor;
-use duress::env::local::{Config, Data, Local, Ports, Privilege, ServerCommand, acquire};
+use duress::env::local::{Config, Data, Disks, Local, Ports, Privilege, ServerCommand, acquire};
 use duress::env::packet::{Policies, Policy};
 use duress::env::{EnvError, Environment, ProcessState, Stop};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use remains::{own_children, private_namespaces, traces};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::path::Path;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -78,27 +75,29 @@ const TESTS: [Test; 32] = [
     ("ends_that_nobody_asked_for_are_told_once", ends_that_nobody_asked_for_are_told_once),
     ("a_program_that_cannot_start_is_an_error", a_program_that_cannot_start_is_an_error),
     ("data_survives_the_server", data_survives_the_server),
-    ("two_clusters_do_not_meet", two_clusters_do_not_meet),
-    ("a_dropped_cluster_leaves_nothing", a_dropped_cluster_leaves_nothing),
-    ("a_killed_owner_leaves_nothing", a_killed_owner_leaves_nothing),
-    ("impossible_clusters_are_refused", impossible_clusters_are_refused),
     ("exactly_the_nth_sync_waits", traps::exactly_the_nth_sync_waits),
     ("who_is_killed_in_a_call_never_makes_it", traps::who_is_killed_in_a_call_never_makes_it),
     ("a_call_made_in_its_place_has_the_same_result", traps::a_call_made_in_its_place_has_the_same_result),
     ("renames_and_sends_are_caught_as_well", traps::renames_and_sends_are_caught_as_well),
     ("what_is_not_watched_cannot_be_caught", traps::what_is_not_watched_cannot_be_caught),
+    ("two_clusters_do_not_meet", remains::two_clusters_do_not_meet),
+    ("a_dropped_cluster_leaves_nothing", remains::a_dropped_cluster_leaves_nothing),
+    ("a_killed_owner_leaves_nothing", remains::a_killed_owner_leaves_nothing),
+    ("impossible_clusters_are_refused", remains::impossible_clusters_are_refused),
 ];
 
 /// Under what circumstances a test runs.
 struct Setting {
     privilege: Privilege,
     ports: Ports,
+    /// There is FUSE.
+    fuse: bool,
 }
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.iter().any(|arg| arg == "--list") {
-        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+        TESTS.iter().chain(&disks::TESTS).for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
     if args == [clocks::TELL] {
@@ -115,7 +114,7 @@ fn main() -> ExitCode {
         Err(error) => panic!("{error}"),
     };
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["hold", ports, dir] => return hold(privilege, ports, Path::new(dir)),
+        ["hold", ports, disks, dir] => return remains::hold(privilege, (ports, disks), Path::new(dir)),
         ["ordinary", filter] => run_all(privilege, &doctor, filter),
         _ => {
             let filter = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
@@ -135,10 +134,12 @@ fn run_all(privilege: Privilege, doctor: &[doctor::Capability], filter: &str) {
             println!("skipped with {ports:?} ports as {privilege:?}: no {needs}");
             continue;
         }
-        for (name, test) in TESTS.iter().filter(|(name, _)| name.contains(filter)) {
+        let fuse = ability(doctor, "FUSE");
+        let disks: &[Test] = if fuse { &disks::TESTS } else { &[] };
+        for (name, test) in TESTS.iter().chain(disks).filter(|(name, _)| name.contains(filter)) {
             let began = Instant::now();
             println!("{name} ({privilege:?}, {ports:?}) ...");
-            test(&Setting { privilege, ports });
+            test(&Setting { privilege, ports, fuse });
             println!("{name} ({privilege:?}, {ports:?}) ok, {:.1?}", began.elapsed());
         }
     }
@@ -210,6 +211,7 @@ fn config(ports: Ports, dir: &Path, nodes: usize, script: &str, data: Data) -> C
         ports,
         calls: BTreeSet::new(),
         clocks: false,
+        disks: Disks::Plain,
     }
 }
 
@@ -581,105 +583,4 @@ fn data_survives_the_server(setting: &Setting) {
         let data_dir = Local::data_dir(cluster.dir.path(), &Local::addresses(1)[0]);
         assert_eq!(data_dir.join("file").exists(), data == Data::Disk, "{data:?}");
     }
-}
-
-// ---- what it leaves alone, and behind ----
-
-fn two_clusters_do_not_meet(setting: &Setting) {
-    let (one, two) = (setting.cluster(2, "exec sleep 1000"), setting.cluster(2, "exec sleep 1000"));
-    // The same address, port and all: they cannot see each other.
-    let (at_one, at_two) = (udp_on(&one, 0, 7000), udp_on(&two, 0, 7000));
-    udp_on(&one, 1, 7001).send_to(b"one", (address(0), 7000)).unwrap();
-    assert_eq!(at_one.recv(&mut [0; 8]).unwrap(), 3);
-    at_two.set_read_timeout(Some(SILENCE)).unwrap();
-    assert!(at_two.recv(&mut [0; 8]).is_err());
-    one.set_links(&cuts(&[(0, 1), (1, 0)])).unwrap();
-    one.stop(1, Stop::Kill).unwrap();
-    one.pause(0).unwrap();
-    assert!(two.probe((0, 1)).unwrap());
-    assert!((0..2).all(|node| matches!(two.state(node), ProcessState::Running { .. })));
-    drop(one);
-    assert!(two.probe((1, 0)).unwrap());
-    assert!((0..2).all(|node| matches!(two.state(node), ProcessState::Running { .. })));
-}
-
-fn a_dropped_cluster_leaves_nothing(setting: &Setting) {
-    let before = traces();
-    for _ in 0..3 {
-        let cluster = setting.cluster(3, FAMILY);
-        let homes: Vec<u64> = (0..3).map(|node| namespace(pid(&cluster, node)).unwrap()).collect();
-        assert_eq!((&traces().2, &traces().3), (&before.2, &before.3), "seen from outside while it runs");
-        cluster.pause(2).unwrap();
-        drop(cluster);
-        assert!(homes.iter().all(|&home| processes_in(home).is_empty()));
-        assert_eq!(own_children(), Vec::<u32>::new(), "all have been waited for");
-    }
-    assert_eq!(traces(), before);
-}
-
-/// Makes a cluster, says which processes it has, and waits to be killed.
-fn hold(privilege: Privilege, ports: &str, dir: &Path) -> ExitCode {
-    let ports = if ports == "tap" { Ports::Tap } else { Ports::Packet };
-    let local = Local::create(privilege, config(ports, dir, 3, FAMILY, Data::Memory)).unwrap();
-    let homes: Vec<u64> = (0..3)
-        .map(|node| {
-            local.start(node).unwrap();
-            namespace(pid(&local, node)).unwrap()
-        })
-        .collect();
-    eventually("the families are complete", || homes.iter().all(|&home| is_complete(home)));
-    local.pause(2).unwrap();
-    local.set_links(&cuts(&[(0, 1)])).unwrap();
-    let processes: Vec<String> = homes
-        .iter()
-        .flat_map(|&home| processes_in(home))
-        .chain(own_children())
-        .map(|p| p.to_string())
-        .collect();
-    println!("{}", processes.join(" "));
-    thread::sleep(Duration::from_secs(600));
-    ExitCode::FAILURE
-}
-
-fn a_killed_owner_leaves_nothing(setting: &Setting) {
-    let dir = tempfile::tempdir().unwrap();
-    let before = traces();
-    let mut owner = Command::new(std::env::current_exe().unwrap())
-        .arg("hold")
-        .arg(if setting.ports == Ports::Tap { "tap" } else { "packet" })
-        .arg(dir.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = String::new();
-    BufReader::new(owner.stdout.take().unwrap()).read_line(&mut said).unwrap();
-    // Servers are counted twice, as processes of a host and as children; init once.
-    let processes: BTreeSet<u32> = said.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
-    assert_eq!(processes.len(), 3 * FAMILY_SIZE + 1, "{said}");
-    let namespaces: BTreeSet<PathBuf> = processes.iter().flat_map(|&pid| private_namespaces(pid)).collect();
-    assert!(namespaces.len() > 3 * 4, "{namespaces:?}");
-
-    kill(Pid::from_raw(owner.id().cast_signed()), Signal::SIGKILL).unwrap();
-    assert_eq!(owner.wait().unwrap().signal(), Some(9));
-    // Zombies are what their new parent, this machine's init, has not reaped yet.
-    eventually("all processes are gone", || {
-        processes.iter().all(|&pid| process_state(pid).is_none_or(|state| state == 'Z'))
-    });
-    eventually("all namespaces are gone", || {
-        let numbers =
-            fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
-        !numbers.flat_map(private_namespaces).any(|namespace| namespaces.contains(&namespace))
-    });
-    assert_eq!(traces(), before);
-}
-
-fn impossible_clusters_are_refused(setting: &Setting) {
-    let dir = tempfile::tempdir().unwrap();
-    let refusal =
-        |config: Config| Local::create(setting.privilege, config).err().expect("refused").to_string();
-    let good = config(setting.ports, dir.path(), 1, "", Data::Memory);
-    refusal(Config { servers: Vec::new(), ..good.clone() });
-    refusal(Config { work_dir: "relative".into(), ..good.clone() });
-    fs::write(dir.path().join("n1"), "a file where the node's directory should be").unwrap();
-    assert!(refusal(good).contains("n1"));
 }

@@ -2,6 +2,7 @@
 //! file system; it exists as long as its files are open or a process is in it.
 
 use super::Data;
+use super::disk::Mounted;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::fstat;
@@ -26,6 +27,8 @@ pub(super) struct Host {
     mount: OwnedFd,
     uts: OwnedFd,
     ipc: OwnedFd,
+    /// What lies over the data directory, if that is to be a disk of our own making.
+    pub(super) disk: Option<Mounted>,
 }
 
 /// What a host is to look like inside.
@@ -36,6 +39,8 @@ pub(super) struct Plan {
     pub(super) data_dir: PathBuf,
     /// What lies under the data directory.
     pub(super) data: Data,
+    /// A disk of our own making lies over that.
+    pub(super) faulty_disk: bool,
     /// A file to see instead of `/etc/hosts`.
     pub(super) hosts_file: PathBuf,
 }
@@ -88,9 +93,11 @@ impl Host {
             // Before any other mount: otherwise that one would appear outside as well.
             mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
                 .map_err(|e| step("make mounts private", e))?;
-            if plan.data == Data::Memory {
+            if plan.data == Data::Memory && !plan.faulty_disk {
                 mount_memory(&plan.data_dir).map_err(|e| step("mount a tmpfs for the data", e))?;
             }
+            let disk = plan.faulty_disk.then(|| Mounted::over(&plan.data_dir)).transpose();
+            let disk = disk.map_err(|e| step("mount a FUSE file system for the data", e))?;
             bind(&plan.hosts_file, Path::new("/etc/hosts")).map_err(|e| step("mount over /etc/hosts", e))?;
             sethostname(&plan.name).map_err(|e| step("set the host name", e))?;
             Ok(Self {
@@ -98,6 +105,7 @@ impl Host {
                 mount: open_own("mnt")?,
                 uts: open_own("uts")?,
                 ipc: open_own("ipc")?,
+                disk,
             })
         })
     }

@@ -9,6 +9,7 @@ mod clock;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "no_clock.rs"]
 mod clock;
+mod disk;
 pub mod heal;
 mod host;
 mod interface;
@@ -26,12 +27,15 @@ pub(super) mod try_out;
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
 pub(super) use trial::in_child;
+pub use try_out::faulty_disks;
 
 use super::clock::{Reading, Skews};
+use super::disk::FaultyDisk;
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
 use clock::NodeClocks;
+use disk::Disk;
 use duress_targets::Node;
 use host::{Host, NamespaceId, Netns, Plan};
 use interface::Interface;
@@ -102,6 +106,8 @@ pub struct Config {
     pub calls: BTreeSet<Call>,
     /// The nodes have clocks of their own, which can be skewed.
     pub clocks: bool,
+    /// Whether the nodes' disks can be told to go wrong.
+    pub disks: Disks,
 }
 
 /// A server's command line.
@@ -126,6 +132,19 @@ pub enum Data {
     Disk,
 }
 
+/// What the nodes' data directories are on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disks {
+    /// As [`Data`] says.
+    #[default]
+    Plain,
+    /// Disks of our own making, in memory, that can be told to go wrong; whatever [`Data`] says.
+    Faulty {
+        /// Every read reaches them, past the kernel's page cache: for faults of reads.
+        direct_reads: bool,
+    },
+}
+
 /// How hosts are connected to the switch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
@@ -145,6 +164,7 @@ struct LocalNode {
     command: ServerCommand,
     host: Arc<Host>,
     namespace: NamespaceId,
+    disk: Option<Arc<Disk>>,
     server: Mutex<Server>,
     traps: Arc<Traps>,
 }
@@ -153,8 +173,8 @@ struct LocalNode {
 #[derive(Default)]
 struct Server {
     child: Option<Child>,
-    /// It ended, nobody had asked it to, and nobody has been told yet.
-    ended: Vec<ExitStatus>,
+    /// It ended, nobody had asked it to, and nobody has been told yet; was the disk to blame?
+    ended: Vec<(ExitStatus, bool)>,
 }
 
 impl Local {
@@ -180,7 +200,8 @@ impl Local {
         let mut ports = Vec::with_capacity(count + 1);
         for (index, command) in config.servers.into_iter().enumerate() {
             let dir = node_dir(&config.work_dir, &nodes[index]);
-            let host = make_host(&nodes, index, &dir, config.data)?;
+            let mut host = make_host(&nodes, index, &dir, (config.data, config.disks))?;
+            let disk = serve_disk(&mut host, config.disks)?;
             ports.push(
                 wiring
                     .connect(&host.net, index)
@@ -200,6 +221,7 @@ impl Local {
                 command,
                 host,
                 namespace,
+                disk,
                 server: Mutex::default(),
                 traps: Arc::default(),
             });
@@ -284,7 +306,7 @@ impl Environment for Local {
     fn start(&self, at: usize) -> Result<(), EnvError> {
         let node = &self.nodes[at];
         let mut server = node.server();
-        server.reap();
+        server.reap(node.disk.as_deref());
         if server.child.is_some() {
             return Ok(());
         }
@@ -300,6 +322,7 @@ impl Environment for Local {
             log: node.log.clone(),
             filter: (!self.calls.is_empty()).then(|| Filter::new(&self.calls)),
         };
+        node.disk.iter().for_each(|disk| disk.begins_anew());
         let Started { child, listener } = self.spawner.start(start).map_err(|error| {
             node.error("start its server", format!("{}: {error}", node.command.program.display()))
         })?;
@@ -314,13 +337,13 @@ impl Environment for Local {
     fn stop(&self, node: usize, how: Stop) -> Result<(), EnvError> {
         let node = &self.nodes[node];
         let mut server = node.server();
-        server.reap();
+        server.reap(node.disk.as_deref());
         if let (Stop::Terminate, Some(child)) = (how, &server.child) {
             processes::terminate(node.namespace, child.id(), GRACE)
                 .map_err(|why| node.error("end its server", why))?;
         }
         processes::kill_all(node.namespace).map_err(|why| node.error("end its processes", why))?;
-        server.wait(how).map_err(|why| node.error("end its server", why))
+        server.wait(how, node.disk.as_deref()).map_err(|why| node.error("end its server", why))
     }
 
     /// An error when no process runs: that would be no fault. After an error none is paused.
@@ -403,14 +426,29 @@ impl Environment for Local {
         clocks.read(node, fault).map_err(|why| self.nodes[node].error("read its clocks", why))
     }
 
+    fn disk(&self, node: usize) -> Result<&dyn FaultyDisk, EnvError> {
+        match &self.nodes[node].disk {
+            Some(disk) => Ok(&**disk),
+            None => Err(EnvError::Unable {
+                what: format!("break the disk of {}", self.nodes[node].node.name),
+                why: "this cluster was made without disks that can be told to go wrong".into(),
+                fix: "plan the fault before the run: --faults or --schedule".into(),
+            }),
+        }
+    }
+
     /// A node that is being started or stopped at the moment is looked at by the next call.
     fn exits(&self) -> Vec<Exit> {
         let mut exits = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
             if let Ok(mut server) = node.server.try_lock() {
-                server.reap();
+                server.reap(node.disk.as_deref());
                 let ended = std::mem::take(&mut server.ended);
-                exits.extend(ended.into_iter().map(|s| Exit { node: index, status: s.to_string() }));
+                exits.extend(ended.into_iter().map(|(status, disk)| Exit {
+                    node: index,
+                    status: status.to_string(),
+                    excuse: disk.then_some("its disk had failed it"),
+                }));
             }
         }
         exits
@@ -458,17 +496,17 @@ impl LocalNode {
 
 impl Server {
     /// Notes it if the server has ended by itself.
-    fn reap(&mut self) {
+    fn reap(&mut self, disk: Option<&Disk>) {
         if let Some(child) = &mut self.child
             && let Ok(Some(status)) = ended(child)
         {
-            self.ended.push(status);
+            self.ended.push((status, disk.is_some_and(Disk::is_to_blame)));
             self.child = None;
         }
     }
 
     /// Waits for a server that has been stopped, all of whose processes are gone.
-    fn wait(&mut self, how: Stop) -> Result<(), String> {
+    fn wait(&mut self, how: Stop, disk: Option<&Disk>) -> Result<(), String> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         let Some(status) = wait_until(&mut child, Instant::now() + REAP_TIMEOUT) else {
             let pid = child.id();
@@ -477,7 +515,7 @@ impl Server {
         };
         // It crashed or ended in the moment before the signal.
         if how == Stop::Kill && status.signal() != Some(libc::SIGKILL) {
-            self.ended.push(status);
+            self.ended.push((status, disk.is_some_and(Disk::is_to_blame)));
         }
         Ok(())
     }
@@ -509,11 +547,23 @@ fn node_dir(work_dir: &Path, node: &Node) -> PathBuf {
     work_dir.join(&node.name)
 }
 
-fn make_host(nodes: &[Node], index: usize, dir: &Path, data: Data) -> Result<Host, EnvError> {
+/// Serves what was mounted over the host's data directory.
+fn serve_disk(host: &mut Host, disks: Disks) -> Result<Option<Arc<Disk>>, EnvError> {
+    let (Some(mounted), Disks::Faulty { direct_reads }) = (host.disk.take(), disks) else { return Ok(None) };
+    Disk::serve(mounted, direct_reads).map(Some).map_err(|e| unable("serve a disk that can go wrong", &e))
+}
+
+fn make_host(
+    nodes: &[Node],
+    index: usize,
+    dir: &Path,
+    (data, disks): (Data, Disks),
+) -> Result<Host, EnvError> {
     let plan = Plan {
         name: nodes[index].name.clone(),
         data_dir: dir.join("data"),
         data,
+        faulty_disk: disks != Disks::Plain,
         hosts_file: dir.join("hosts"),
     };
     fs::create_dir_all(&plan.data_dir)

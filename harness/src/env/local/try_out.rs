@@ -1,11 +1,13 @@
 //! Single abilities of the machine, each used the way a cluster uses it. To be called in a
 //! child process that ends afterwards.
 
+use super::disk::Disk;
 use super::host::{Host, Netns, Plan};
 use super::network::Wiring;
 use super::spawner::Spawner;
 use super::switch::PRIORITY;
-use super::{Data, Ports};
+use super::{Data, Ports, Privilege, in_child};
+use crate::env::EnvError;
 use std::io;
 use std::sync::Arc;
 
@@ -16,7 +18,26 @@ pub(crate) fn network_namespace() -> io::Result<()> {
 
 /// Makes a whole host, with its mounts.
 pub(crate) fn host() -> io::Result<()> {
-    make_host().map(drop)
+    make_host(false).map(drop)
+}
+
+/// What makes [`fuse`] possible.
+pub(crate) const FUSE_FIX: &str = "modprobe fuse; chmod 0666 /dev/fuse; in a container: --device /dev/fuse";
+
+/// Sees, before a run, whether its disks can be such that can be told to go wrong. Call it while the
+/// process has one thread.
+pub fn faulty_disks(_: Privilege) -> Result<(), EnvError> {
+    in_child(|| fuse().map(|()| String::new()).map_err(|error| error.to_string())).map(drop).map_err(|why| {
+        EnvError::Unable { what: "make disks that can go wrong".into(), why, fix: FUSE_FIX.into() }
+    })
+}
+
+/// Mounts a disk of our own making on a host, and serves it.
+pub(crate) fn fuse() -> io::Result<()> {
+    // The mount lives as long as the host.
+    let mut host = make_host(true)?;
+    let mounted = host.disk.take().ok_or_else(|| io::Error::other("nothing was mounted"))?;
+    Disk::serve(mounted, false).map(drop)
 }
 
 /// Makes a PID namespace with its init.
@@ -47,7 +68,7 @@ pub(crate) fn clocks() -> io::Result<()> {
 
 /// Mounts `/proc` of a new PID namespace on a host.
 pub(crate) fn proc_mount() -> io::Result<()> {
-    let host = Arc::new(make_host()?);
+    let host = Arc::new(make_host(false)?);
     Ok(Spawner::new(false)?.0.mount_proc(&host)?)
 }
 
@@ -56,12 +77,13 @@ pub(crate) fn trap() -> io::Result<()> {
     super::trap::try_out()
 }
 
-fn make_host() -> io::Result<Host> {
+fn make_host(faulty_disk: bool) -> io::Result<Host> {
     // Seen on the host only: outside, these two stay what they are.
     Host::create(&Plan {
         name: "doctor".into(),
         data_dir: "/tmp".into(),
         data: Data::Memory,
+        faulty_disk,
         hosts_file: "/etc/hosts".into(),
     })
 }

@@ -1,10 +1,11 @@
 //! Applying and undoing, with proof: each returns the event for the journal.
 //!
-//! What is done to processes, links, clients and clocks is said in the modules below; here is what
-//! they share, and who does what.
+//! What is done to processes, links, clients, clocks and disks is said in the modules below; here is
+//! what they share, and who does what.
 
 mod clients;
 mod clocks;
+mod disks;
 mod links;
 mod processes;
 
@@ -12,6 +13,7 @@ use super::fault::Action;
 use crate::engine::{ClientFault, Clients};
 use crate::env::packet::Traffic;
 use crate::env::{EnvError, Environment, Link};
+pub(super) use disks::seen;
 use duress_reports::artifact::JournalEvent;
 use duress_targets::Node;
 use processes::Holders;
@@ -46,12 +48,21 @@ pub(super) struct Applied {
 
 impl Applied {
     /// Does its effect show later than when it is applied?
-    pub(super) fn shows_later(&self) -> Option<ClientFault> {
-        match self.action {
-            Action::Clients(_, what) => Some(what),
+    pub(super) fn shows_later(&self) -> Option<Showing> {
+        match &self.action {
+            Action::Clients(_, what) => Some(Showing::Clients(*what)),
+            Action::Disk(victims, _) => Some(Showing::Disks(victims.clone())),
             _ => None,
         }
     }
+}
+
+/// Where a fault shows that does not show at once.
+pub(super) enum Showing {
+    /// In operations.
+    Clients(ClientFault),
+    /// In calls of the servers of these nodes.
+    Disks(Vec<usize>),
 }
 
 /// What came of applying.
@@ -65,9 +76,12 @@ pub(super) struct Outcome {
 /// What `duress heal` needs.
 pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::Value {
     match action {
-        Action::Stop(nodes, _) | Action::Pause(nodes) | Action::Clock(nodes, ..) => {
-            nodes.iter().map(|&node| env.undo_data(node)).collect()
-        }
+        Action::Stop(nodes, _)
+        | Action::Pause(nodes)
+        | Action::Clock(nodes, ..)
+        | Action::Disk(nodes, _)
+        | Action::PowerFailure(nodes, ..)
+        | Action::Corrupt(nodes, ..) => nodes.iter().map(|&node| env.undo_data(node)).collect(),
         Action::Cut(links) | Action::Packet(links, _) => serde_json::json!({ "links": links }),
         // They are in this process, and gone with it.
         Action::Clients(..) => serde_json::Value::Null,
@@ -89,6 +103,13 @@ pub(super) fn apply(scene: Scene<'_>, held: &Mutex<Held>, action: Action) -> Out
         Action::Clock(victims, which, skew) => {
             seen((clocks::skew(scene, &mut held.clocks, victims, (*which, *skew)), Vec::new()))
         }
+        Action::Disk(victims, misdeed) => (disks::misbehave(scene, &held.down, victims, misdeed), Vec::new()),
+        Action::PowerFailure(victims, keep, seed) => {
+            seen((disks::power_failure(scene, &mut held.down, victims, (*keep, *seed)), Vec::new()))
+        }
+        Action::Corrupt(victims, damage, seed) => {
+            seen((disks::corrupt(scene, &mut held.down, victims, (damage, *seed)), Vec::new()))
+        }
     };
     let touched = !matches!(event, Some(JournalEvent::Skipped { .. }));
     Outcome { event, applied: touched.then_some(Applied { action, before }) }
@@ -99,12 +120,15 @@ pub(super) fn undo(scene: Scene<'_>, held: &Mutex<Held>, applied: &Applied) -> J
     let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
     let Applied { action, before } = applied;
     let outcome = match action {
-        Action::Stop(victims, _) => processes::restart(scene, &mut held.down, victims),
+        Action::Stop(victims, _) | Action::PowerFailure(victims, ..) | Action::Corrupt(victims, ..) => {
+            processes::restart(scene, &mut held.down, victims)
+        }
         Action::Pause(victims) => processes::resume(scene, &mut held.paused, victims),
         Action::Cut(links) => links::mend(scene, &mut held.links, links, before),
         Action::Packet(links, behavior) => links::spare(scene, &mut held.links, links, behavior, before),
         Action::Clients(_, what) => Ok(clients::release(scene, *what)),
         Action::Clock(victims, ..) => clocks::right(scene, &mut held.clocks, victims),
+        Action::Disk(victims, _) => disks::behave(scene, &held.down, victims),
     };
     match outcome {
         Ok(evidence) => JournalEvent::Healed { evidence },

@@ -1,0 +1,77 @@
+//! Real etcd clusters on disks that go wrong: what was fsynced survives, and when the disk lied about
+//! that, it shows.
+//!
+//! They run with `DURESS_CLUSTERS=1` only, as those of `clusters`.
+
+use super::common::{Bench, alone, clusters_wanted};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+
+/// The kinds of faults, and how they fared.
+fn kinds_by_state(verdict: &Value) -> BTreeSet<(&str, &str)> {
+    let faults = verdict["faults"].as_array().expect("faults");
+    faults
+        .iter()
+        .map(|fault| {
+            let (kind, state) = (&fault["window"]["kind"], &fault["state"]);
+            (kind.as_str().expect("a kind"), state.as_str().expect("a state"))
+        })
+        .collect()
+}
+
+#[test]
+fn etcd_survives_what_disks_may_do_to_it() {
+    if !clusters_wanted("etcd_survives_what_disks_may_do_to_it") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let faults = "disk-power-failure,disk-eio,disk-enospc,disk-slow,kill";
+    let fixed = ["--nodes", "3", "--seed", "7", "--time", "16s", "--interval", "3s", "--dir", "run"];
+    bench.duress(&[&["run", "etcd", "--faults", faults], &fixed[..]].concat()).expect(0);
+    let verdict = bench.json("run/verdict.json");
+    let states = kinds_by_state(&verdict);
+    for kind in faults.split(',') {
+        assert!(states.contains(&(kind, "bit")), "{kind}: {states:?}");
+    }
+    // That etcd ends when its disk fails is told, and held against nobody.
+    let info = bench.json("run/run.json");
+    assert!(info["warnings"].to_string().contains("its disk had failed it"), "{info:#}");
+    assert_eq!(info["doubts"], json!([]), "{info:#}");
+}
+
+/// The power of all nodes fails; with `lies`, what they had fsynced in the seconds before is gone.
+fn all_lose_power(bench: &Bench, dir: &str, lies: bool) -> (Option<i32>, Value) {
+    let nodes = json!({ "named": ["n1", "n2", "n3"] });
+    let failure = json!({
+        "at_ms": 4_000, "for_ms": 1_000,
+        "fault": { "kind": "disk-power-failure", "nodes": nodes, "keep": "none", "seed": 1 },
+    });
+    let lie = json!({
+        "at_ms": 500, "for_ms": 6_000, "fault": { "kind": "disk", "nodes": nodes, "misdeed": "lie" },
+    });
+    let schedule: Vec<Value> = if lies { vec![lie, failure] } else { vec![failure] };
+    let file = format!("{dir}.json");
+    fs::write(bench.path(&file), Value::from(schedule).to_string()).expect("written");
+    let fixed = ["--nodes", "3", "--seed", "5", "--time", "8s", "--allow-majority-loss"];
+    let run = bench.duress(&[&["run", "etcd", "--schedule", &file, "--dir", dir], &fixed[..]].concat());
+    (run.code, bench.json(&format!("{dir}/verdict.json")))
+}
+
+#[test]
+fn a_disk_that_lies_about_fsync_is_found_and_an_honest_one_is_not() {
+    if !clusters_wanted("a_disk_that_lies_about_fsync_is_found_and_an_honest_one_is_not") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let (code, verdict) = all_lose_power(&bench, "honest", false);
+    assert_eq!(code, Some(0), "{verdict:#}");
+    // Either the clients see it, or no majority of nodes can work with what is left.
+    let (code, verdict) = all_lose_power(&bench, "lying", true);
+    let never_again = verdict["reasons"].to_string().contains("did not become healthy");
+    assert!(code == Some(1) || code == Some(3) && never_again, "{code:?} {verdict:#}");
+    let states = kinds_by_state(&verdict);
+    assert_eq!(states, BTreeSet::from([("disk-lies", "bit"), ("disk-power-failure", "bit")]));
+}
