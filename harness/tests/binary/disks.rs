@@ -1,4 +1,4 @@
-//! Real etcd clusters on disks that go wrong: what was fsynced survives, and when the disk lied about
+//! Real servers on disks that go wrong: what was fsynced survives, and when the disk lied about
 //! that, it shows.
 //!
 //! They run with `DURESS_CLUSTERS=1` only, as those of `clusters`.
@@ -74,4 +74,29 @@ fn a_disk_that_lies_about_fsync_is_found_and_an_honest_one_is_not() {
     assert!(code == Some(1) || code == Some(3) && never_again, "{code:?} {verdict:#}");
     let states = kinds_by_state(&verdict);
     assert_eq!(states, BTreeSet::from([("disk-lies", "bit"), ("disk-power-failure", "bit")]));
+}
+
+#[test]
+fn redis_loses_what_it_acknowledged_before_it_was_flushed_and_nothing_else() {
+    if !clusters_wanted("redis_loses_what_it_acknowledged_before_it_was_flushed_and_nothing_else") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    // Several: right after the flush of that second there is nothing to lose.
+    let failures: Vec<Value> = (1..5)
+        .map(|second| {
+            let fault = json!({
+                "kind": "disk-power-failure", "nodes": { "named": ["n1"] }, "keep": "none", "seed": second,
+            });
+            json!({ "at_ms": second * 1_300, "for_ms": 300, "fault": fault })
+        })
+        .collect();
+    fs::write(bench.path("failures.json"), Value::from(failures).to_string()).expect("written");
+    for (appendfsync, code) in [("always", 0), ("everysec", 1)] {
+        let set = format!("appendfsync={appendfsync}");
+        let fixed = ["--schedule", "failures.json", "--time", "6s", "--seed", "1", "--dir", appendfsync];
+        let run = bench.duress(&[&["run", "redis", "--set", &set], &fixed[..]].concat()).expect(code);
+        assert!(code == 0 || run.stdout.contains("Not linearizable"), "{}", run.stdout);
+    }
 }
