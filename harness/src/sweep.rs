@@ -8,6 +8,7 @@
 
 #![expect(unsafe_code, reason = "the parent-death signal is set between fork and exec")]
 
+use crate::env::disk::Keep;
 use crate::env::trap::{Call, Moment};
 use crate::failure::Failure;
 use crate::nemesis::fault::{Fault, PlannedFault, Victims};
@@ -46,6 +47,8 @@ pub struct Sweep {
     pub call: Call,
     /// Before the call, after it, or both.
     pub moments: Vec<Moment>,
+    /// The crash takes with it what was not made durable; otherwise it is a kill.
+    pub power_failure: bool,
     /// Where the runs go.
     pub dir: PathBuf,
     /// Runs at the same time.
@@ -161,7 +164,7 @@ impl Sweep {
             at_ms: 0,
             for_ms: DOWN_MS,
             on: Some(Trigger { within_ms: SCRIPT_MS, event: call }),
-            fault: Fault::Kill { nodes: Victims::one(NODE) },
+            fault: self.crash(nth),
         };
         fs::write(&schedule, serde_json::to_vec(&[crash]).unwrap_or_default())
             .map_err(failed(&schedule, "written"))?;
@@ -175,6 +178,18 @@ impl Sweep {
         let status = command.status().map_err(failed(dir, "run"))?;
         let _ = fs::remove_file(&schedule);
         judge(dir, status.code())
+    }
+}
+
+impl Sweep {
+    fn crash(&self, nth: u64) -> Fault {
+        let nodes = Victims::one(NODE);
+        if self.power_failure {
+            // All of it: what a call before the crash did not make durable must not be needed.
+            Fault::DiskPowerFailure { nodes, keep: Keep::None, seed: nth }
+        } else {
+            Fault::Kill { nodes }
+        }
     }
 }
 

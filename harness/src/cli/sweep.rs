@@ -32,6 +32,9 @@ pub(super) struct SweepArgs {
     /// Before the call is made, after it and before the server knows, or once each
     #[arg(long, value_enum, default_value_t = When::Both)]
     when: When,
+    /// How
+    #[arg(long, value_enum, default_value_t = Crash::PowerFailure)]
+    crash: Crash,
     /// Same seed: same operations
     #[arg(long, short, default_value_t = 1)]
     seed: u64,
@@ -63,6 +66,14 @@ enum At {
     Rename,
     /// What is sent on sockets; before it only
     Send,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Crash {
+    /// What was not made durable is lost
+    PowerFailure,
+    /// SIGKILL: what was written is there
+    Kill,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -113,6 +124,7 @@ impl SweepArgs {
             run: self.arguments(),
             call,
             moments,
+            power_failure: self.crash == Crash::PowerFailure,
             dir: self.dir.clone(),
             jobs: self.jobs.unwrap_or(cores),
             keep: self.keep,
@@ -165,7 +177,8 @@ fn summary(asked: &SweepArgs, points: &[Point]) -> String {
         let of: Vec<&Point> = points.iter().filter(|point| point.moment == moment).collect();
         let Some(last) = of.iter().rev().find(|point| point.outcome != Outcome::NotReached) else { continue };
         let count = |outcome| of.iter().filter(|p| p.outcome == outcome && p.nth <= last.nth).count();
-        let _ = write!(text, "  crash {:<6} each of {} {}s:", when(moment), last.nth, at(asked.at));
+        let crash = if asked.crash == Crash::Kill { "kill" } else { "power failure" };
+        let _ = write!(text, "  {crash} {:<6} each of {} {}s:", when(moment), last.nth, at(asked.at));
         for outcome in OUTCOMES.into_iter().filter(|&outcome| count(outcome) > 0) {
             let _ = write!(text, "  {} {}", count(outcome), word(outcome));
         }
