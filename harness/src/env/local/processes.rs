@@ -218,12 +218,8 @@ pub(super) fn namespace_of(pid: u32) -> Option<NamespaceId> {
     }
 }
 
-/// Has a process any thread that has not ended?
-pub(super) fn lives(pid: u32) -> bool {
-    thread_states(pid).iter().any(|state| !matches!(state, 'Z' | 'X'))
-}
-
-fn thread_states(pid: u32) -> Vec<char> {
+/// What each thread of a process is doing, as the kernel's letter for it.
+pub(super) fn thread_states(pid: u32) -> Vec<char> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     tasks
         .filter_map(|task| {

@@ -199,7 +199,7 @@ fn census(id: NamespaceId, inode: u64) -> (usize, usize) {
             match vdso::leads_to(process.pid, inode) {
                 Ok(true) => counted.0 += 1,
                 // The dead have no memory.
-                Err(_) if !processes::lives(process.pid) => {}
+                Err(_) if !tracee::lives(process.pid) => {}
                 Ok(false) | Err(_) => counted.1 += 1,
             }
         }

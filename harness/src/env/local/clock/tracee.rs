@@ -219,7 +219,9 @@ impl Tracee {
                 }
             }
             looks += 1;
-            if looks % POLLS_PER_LOOK == 0 && !lives(self.pid) && !lives(leader) {
+            if looks % POLLS_PER_LOOK == 0
+                && ![self.pid, leader].iter().any(|pid| lives(pid.as_raw().unsigned_abs()))
+            {
                 return Err("it has ended".into());
             }
             if Instant::now() > deadline {
@@ -267,8 +269,9 @@ fn status(pid: Pid, name: &str) -> Option<Pid> {
     number.trim().parse().ok().map(Pid::from_raw)
 }
 
-fn lives(pid: Pid) -> bool {
-    processes::lives(pid.as_raw().unsigned_abs())
+/// Has it any thread that has not ended?
+pub(super) fn lives(pid: u32) -> bool {
+    processes::thread_states(pid).iter().any(|state| !matches!(state, 'Z' | 'X'))
 }
 
 fn never_stops() -> String {
