@@ -237,7 +237,7 @@ pub const FAULTS: [FaultEntry; 48] = [
         1,
         |draw| {
             let on = [Operation::Write, Operation::Fsync][draw.rng.index(2)];
-            let percent = draw.pick(&[10, 100]);
+            let percent = draw.pick(&[50, 100]);
             draw.disk(Misdeed::Error {
                 error: Failing::Eio,
                 calls: Calls { on, percent, ..Calls::default() },

@@ -27,12 +27,26 @@ fn etcd_survives_what_disks_may_do_to_it() {
     }
     let _machine = alone();
     let bench = Bench::new();
-    let faults = "disk-power-failure,disk-eio,disk-enospc,disk-slow,kill";
-    let fixed = ["--nodes", "3", "--seed", "7", "--time", "16s", "--interval", "3s", "--dir", "run"];
-    bench.duress(&[&["run", "etcd", "--faults", faults], &fixed[..]].concat()).expect(0);
+    let on = |operation: &str| json!({ "on": operation });
+    let disk = |node: &str, misdeed: Value| json!({ "kind": "disk", "nodes": { "named": [node] }, "misdeed": misdeed });
+    // One at a time, with a while for the last victim to come back.
+    let faults = [
+        json!({ "kind": "disk-power-failure", "nodes": "leader", "keep": { "torn": { "percent": 50 } }, "seed": 1 }),
+        disk("n2", json!({ "error": { "error": "eio", "calls": on("fsync") } })),
+        disk("n3", json!({ "error": { "error": "enospc", "calls": on("write") } })),
+        disk("n1", json!({ "slow": { "ms": 20, "calls": on("fsync") } })),
+        json!({ "kind": "kill", "nodes": { "named": ["n2"] } }),
+    ];
+    let schedule: Vec<Value> = (0..)
+        .zip(&faults)
+        .map(|(n, fault)| json!({ "at_ms": 500 + n * 2_500, "for_ms": 1_200, "fault": fault }))
+        .collect();
+    fs::write(bench.path("schedule.json"), Value::from(schedule).to_string()).expect("written");
+    let fixed = ["--nodes", "3", "--seed", "7", "--time", "13s", "--dir", "run"];
+    bench.duress(&[&["run", "etcd", "--schedule", "schedule.json"], &fixed[..]].concat()).expect(0);
     let verdict = bench.json("run/verdict.json");
     let states = kinds_by_state(&verdict);
-    for kind in faults.split(',') {
+    for kind in ["disk-power-failure", "disk-eio", "disk-enospc", "disk-slow", "kill"] {
         assert!(states.contains(&(kind, "bit")), "{kind}: {states:?}");
     }
     // That etcd ends when its disk fails is told, and held against nobody.
@@ -45,16 +59,16 @@ fn etcd_survives_what_disks_may_do_to_it() {
 fn all_lose_power(bench: &Bench, dir: &str, lies: bool) -> (Option<i32>, Value) {
     let nodes = json!({ "named": ["n1", "n2", "n3"] });
     let failure = json!({
-        "at_ms": 4_000, "for_ms": 1_000,
+        "at_ms": 3_500, "for_ms": 1_000,
         "fault": { "kind": "disk-power-failure", "nodes": nodes, "keep": "none", "seed": 1 },
     });
     let lie = json!({
-        "at_ms": 500, "for_ms": 6_000, "fault": { "kind": "disk", "nodes": nodes, "misdeed": "lie" },
+        "at_ms": 500, "for_ms": 5_000, "fault": { "kind": "disk", "nodes": nodes, "misdeed": "lie" },
     });
     let schedule: Vec<Value> = if lies { vec![lie, failure] } else { vec![failure] };
     let file = format!("{dir}.json");
     fs::write(bench.path(&file), Value::from(schedule).to_string()).expect("written");
-    let fixed = ["--nodes", "3", "--seed", "5", "--time", "8s", "--allow-majority-loss"];
+    let fixed = ["--nodes", "3", "--seed", "5", "--time", "7s", "--allow-majority-loss"];
     let run = bench.duress(&[&["run", "etcd", "--schedule", &file, "--dir", dir], &fixed[..]].concat());
     (run.code, bench.json(&format!("{dir}/verdict.json")))
 }
