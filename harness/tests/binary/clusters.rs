@@ -364,7 +364,7 @@ fn a_server_is_crashed_at_each_of_its_syncs() {
     assert!(recovered("before") >= 2 && recovered("after") >= 2, "{points}");
     let verdict = bench.json("sweep/sync-00002-after/verdict.json");
     let description = verdict["faults"][0]["window"]["description"].as_str().expect("a description");
-    assert!(description.ends_with("n1 after the 2nd sync of n1"), "{description}");
+    assert!(description.ends_with("after the 2nd sync of n1"), "{description}");
 }
 
 #[test]
