@@ -42,6 +42,14 @@ impl Numbers {
         }
     }
 
+    /// Looks where things with these hashes would be, for nothing but having been there: the next look
+    /// is faster, and one after the other waits less.
+    pub(super) fn touch<'a>(hashes: impl Iterator<Item = (&'a Self, u64)>) {
+        let tag =
+            |(numbers, hash): (&Self, u64)| numbers.slots[hash as u32 as usize & (numbers.slots.len() - 1)].0;
+        std::hint::black_box(hashes.map(tag).fold(0, |one, other| one ^ other));
+    }
+
     /// How many numbers were given out.
     pub(super) fn len(&self) -> u32 {
         self.len

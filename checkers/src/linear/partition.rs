@@ -12,10 +12,13 @@ use crate::model::{Element, Model};
 use crate::words;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde_json::Value;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 
 /// Calls between two looks at the clock.
 const LOOK_EVERY: usize = 1024;
+
+/// Calls that are read before their classes are looked up.
+const AHEAD: usize = 64;
 
 /// Calls between two looks at the memory held.
 const WEIGH_EVERY: usize = 1 << 16;
@@ -105,6 +108,20 @@ impl From<Spent> for Unfit {
     }
 }
 
+/// A call that has an operation.
+struct Read<O> {
+    /// Its part.
+    part: usize,
+    op: O,
+    /// Of the operation.
+    hash: u64,
+    /// As [`Model::op_heap_bytes`].
+    bytes: usize,
+    kind: Kind,
+    invoke: Moment,
+    returned: Option<Moment>,
+}
+
 /// Splits a history by key.
 pub(super) fn partition<'h, M: Model>(
     model: &M,
@@ -122,44 +139,47 @@ pub(super) fn partition<'h, M: Model>(
     let mut classes: Vec<Numbers> = Vec::new();
     let mut by_key: FxHashMap<Option<&'h Value>, usize> = FxHashMap::default();
     let mut counts = Counts::default();
-    // By operations since memory was weighed.
-    let mut owned = 0;
-    for (n, (invoke, returned)) in history.positions().enumerate() {
-        if n.is_multiple_of(LOOK_EVERY) {
-            charge.time()?;
+    let mut positions = history.positions();
+    // Looking at a few calls ahead, and where their classes would be, lets memory answer for all of them
+    // at once: waiting for it is what takes most of the time.
+    let mut ahead: Vec<(Moment, Option<Moment>)> = Vec::with_capacity(AHEAD);
+    let mut read: Vec<Read<M::Op>> = Vec::with_capacity(AHEAD);
+    // Since memory was weighed: calls, and what their operations own.
+    let (mut calls, mut owned) = (WEIGH_EVERY, 0);
+    loop {
+        charge.time()?;
+        ahead.extend(positions.by_ref().take(AHEAD));
+        if ahead.is_empty() {
+            break;
         }
-        if n.is_multiple_of(WEIGH_EVERY) || owned > WEIGH_BYTES {
-            owned = 0;
-            let numbers: usize = classes.iter().map(Numbers::bytes).sum();
-            charge.can_hold(numbers + parts.iter().map(Part::bytes).sum::<usize>())?;
-        }
-        let call = history.call_at(invoke as usize);
-        let kind = call.kind();
-        match kind {
-            Kind::Ok => counts.ok += 1,
-            Kind::Fail => counts.fail += 1,
-            Kind::Info | Kind::Invoke => counts.info += 1,
-        }
-        let (key, op) = read_call(model, keyed, &call)?;
-        let at = *by_key.entry(key).or_insert_with(|| {
-            parts.push(Part::new(key.cloned(), history));
-            classes.push(Numbers::new());
-            parts.len() - 1
-        });
-        match op {
-            None => {}
-            Some(_) if kind == Kind::Fail => parts[at].failed.push(invoke),
-            Some(op) => {
-                let bytes = model.op_heap_bytes(&op);
-                let known = parts[at].classes.len();
-                let class = parts[at].class(op, &mut classes[at]);
-                if class as usize == known {
-                    parts[at].heap += bytes;
-                    owned += bytes;
-                }
-                parts[at].entries.push(Entry { class, invoke, ret: returned.filter(|_| kind == Kind::Ok) });
+        for (invoke, returned) in ahead.drain(..) {
+            let call = history.call_at(invoke as usize);
+            let kind = call.kind();
+            match kind {
+                Kind::Ok => counts.ok += 1,
+                Kind::Fail => counts.fail += 1,
+                Kind::Info | Kind::Invoke => counts.info += 1,
+            }
+            let (key, op) = read_call(model, keyed, &call)?;
+            let part = *by_key.entry(key).or_insert_with(|| {
+                parts.push(Part::new(key.cloned(), history));
+                classes.push(Numbers::new());
+                parts.len() - 1
+            });
+            calls += 1;
+            if let Some(op) = op {
+                let (hash, bytes) = (FxBuildHasher.hash_one(&op), model.op_heap_bytes(&op));
+                owned += bytes;
+                read.push(Read { part, op, hash, bytes, kind, invoke, returned });
+            }
+            if calls > WEIGH_EVERY || owned > WEIGH_BYTES {
+                (calls, owned) = (0, 0);
+                place(&mut read, &mut parts, &mut classes);
+                let numbers: usize = classes.iter().map(Numbers::bytes).sum();
+                charge.can_hold(numbers + parts.iter().map(Part::bytes).sum::<usize>())?;
             }
         }
+        place(&mut read, &mut parts, &mut classes);
     }
     drop(classes);
     let keys = parts.len();
@@ -171,7 +191,25 @@ pub(super) fn partition<'h, M: Model>(
     Ok(Parts { parts: components, keys, counts })
 }
 
-impl<'h, O: Eq + std::hash::Hash> Part<'h, O> {
+/// Adds calls to their parts, in their order.
+fn place<O: Eq + Hash>(read: &mut Vec<Read<O>>, parts: &mut [Part<'_, O>], classes: &mut [Numbers]) {
+    Numbers::touch(read.iter().map(|read| (&classes[read.part], read.hash)));
+    for Read { part: at, op, hash, bytes, kind, invoke, returned } in read.drain(..) {
+        let part = &mut parts[at];
+        if kind == Kind::Fail {
+            part.failed.push(invoke);
+            continue;
+        }
+        let known = part.classes.len();
+        let class = part.class(op, hash, &mut classes[at]);
+        if class as usize == known {
+            part.heap += bytes;
+        }
+        part.entries.push(Entry { class, invoke, ret: returned.filter(|_| kind == Kind::Ok) });
+    }
+}
+
+impl<'h, O: Eq + Hash> Part<'h, O> {
     /// Nothing yet.
     pub(super) fn new(key: Option<Value>, history: &'h History) -> Self {
         let (cells, classes, entries, failed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -186,9 +224,9 @@ impl<'h, O: Eq + std::hash::Hash> Part<'h, O> {
             + self.cells.capacity() * size_of::<Element>()
     }
 
-    fn class(&mut self, op: O, numbers: &mut Numbers) -> u32 {
+    fn class(&mut self, op: O, hash: u64, numbers: &mut Numbers) -> u32 {
         let known = &self.classes;
-        let class = numbers.number(FxBuildHasher.hash_one(&op), |class| known[class as usize] == op);
+        let class = numbers.number(hash, |class| known[class as usize] == op);
         if class as usize == self.classes.len() {
             self.classes.push(op);
         }
