@@ -72,7 +72,7 @@ impl<'a, M: Model> States<'a, M> {
     }
 
     fn ask(&mut self, state: u32, class: u32) -> Option<u32> {
-        let next = self.model.step(&self.states[state as usize], &self.classes[class as usize]).ok()?;
+        let next = self.model.after(&self.states[state as usize], &self.classes[class as usize])?;
         Some(self.id(next))
     }
 

@@ -192,6 +192,12 @@ pub trait Model: Send + Sync {
     /// A [`Refusal`] when `op` cannot have been answered like this in `state`.
     fn step(&self, state: &Self::State, op: &Self::Op) -> Result<Self::State, Refusal>;
 
+    /// What [`Model::step`] says, without the words of a refusal: a search refuses far more than anybody
+    /// reads. A model whose words are long says it here, and makes `step` of it.
+    fn after(&self, state: &Self::State, op: &Self::Op) -> Option<Self::State> {
+        self.step(state, op).ok()
+    }
+
     /// Does `op` only tell what a state is? It then changes no state; except that a state that
     /// stands for several at once may become one that stands for fewer of them. Must not say yes
     /// wrongly: the search takes such an operation as soon as it leaves the state as it is,

@@ -73,14 +73,22 @@ impl Model for Text {
     }
 
     fn step(&self, state: &TextState, op: &TextOp) -> Result<TextState, Refusal> {
+        self.after(state, op).ok_or_else(|| {
+            // Only a get is refused, and is about what it got.
+            let (TextOp::Get(text) | TextOp::Put(text) | TextOp::Append(text)) = op;
+            Refusal::Returned { returned: quoted(text), held: self.show(state) }
+        })
+    }
+
+    fn after(&self, state: &TextState, op: &TextOp) -> Option<TextState> {
         match (op, state) {
-            (TextOp::Get(got), TextState::Held(held)) if got == held => Ok(state.clone()),
-            (TextOp::Get(got), _) => Err(Refusal::Returned { returned: quoted(got), held: self.show(state) }),
-            (TextOp::Put(new), _) => Ok(TextState::Held(Arc::clone(new))),
+            (TextOp::Get(got), TextState::Held(held)) => (got == held).then(|| state.clone()),
+            (TextOp::Get(_), TextState::Other) => None,
+            (TextOp::Put(new), _) => Some(TextState::Held(Arc::clone(new))),
             (TextOp::Append(more), TextState::Held(held)) => {
-                Ok(TextState::Held(format!("{held}{more}").into()))
+                Some(TextState::Held([&**held, &**more].concat().into()))
             }
-            (TextOp::Append(_), TextState::Other) => Ok(TextState::Other),
+            (TextOp::Append(_), TextState::Other) => Some(TextState::Other),
         }
     }
 

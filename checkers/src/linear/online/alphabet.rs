@@ -111,7 +111,7 @@ impl<M: Model> Alphabet<M> {
                 if let Some(&next) = self.steps.get(&key) {
                     return (next != NONE).then_some(next);
                 }
-                let next = model.step(&self.states[state as usize], &known.op).ok();
+                let next = model.after(&self.states[state as usize], &known.op);
                 let next = next.map(|next| self.id(next));
                 if self.steps.len() >= MAX_STEPS {
                     self.steps.clear();

@@ -78,16 +78,22 @@ impl Model for Register {
     }
 
     fn step(&self, state: &Held, op: &RegisterOp) -> Result<Held, Refusal> {
+        self.after(state, op).ok_or_else(|| {
+            let held = self.show(state);
+            match op {
+                RegisterOp::Read(value) | RegisterOp::Write(value) => {
+                    Refusal::Returned { returned: word(value), held }
+                }
+                RegisterOp::Cas(pair) => Refusal::Compared { expected: word(&pair[0]), held },
+            }
+        })
+    }
+
+    fn after(&self, state: &Held, op: &RegisterOp) -> Option<Held> {
         match op {
-            RegisterOp::Write(value) => Ok(Held::Value(value.clone())),
-            RegisterOp::Read(value) if holds(state, value) => Ok(state.clone()),
-            RegisterOp::Cas(pair) if holds(state, &pair[0]) => Ok(Held::Value(pair[1].clone())),
-            RegisterOp::Read(value) => {
-                Err(Refusal::Returned { returned: word(value), held: self.show(state) })
-            }
-            RegisterOp::Cas(pair) => {
-                Err(Refusal::Compared { expected: word(&pair[0]), held: self.show(state) })
-            }
+            RegisterOp::Write(value) => Some(Held::Value(value.clone())),
+            RegisterOp::Read(value) => holds(state, value).then(|| state.clone()),
+            RegisterOp::Cas(pair) => holds(state, &pair[0]).then(|| Held::Value(pair[1].clone())),
         }
     }
 
