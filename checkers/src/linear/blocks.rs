@@ -234,21 +234,11 @@ impl Blocks<'_> {
         let lost = |&entry: &u32| {
             !linked[entry as usize] && self.access(entry).leaves != NONE && self.happened(entry)
         };
-        let mut at = self.each().find(lost)?;
-        // Back from there one must come round; the first time only shows where.
-        let mut circle = Vec::new();
-        for _ in 0..2 {
-            let first = at;
-            circle.clear();
-            let mut met = vec![false; self.entries.len()];
-            while !std::mem::replace(&mut met[at as usize], true) {
-                circle.push(at);
-                at = self.values[self.access(at).expects as usize].source;
-            }
-            if at == first {
-                break;
-            }
-        }
+        let first = self.each().find(lost)?;
+        // Each value that was seen has one source and one taker: back from there one comes round.
+        let before = |at: u32| self.values[self.access(at).expects as usize].source;
+        let circle = std::iter::successors(Some(first), |&at| Some(before(at)).filter(|&at| at != first));
+        let circle: Vec<u32> = circle.take(self.entries.len()).collect();
         Some(self.evidence(&circle))
     }
 

@@ -93,6 +93,34 @@ fn values_that_come_from_each_other_are_impossible() {
     is_impossible(&build, "not linearizable", 3);
 }
 
+/// Whatever is in order beside a circle is not taken for a part of it.
+#[test]
+fn values_that_come_from_each_other_are_found_among_others() {
+    let mut build = Build::default();
+    build.did(0, "read", json!(null)).did(0, "write", json!(7)).did(0, "cas", json!([7, 8]));
+    build.did(0, "read", json!(8)).did(1, "write", json!(9));
+    for (process, value) in [(0, [1, 2]), (1, [2, 1])] {
+        build.invoke(process, "cas", json!(value));
+    }
+    build.did(2, "read", json!(9));
+    for (process, value) in [(0, [1, 2]), (1, [2, 1])] {
+        build.ok(process, "cas", json!(value));
+    }
+    build.did(2, "read", json!(2));
+    is_impossible(&build, "not linearizable", 2);
+}
+
+/// What was read for long says nothing about when the value was written.
+#[test]
+fn a_block_comes_as_late_as_whatever_in_it_was_invoked_last() {
+    let mut build = Build::default();
+    build.invoke(0, "read", Value::Null).did(1, "write", json!(1)).did(2, "write", json!(2));
+    build.ok(0, "read", json!(2));
+    let verdict = check(&build, Flags::ALL, 1);
+    assert_eq!((verdict.valid, configurations(&verdict)), (Valid::Valid, 0));
+    assert!(!verdict.stats.contains_key("internal_errors"), "{:?}", verdict.stats);
+}
+
 #[test]
 fn a_chain_seen_backwards_is_impossible() {
     let mut build = Build::default();
