@@ -122,6 +122,8 @@ fn scatter(slot: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustc_hash::FxBuildHasher;
+    use std::hash::BuildHasher;
 
     fn walk<K: Mask>(slots: u32) {
         let mut mask = K::empty(slots as usize);
@@ -155,5 +157,39 @@ mod tests {
         assert!(a == b && a.hash == b.hash);
         b.clear(7);
         assert!(a != b);
+    }
+
+    #[test]
+    fn the_words_per_slot_are_those_of_splitmix64() {
+        // The first numbers it gives for the seed 0, as published.
+        assert_eq!([scatter(0), scatter(1)], [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4]);
+    }
+
+    #[test]
+    fn sets_whose_hashes_collide_are_told_apart() {
+        // Of 65 words of 64 bits some cancel each other out. By lowest bit: a word, and whose sum it is.
+        let mut by_lowest: Vec<Option<(u64, u128)>> = vec![None; 64];
+        let cancelled = (0..65).find_map(|slot| {
+            let (mut word, mut slots) = (scatter(slot), 1_u128 << slot);
+            while word != 0 {
+                let known = &mut by_lowest[word.trailing_zeros() as usize];
+                let Some((other, others)) = *known else {
+                    *known = Some((word, slots));
+                    return None;
+                };
+                word ^= other;
+                slots ^= others;
+            }
+            Some(slots)
+        });
+        let cancelled = cancelled.expect("more words than bits");
+        let mut mask = Wide::empty(65);
+        (0..65).filter(|slot| cancelled >> slot & 1 == 1).for_each(|slot| mask.set(slot));
+        let (empty, mut full) = (Wide::empty(65), Wide::empty(65));
+        full.set(3);
+        assert!(FxBuildHasher.hash_one(&full) != FxBuildHasher.hash_one(&empty));
+        assert!(mask.hash == empty.hash && mask.words != empty.words && mask != empty);
+        assert_eq!(mask.heap_bytes(), 16);
+        assert_eq!((u64::empty(64).heap_bytes(), Wide::empty(64).heap_bytes()), (0, 8));
     }
 }
