@@ -82,6 +82,15 @@ fn there_are_enough_in_doubt_if_more_were_invoked_than_any_order_uses() {
             });
         }
     }
+    // The only return may use one, and there has to be another.
+    for (doubtful, enough) in [(1, false), (2, true)] {
+        let mut one = Build::default();
+        (0..doubtful).for_each(|n| _ = one.lost(n, "write", json!(1)));
+        one.did(9, "read", json!(1));
+        with_problem(&one, Flags::ALL, Supply::Counted, |problem| {
+            assert_eq!(problem.optional[0].abundant, enough);
+        });
+    }
     // One that was invoked only after most returns is not there for all of them.
     let mut late = Build::default();
     late.did(0, "write", json!(2)).did(0, "read", json!(2));

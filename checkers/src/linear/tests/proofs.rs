@@ -50,3 +50,15 @@ fn a_few_operations_refute_what_no_search_gets_through() {
     assert!(looked_at < 1 << VALUES, "{looked_at} configurations");
     assert_eq!(verdict.findings[0].anomaly, "phantom value");
 }
+
+/// Both leave values that nobody sees; the one that compares can only have come before the other.
+#[test]
+fn of_what_nobody_sees_whoever_compares_goes_first() {
+    let mut build = Build::default();
+    build.did(0, "write", json!(1)).invoke(1, "cas", json!([1, 9])).invoke(2, "write", json!(8));
+    build.did(3, "write", json!(2)).did(3, "read", json!(2));
+    build.ok(1, "cas", json!([1, 9])).ok(2, "write", json!(8));
+    let verdict = check(&build, Flags { blocks: false, ..Flags::ALL }, 1);
+    assert_eq!(verdict.valid, Valid::Valid);
+    assert!(!verdict.stats.contains_key("internal_errors"), "{:?}", verdict.stats);
+}
