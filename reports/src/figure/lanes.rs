@@ -36,7 +36,7 @@ pub(crate) fn lanes(conclusion: &Conclusion, calls: &Calls, axis: (u64, u64)) ->
                 @let y = top + FAULT_ROW * at as i64;
                 @if let Some(kind) = lane.kind {
                     text x=(left - 12) y=(y + 14) text-anchor="end" fill=(INK.paint) font-weight="600" {
-                        (words::short(&lane_name(kind), 11))
+                        (words::short(&lane_name(kind), LANE_NAME))
                     }
                 }
                 line x1=(left) y1=(y + FAULT_ROW - 2) x2=(width - i64::from(RIGHT)) y2=(y + FAULT_ROW - 2) stroke=(LINE2.paint) {}
@@ -52,9 +52,14 @@ pub(crate) fn lanes(conclusion: &Conclusion, calls: &Calls, axis: (u64, u64)) ->
     }
 }
 
+/// Letters of a bold name that fit beside a lane.
+const LANE_NAME: usize = 10;
+
 /// A kind, as far as there is room for it and it cannot be mistaken.
 fn lane_name(kind: &str) -> String {
-    let plain = ["packet-", "clock-"].into_iter().find_map(|group| kind.strip_prefix(group));
+    let plain = ["packet-", "clock-", "disk-"].into_iter().find_map(|group| kind.strip_prefix(group));
+    // Packets and disks can both be corrupt.
+    let plain = plain.filter(|_| kind != "disk-corrupt");
     plain.unwrap_or(kind).replace("monotonic-", "mono-")
 }
 

@@ -55,11 +55,12 @@ pub(super) fn behave(scene: Scene<'_>, down: &Holders, victims: &[usize]) -> Res
     let mut evidence = Vec::new();
     for &node in victims {
         let hits = scene.env.disk(node)?.behave(Some(scene.fault));
-        let ended = scene.env.state(node) == ProcessState::Gone;
-        if ended && is_free(down, node) {
+        // One that another fault keeps down was ended by that.
+        let ended = is_free(down, node) && scene.env.state(node) == ProcessState::Gone;
+        if ended {
             scene.env.start(node)?;
         }
-        let ended = if ended { ", which ended its server" } else { "" };
+        let ended = if ended { ", and its server ended" } else { "" };
         evidence.push(format!(
             "{}: it befell {}{ended}",
             scene.nodes[node].name,

@@ -18,6 +18,9 @@ pub(super) const ENTRIES: [&str; 3] = ["__vdso_clock_gettime", "__vdso_gettimeof
 
 global_asm!(
     ".pushsection .rodata",
+    // The references may come to stand in another object file; no other program is to see them.
+    ".globl duress_clock_begin, duress_clock_gettime, duress_clock_gettimeofday, duress_clock_time, duress_clock_end",
+    ".hidden duress_clock_begin, duress_clock_gettime, duress_clock_gettimeofday, duress_clock_time, duress_clock_end",
     ".balign 16",
     "duress_clock_begin:",
     // int clock_gettime(clockid_t edi, struct timespec *rsi)
