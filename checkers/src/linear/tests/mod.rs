@@ -9,6 +9,7 @@ mod collection;
 mod components;
 mod doomed;
 mod explained;
+mod found;
 mod growing;
 mod layout;
 mod limits;

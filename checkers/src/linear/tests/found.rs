@@ -1,0 +1,273 @@
+//! Decisions without a search by themselves: every answer against the oracle, what is shown against a
+//! violation too, and how often there is none. Behind the engine a wrong one would only cost time.
+
+use super::super::certify::certify;
+use super::super::found::{Found, Others};
+use super::super::limits::{Charge, Limits};
+use super::super::partition::{Entry, Moment, Part, partition};
+use super::super::subject::Subject as Decided;
+use super::super::{Keys, collection, growing};
+use super::build::Build;
+use super::model_random::{Run, simulate};
+use super::model_specs::{Subject, subjects};
+use super::oracle;
+use super::random::Dice;
+use crate::history::History;
+use crate::model::{Bag, Counter, FetchAdd, Log, Model, PriorityQueue, Queue, Set, Stack};
+use crate::{Budget, Kind};
+use serde_json::{Value, json};
+use std::hash::Hash;
+use std::sync::atomic::AtomicUsize;
+
+/// Histories of each object.
+const HISTORIES: u64 = 3_000;
+
+/// What is said of a history up to some moment, and all that it can have been.
+type Said = (Answer, Vec<Build>);
+
+/// An answer about the history up to some moment.
+#[derive(Debug)]
+enum Answer {
+    Order,
+    /// The operations shown, as histories that should have no order either, and their number. Those seen
+    /// through some cells only are only counted.
+    Impossible(Option<Vec<Build>>, usize),
+    Open,
+}
+
+/// A kind of object, what is asked of it, and who decides.
+struct Kinds {
+    subject: Subject,
+    answer: fn(&History, Moment) -> Option<Said>,
+    /// How many answers are open at most, without doubt and with it.
+    open: [u64; 2],
+    /// The most operations that are shown, of the few that there are.
+    shown: usize,
+}
+
+fn answer<M: Model>(model: &M, history: &History, until: Moment) -> Option<Said> {
+    let (budget, held) = (Budget::default(), AtomicUsize::new(0));
+    let limits = Limits::new(&budget, &held);
+    let mut charge = Charge::new(&limits);
+    let Ok(parts) = partition(model, Keys::Single, history, &mut charge) else { panic!("a history of it") };
+    let [part] = &parts.parts[..] else { return None };
+    let subject = Decided::new(model, part, &limits);
+    let way = if subject.contents.is_some() { collection::decide } else { growing::decide };
+    let Ok(found) = way(&subject, until, &mut charge) else { panic!("no limit is in the way") };
+    let answer = match found {
+        Some(Found::Order(order)) => {
+            let known = |ret: &Moment| *ret <= until;
+            let prefix: Vec<Entry> =
+                part.entries.iter().map(|entry| Entry { ret: entry.ret.filter(known), ..*entry }).collect();
+            assert!(order.iter().all(|&at| prefix[at as usize].invoke <= until), "{order:?}");
+            let replayed = certify(model, &part.classes, &prefix, &order);
+            assert!(replayed.is_ok(), "until {until}: {replayed:?} {order:?}\n{:#?}", history.ops());
+            Answer::Order
+        }
+        Some(Found::Impossible(evidence)) => {
+            assert!(evidence.ops.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", evidence.ops);
+            let is_shown = |at: u32| evidence.ops.contains(&at);
+            let told = match evidence.others {
+                Others::Optional => Some(told(part, until, |at| (true, is_shown(at)))),
+                Others::Dropped => Some(told(part, until, |at| (is_shown(at), true))),
+                Others::Within(_) => None,
+            };
+            Answer::Impossible(told, evidence.ops.len())
+        }
+        None => Answer::Open,
+    };
+    Some((answer, told(part, until, |_| (true, true))))
+}
+
+/// All that a part can have been up to some moment: each operation is there or not, and heard of
+/// again or not. Who was not heard of in time but later did what was heard later, or nothing.
+fn told<O: Eq + Hash>(part: &Part<'_, O>, until: Moment, is: impl Fn(u32) -> (bool, bool)) -> Vec<Build> {
+    let mut events: Vec<(Moment, u32, Kind)> = Vec::new();
+    let mut perhaps: Vec<u32> = Vec::new();
+    for (at, entry) in (0..).zip(&part.entries) {
+        let (there, heard) = is(at);
+        if there && entry.invoke <= until {
+            events.push((entry.invoke, at, Kind::Invoke));
+            match entry.ret {
+                Some(ret) if heard && ret <= until => events.push((ret, at, Kind::Ok)),
+                Some(_) => perhaps.push(at),
+                None => {}
+            }
+        }
+    }
+    events.sort_unstable_by_key(|&(moment, ..)| moment);
+    let all = 0..1_u32 << perhaps.len();
+    let build = |some: u32| {
+        let is_some = |at: u32| perhaps.iter().position(|&other| other == at).map(|n| some >> n & 1 == 1);
+        let mut build = Build::default();
+        let late = perhaps.iter().filter(|&&at| is_some(at) == Some(true)).map(|&at| (until, at, Kind::Ok));
+        for (_, at, kind) in
+            events.iter().copied().filter(|event| is_some(event.1) != Some(false)).chain(late)
+        {
+            let call = part.call(part.entries[at as usize].invoke);
+            let op = if kind == Kind::Ok { call.completion.expect("it returned") } else { call.invoke };
+            build.event(at.into(), kind, &op.f, op.value.clone());
+        }
+        build
+    };
+    all.map(build).collect()
+}
+
+/// Answers at the end of random histories and at some moment before: how many are open, and the most
+/// operations that are shown.
+fn compare(kinds: &Kinds, seed: u64, doubt: u64) -> (u64, usize) {
+    let Kinds { subject, .. } = kinds;
+    let mut dice = Dice(seed);
+    let (mut open, mut most, mut counts) = (0, 0, [0_u64; 2]);
+    for _ in 0..HISTORIES {
+        let run = Run {
+            calls: 2 + dice.below(6),
+            clients: 1 + usize::try_from(dice.below(4)).expect("small"),
+            values: 0,
+            doubt: doubt * dice.below(3),
+            stale: [0, 300, 800][usize::try_from(dice.below(3)).expect("small")],
+        };
+        let build = simulate(&mut dice, subject, run);
+        let history = build.history();
+        let end = u32::try_from(build.ops.len() - 1).expect("small");
+        for until in [end, u32::try_from(dice.below(u64::from(end) + 1)).expect("small")] {
+            let Some((answer, told)) = (kinds.answer)(&history, until) else { continue };
+            let is_allowed =
+                |build: &Build| oracle::allowed(&build.history(), &subject.initial, subject.spec);
+            let expected = told.iter().any(is_allowed);
+            let context = || format!("{} until {until}\n{:#?}", subject.name, build.ops);
+            match answer {
+                Answer::Order => assert!(expected, "{}", context()),
+                Answer::Impossible(told, shown) => {
+                    assert!(!expected, "{}", context());
+                    assert!(!told.into_iter().flatten().any(|told| is_allowed(&told)), "{}", context());
+                    most = most.max(shown);
+                }
+                Answer::Open => open += 1,
+            }
+            counts[usize::from(expected)] += 1;
+        }
+    }
+    assert!(counts.iter().all(|&n| n > HISTORIES / 20), "{} {counts:?}", subject.name);
+    (open, most)
+}
+
+fn named(name: &str, ask: fn(&mut Dice, u64) -> (&'static str, Value)) -> Subject {
+    let found = subjects().into_iter().find(|subject| subject.name == name);
+    Subject { ask, ..found.expect("a model of that name") }
+}
+
+fn growing_ones() -> Vec<Kinds> {
+    let set = named("set", |dice, n| match dice.below(2) {
+        0 => ("add", json!(n)),
+        _ => ("read", Value::Null),
+    });
+    let counter = named("counter", |dice, _| match dice.below(6) {
+        0..3 => ("add", json!(-2)),
+        3 => ("add", json!(0)),
+        _ => ("read", Value::Null),
+    });
+    let fetch_add = named("fetch-add", |dice, n| match dice.below(3) {
+        0 => ("read", Value::Null),
+        _ => ("fetch-add", json!([n, null])),
+    });
+    let log = named("log", |dice, n| match dice.below(5) {
+        0..3 => ("append", json!(n)),
+        3 => ("read", json!([dice.below(4), null])),
+        _ => ("read", Value::Null),
+    });
+    vec![
+        Kinds { subject: set, answer: |h, until| answer(&Set::default(), h, until), open: [0, 12], shown: 2 },
+        Kinds {
+            subject: counter,
+            answer: |h, until| answer(&Counter::default(), h, until),
+            open: [0, 2],
+            shown: 6,
+        },
+        Kinds {
+            subject: fetch_add,
+            answer: |h, until| answer(&FetchAdd::default(), h, until),
+            open: [0, 36],
+            shown: 2,
+        },
+        Kinds { subject: log, answer: |h, until| answer(&Log::default(), h, until), open: [6, 10], shown: 6 },
+    ]
+}
+
+fn containers() -> Vec<Kinds> {
+    let of = |name: &str| {
+        subjects().into_iter().find(|subject| subject.name == name).expect("a model of that name")
+    };
+    vec![
+        Kinds {
+            subject: of("queue"),
+            answer: |h, until| answer(&Queue::default(), h, until),
+            open: [0, 0],
+            shown: 5,
+        },
+        Kinds {
+            subject: of("bag"),
+            answer: |h, until| answer(&Bag::default(), h, until),
+            open: [0, 0],
+            shown: 5,
+        },
+        Kinds {
+            subject: of("stack"),
+            answer: |h, until| answer(&Stack::default(), h, until),
+            open: [0, 3],
+            shown: 5,
+        },
+        Kinds {
+            subject: of("priority-queue"),
+            answer: |h, until| answer(&PriorityQueue::default(), h, until),
+            open: [0, 0],
+            shown: 6,
+        },
+    ]
+}
+
+fn decides(all: Vec<Kinds>) {
+    for (seed, kinds) in (71..).zip(all) {
+        for (doubt, open) in [0, 150].into_iter().zip(kinds.open) {
+            let found = compare(&kinds, seed, doubt);
+            let name = kinds.subject.name;
+            assert!(found.0 <= open && found.1 <= kinds.shown, "{name} {doubt}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_only_grows_is_decided_right_and_nearly_always() {
+    decides(growing_ones());
+}
+
+#[test]
+fn containers_are_decided_right_and_nearly_always() {
+    decides(containers());
+}
+
+/// What became of the first two elements, when the third one came out.
+#[test]
+fn in_a_queue_there_have_to_be_enough_takes_of_nobody_knows_what_and_early_enough() {
+    for (before, after) in [(0, 0), (0, 2), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0)] {
+        let mut build = Build::default();
+        for n in 1..=3 {
+            build.did(n, "enqueue", json!(n));
+        }
+        build.invoke(4, "dequeue", Value::Null);
+        for n in 0..before {
+            build.lost(10 + n, "dequeue", Value::Null);
+        }
+        build.ok(4, "dequeue", json!(3));
+        for n in 0..after {
+            build.lost(20 + n, "dequeue", Value::Null);
+        }
+        let end = u32::try_from(build.ops.len() - 1).expect("small");
+        let (answer, _) = answer(&Queue::default(), &build.history(), end).expect("one object");
+        match answer {
+            Answer::Order => assert!(before >= 2, "{before} {after}"),
+            Answer::Impossible(..) => assert!(before < 2, "{before} {after}"),
+            Answer::Open => panic!("{before} {after}"),
+        }
+    }
+}
