@@ -271,3 +271,30 @@ fn in_a_queue_there_have_to_be_enough_takes_of_nobody_knows_what_and_early_enoug
         }
     }
 }
+
+/// Too little to fill a hole: what comes later, lies beyond it or was seen elsewhere fills none.
+#[test]
+fn what_cannot_fill_a_hole_is_no_supply() {
+    let mut late = Build::default();
+    late.did(0, "add", json!(1)).did(1, "read", json!(2));
+    for process in 2..5 {
+        late.did(process, "add", json!(1));
+    }
+    let mut beyond = Build::default();
+    for (process, by, from) in [(0, 2, 0), (1, 1, 2), (2, 30, 4)] {
+        beyond.invoke(process, "fetch-add", json!([by, null])).ok(process, "fetch-add", json!([by, from]));
+    }
+    let mut elsewhere = Build::default();
+    elsewhere.lost(0, "append", json!(3));
+    elsewhere.invoke(1, "append", json!(9)).ok(1, "append", json!([1, 9]));
+    elsewhere.invoke(2, "read", json!([2, null])).ok(2, "read", json!([2, 3]));
+    for (kinds, build) in growing_ones().into_iter().skip(1).zip([late, beyond, elsewhere]) {
+        let name = kinds.subject.name;
+        let end = u32::try_from(build.ops.len() - 1).expect("small");
+        let (answer, _) = (kinds.answer)(&build.history(), end).expect("one object");
+        let Answer::Impossible(Some(told), _) = answer else { panic!("{name} {answer:?}") };
+        let is_allowed =
+            |build: &Build| oracle::allowed(&build.history(), &kinds.subject.initial, kinds.subject.spec);
+        assert!(!told.iter().any(is_allowed), "{name}");
+    }
+}
