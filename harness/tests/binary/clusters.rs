@@ -351,7 +351,7 @@ fn a_server_is_crashed_at_each_of_its_syncs() {
     }
     let _machine = alone();
     let bench = Bench::new();
-    let sweep = ["sweep", "etcd", "--ops", "6", "--dir", "sweep", "--keep", "--jobs", "2"];
+    let sweep = ["sweep", "etcd", "--ops", "8", "--dir", "sweep", "--keep", "--jobs", "2"];
     let swept = bench.duress(&sweep).expect(0);
     assert!(swept.stdout.contains("power failure before each of "), "{}", swept.stdout);
     assert!(swept.stdout.contains("power failure after  each of "), "{}", swept.stdout);
