@@ -4,8 +4,9 @@
 //! knows (namespaces, binaries) comes later, and fails with a typed error of its own.
 
 use crate::failure::Failure;
+use crate::nemesis::catalogue;
 use crate::nemesis::fault::PlannedFault;
-use crate::nemesis::{catalogue, schedule};
+use crate::nemesis::schedule::{self, Schedule};
 use duress_targets::{Settings, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,19 +166,20 @@ impl Plan {
         let kinds: Vec<String> = faults.iter().filter(|kind| *kind != "none").cloned().collect();
         // Who is always alone has no majority to lose.
         let allow_majority_loss = options.allow_majority_loss || entry.max_nodes == Some(1);
-        let schedule = match &options.schedule {
-            Some(path) => schedule::read(path, &node_names, millis(options.time), allow_majority_loss)?,
-            None => schedule::plan(
-                &schedule::Request {
-                    kinds: &kinds,
-                    nodes: &node_names,
-                    interval_ms: millis(options.interval),
-                    time_ms: millis(options.time),
-                    allow_majority_loss,
-                },
-                &Rng::new(seed).split("nemesis"),
-            )?,
+        let rng = Rng::new(seed).split("nemesis");
+        let time_ms = millis(options.time);
+        let asked = match &options.schedule {
+            Some(path) => schedule::read(path, &node_names, time_ms, allow_majority_loss, &rng)?,
+            None => Schedule::of(&kinds, millis(options.interval)),
         };
+        let request = schedule::Request {
+            planned: &asked.faults,
+            lanes: &asked.lanes,
+            nodes: &node_names,
+            time_ms,
+            allow_majority_loss,
+        };
+        let schedule = schedule::plan(&request, &rng)?;
         if entry.recipe.is_none()
             && let Some(planned) = schedule.iter().find(|planned| planned.needs_real_servers())
         {

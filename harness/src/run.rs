@@ -16,6 +16,7 @@ use crate::event::{Event, Listener};
 use crate::failure::Failure;
 use crate::machine;
 use crate::nemesis::fault::Fault;
+use crate::nemesis::schedule;
 use crate::plan::Plan;
 use crate::store::{self, Claim};
 use crate::watching::{Feed, Watched, Watching};
@@ -180,12 +181,15 @@ fn obtain(plan: &Plan, listener: &dyn Listener) -> Result<Option<Obtained>, Fail
 /// For `--schedule`, and for whoever wants to change it.
 fn write_schedule(plan: &Plan, claim: &Claim) -> Result<(), Failure> {
     let path = schedule_file(claim);
-    let text = serde_json::to_vec_pretty(&plan.schedule).unwrap_or_default();
-    std::fs::write(&path, text).map_err(|source| Failure::File { path, what: "written", source })
+    std::fs::write(&path, schedule::write(&plan.schedule)).map_err(|source| Failure::File {
+        path,
+        what: "written",
+        source,
+    })
 }
 
 fn schedule_file(claim: &Claim) -> PathBuf {
-    claim.dir.path().join("schedule.json")
+    claim.dir.path().join("schedule.toml")
 }
 
 fn gates(plan: &Plan) -> Gates {

@@ -12,6 +12,7 @@ use crate::env::disk::Keep;
 use crate::env::trap::{Call, Moment};
 use crate::failure::Failure;
 use crate::nemesis::fault::{Fault, PlannedFault, Victims};
+use crate::nemesis::schedule;
 use crate::nemesis::trigger::{Happening, Trigger};
 use duress_checkers::{Kind, Process, Valid};
 use duress_reports::artifact::{RunDir, RunStatus};
@@ -158,7 +159,7 @@ impl Sweep {
     }
 
     fn attempt(&self, nth: u64, moment: Moment, dir: &Path) -> Result<Outcome, Failure> {
-        let schedule = dir.with_extension("json");
+        let file = dir.with_extension("toml");
         let call = Happening::Call { node: NODE.to_owned(), call: self.call, nth, moment };
         let crash = PlannedFault {
             at_ms: 0,
@@ -166,17 +167,16 @@ impl Sweep {
             on: Some(Trigger { within_ms: SCRIPT_MS, event: call }),
             fault: self.crash(nth),
         };
-        fs::write(&schedule, serde_json::to_vec(&[crash]).unwrap_or_default())
-            .map_err(failed(&schedule, "written"))?;
+        fs::write(&file, schedule::write(&[crash])).map_err(failed(&file, "written"))?;
         let mut command = Command::new(std::env::current_exe().map_err(failed(dir, "run"))?);
-        command.arg("run").args(&self.run).arg("--schedule").arg(&schedule).arg("--dir").arg(dir);
+        command.arg("run").args(&self.run).arg("--schedule").arg(&file).arg("--dir").arg(dir);
         command.args(["--time", &format!("{SCRIPT_MS}ms"), "--progress", "plain"]);
         let log = File::create(dir.with_extension("log")).map_err(failed(dir, "created"))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // SAFETY: a system call only.
         unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
         let status = command.status().map_err(failed(dir, "run"))?;
-        let _ = fs::remove_file(&schedule);
+        let _ = fs::remove_file(&file);
         judge(dir, status.code())
     }
 }

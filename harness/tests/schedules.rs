@@ -3,7 +3,7 @@
 use duress::env::clock::Clocks;
 use duress::nemesis::catalogue::{self, FAULTS, FaultEntry};
 use duress::nemesis::fault::{Fault, PlannedFault, Shape, Victims};
-use duress::nemesis::schedule::{self, Request};
+use duress::nemesis::schedule::{self, Request, Schedule};
 use duress_workloads::Rng;
 use std::collections::BTreeSet;
 
@@ -14,9 +14,32 @@ fn names(n: usize) -> Vec<String> {
 fn plan(kinds: &[&str], n: usize, seed: u64, allow_majority_loss: bool) -> Vec<PlannedFault> {
     let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
     let nodes = names(n);
-    let request =
-        Request { kinds: &kinds, nodes: &nodes, interval_ms: 5_000, time_ms: 60_000, allow_majority_loss };
+    plan_lanes(&Schedule::of(&kinds, 5_000), &nodes, seed, allow_majority_loss)
+}
+
+fn plan_lanes(asked: &Schedule, nodes: &[String], seed: u64, allow_majority_loss: bool) -> Vec<PlannedFault> {
+    let (planned, lanes) = (&asked.faults[..], &asked.lanes[..]);
+    let request = Request { planned, lanes, nodes, time_ms: 60_000, allow_majority_loss };
     schedule::plan(&request, &Rng::new(seed)).expect("a plan")
+}
+
+/// What is read of a file.
+fn read(text: &str, n: usize, time_ms: u64, allow_majority_loss: bool) -> Result<Schedule, String> {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    schedule::read(file.path(), &names(n), time_ms, allow_majority_loss, &Rng::new(1))
+        .map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn refused(text: &str, n: usize, expected: &str) {
+    let error = read(text, n, 5_000, false).expect_err("refused");
+    assert!(error.contains(expected), "{text}: {error}");
+}
+
+/// A fault from 100 ms to one second.
+fn fault(rest: &str) -> String {
+    format!("[[fault]]\nat = '100ms'\nfor = '900ms'\n{rest}\n")
 }
 
 #[test]
@@ -118,11 +141,98 @@ fn faults_on_processes_do_not_meet_on_one_node() {
 #[test]
 fn a_schedule_survives_its_file() {
     let faults = plan(&FAULTS.map(|entry| entry.name), 5, 3, true);
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), serde_json::to_vec_pretty(&faults).expect("json")).expect("written");
-    assert_eq!(schedule::read(file.path(), &names(5), 60_000, true).expect("a schedule"), faults);
-    let error = schedule::read(file.path(), &names(2), 60_000, true).expect_err("names of other nodes");
-    assert!(error.to_string().contains("there is no node `n"), "{error}");
+    let text = schedule::write(&faults);
+    assert_eq!(read(&text, 5, 60_000, true), Ok(Schedule { faults, lanes: Vec::new() }), "{text}");
+    let error = read(&text, 2, 60_000, true).expect_err("names of other nodes");
+    assert!(error.contains("there is no such node"), "{error}");
+}
+
+#[test]
+fn a_file_reads_like_what_it_does() {
+    let text = "
+        [[fault]]
+        at = '2s'
+        for = '1m'
+        kind = 'pause'
+        nodes = 'follower'
+
+        [[fault]]
+        at = '1s 500ms'
+        for = '5s'
+        on = { event = 'call', call = 'sync', nth = 3, node = 'n2', moment = 'after', within = '2s' }
+        kind = 'partition'
+        shape = { isolate = 'one' }";
+    let read = |n| read(text, n, 60_000, true).expect("a schedule").faults;
+    let [partition, pause] = &read(5)[..] else { panic!("two faults") };
+    assert_eq!((pause.at_ms, pause.for_ms), (2_000, 60_000));
+    assert_eq!(pause.fault, Fault::Pause { nodes: Victims::Follower });
+    assert_eq!(pause.fault.resolve(&names(5), 4).description, "pause the follower n1");
+    let Fault::Partition { shape: Shape::Isolate(Victims::Named(one)) } = &partition.fault else {
+        panic!("{partition:?}")
+    };
+    assert!(one.len() == 1 && names(5).contains(&one[0]), "{one:?}");
+    assert!(partition.on.as_ref().is_some_and(|on| on.told() == "after the 3rd sync of n2"));
+    assert_eq!(read(5), read(5), "the seed draws, not the moment");
+}
+
+#[test]
+fn roles_have_as_many_nodes_as_they_say() {
+    for (role, n, expected) in [
+        ("'one'", 5, 1),
+        ("'minority'", 5, 2),
+        ("'minority'", 2, 1),
+        ("'majority'", 5, 3),
+        ("'majority'", 4, 3),
+        ("'all'", 3, 3),
+        ("{ random = 4 }", 5, 4),
+        ("'n2'", 3, 1),
+    ] {
+        let faults =
+            read(&fault(&format!("kind = 'kill'\nnodes = {role}")), n, 5_000, true).expect(role).faults;
+        let named = faults[0].fault.named().expect("names");
+        assert_eq!(named.iter().collect::<BTreeSet<_>>().len(), expected, "{role} of {n}: {named:?}");
+    }
+    refused(&fault("kind = 'kill'\nnodes = 'majority'"), 5, "takes the majority");
+    refused(&fault("kind = 'kill'\nnodes = { random = 6 }"), 5, "is no set of these 5 nodes");
+    refused(&fault("kind = 'kill'\nnodes = { most = 2 }"), 5, "write `{ random = 2 }`, or names");
+    refused(&fault("kind = 'kill'\nnodes = 3"), 5, "nodes are a name, `leader`, `follower`, or a list");
+}
+
+#[test]
+fn lanes_of_a_file_are_planned_around_its_faults() {
+    let text = "
+        [[fault]]
+        at = '20s'
+        for = '10s'
+        kind = 'pause'
+        nodes = ['n1', 'n2']
+
+        [[lane]]
+        faults = { kill = 9, clock-jump = 1 }
+        for = '2s'
+        quiet = '~1s'
+
+        [[lane]]
+        faults = ['packet-delay', 'packet-loss']
+        for = '1s..3s'
+        quiet = '5s'";
+    let asked = read(text, 5, 60_000, false).expect("a schedule");
+    let faults = plan_lanes(&asked, &names(5), 7, false);
+    assert_eq!(faults, plan_lanes(&asked, &names(5), 7, false));
+    assert_ne!(faults, plan_lanes(&asked, &names(5), 8, false));
+    assert!(faults.contains(&asked.faults[0]), "{faults:?}");
+    let of = |kind: &str| faults.iter().filter(|fault| fault.fault.kind() == kind).count();
+    let (kills, jumps) = (of("kill"), of("clock-jump"));
+    assert!(kills > 2 * jumps && kills >= 5, "{kills} kills, {jumps} jumps");
+    assert!(of("packet-delay") > 0 && of("packet-loss") > 0, "{faults:?}");
+    for fault in faults.iter().filter(|fault| matches!(fault.fault, Fault::Kill { .. })) {
+        assert!(fault.for_ms <= 2_000 && !fault.meets(&asked.faults[0]), "{fault:?}");
+    }
+    refused("[[lane]]\nfaults = 'meteor'\nfor = '1s'\nquiet = '1s'", 5, "there is no such fault");
+    refused("[[lane]]\nfaults = []\nfor = '1s'\nquiet = '1s'", 5, "it has no kinds of faults");
+    refused("[[lane]]\nfaults = { kill = 0 }\nfor = '1s'\nquiet = '1s'", 5, "none with a weight");
+    refused("[[lane]]\nfaults = 'kill'\nfor = '9s..1s'\nquiet = '1s'", 5, "ends before it begins");
+    refused("[[lane]]\nfaults = 7\nfor = '1s'\nquiet = '1s'", 5, "kinds with weights");
 }
 
 #[test]
@@ -130,10 +240,11 @@ fn what_cannot_be_is_refused_with_a_way_out() {
     let check = |kinds: &[&str], n: usize, expected: &str| {
         let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
         let nodes = names(n);
+        let lanes = Schedule::of(&kinds, 1_000).lanes;
         let request = Request {
-            kinds: &kinds,
+            planned: &[],
+            lanes: &lanes,
             nodes: &nodes,
-            interval_ms: 1_000,
             time_ms: 9_000,
             allow_majority_loss: false,
         };
@@ -167,8 +278,8 @@ fn short_runs_see_every_kind_too() {
     for (n, time_ms) in [(3, 15_000), (3, 8_000), (5, 5_000), (9, 6_000)] {
         for seed in 0..100 {
             let nodes = names(n);
-            let (kinds, nodes) = (&kinds[..], &nodes[..]);
-            let request = Request { kinds, nodes, interval_ms: 5_000, time_ms, allow_majority_loss: false };
+            let (lanes, nodes) = (&Schedule::of(&kinds, 5_000).lanes[..], &nodes[..]);
+            let request = Request { planned: &[], lanes, nodes, time_ms, allow_majority_loss: false };
             let faults = schedule::plan(&request, &Rng::new(seed)).expect("a plan");
             let planned: BTreeSet<&str> = faults.iter().map(|fault| fault.fault.kind()).collect();
             let asked = ["kill", "pause", "terminate", "partition"].into();
@@ -179,50 +290,45 @@ fn short_runs_see_every_kind_too() {
 
 #[test]
 fn files_that_break_nothing_or_break_twice_are_refused() {
-    let check = |text: &str, n: usize, expected: &str| {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), text).expect("written");
-        let error = schedule::read(file.path(), &names(n), 5_000, false).expect_err("refused").to_string();
-        assert!(error.contains(expected), "{text}: {error}");
-    };
-    let fault = |fault: &str| format!(r#"[{{"at_ms":100,"for_ms":900,"fault":{fault}}}]"#);
-    let partition = |shape: &str| fault(&format!(r#"{{"kind":"partition","shape":{shape}}}"#));
-    check("[]", 5, "holds no fault");
-    check(
-        r#"[{"at_ms":5000,"for_ms":1,"fault":{"kind":"kill","nodes":"leader"}}]"#,
-        5,
-        "the run ends at 5000 ms",
-    );
-    check(&fault(r#"{"kind":"kill","nodes":{"named":["n1","n2","n3"]}}"#), 5, "takes the majority");
-    check("{}", 5, "a schedule is a JSON array");
-    check(&partition(r#"{"majorities-ring":["n1","n2","n3"]}"#), 3, "breaks nothing");
-    check(&partition(r#"{"groups":[["n1","n2","n3"]]}"#), 3, "breaks nothing");
-    check(&partition(r#"{"bridge":[]}"#), 3, "breaks nothing");
-    check(&partition(r#"{"bridge":["n1","n2"]}"#), 3, "breaks nothing");
-    check(&partition(r#"{"isolate":"leader"}"#), 1, "breaks nothing");
-    check(&partition(r#"{"isolate":"leader"}"#), 2, "takes the majority");
-    check(&fault(r#"{"kind":"kill","nodes":{"named":[]}}"#), 3, "breaks nothing");
-    let kill = r#"{"at_ms":100,"for_ms":900,"fault":{"kind":"kill","nodes":{"named":["n1"]}}}"#;
-    check(&format!("[{}]", kill.replace("900", "0")), 3, "breaks nothing");
-    check(&format!("[{kill},{}]", kill.replace("100", "500").replace("kill", "pause")), 3, "still holds");
+    let partition = |shape: &str| fault(&format!("kind = 'partition'\nshape = {{ {shape} }}"));
+    let kill = fault("kind = 'kill'\nnodes = 'n1'");
+    refused("", 5, "holds no fault");
+    refused(&kill.replace("100ms", "5s"), 5, "the run ends at 5000 ms");
+    refused(&fault("kind = 'kill'\nnodes = ['n1', 'n2', 'n3']"), 5, "takes the majority");
+    refused("[fault]", 5, "a schedule has entries `[[fault]]` and `[[lane]]`");
+    refused("[[fault]]\nat = '1s'\nfor = 5", 5, "fault 1: ");
+    refused("[[fault]]\nat = ", 5, "line 2, column 6");
+    refused(&kill.replace("100ms", "soon"), 5, "is no length of time");
+    refused(&kill.replace("at =", "att ="), 5, "fault 1: ");
+    refused(&fault("kind = 'kill'\nnodes = 'n1'\nhow = 'hard'"), 5, "unknown field `how`");
+    refused(&partition("majorities-ring = ['n1', 'n2', 'n3']"), 3, "breaks nothing");
+    refused(&partition("groups = [['n1', 'n2', 'n3']]"), 3, "breaks nothing");
+    refused(&partition("bridge = []"), 3, "breaks nothing");
+    refused(&partition("bridge = ['n1', 'n2']"), 3, "breaks nothing");
+    refused(&partition("isolate = 'leader'"), 1, "breaks nothing");
+    refused(&partition("isolate = 'follower'"), 1, "breaks nothing");
+    refused(&partition("isolate = 'leader'"), 2, "takes the majority");
+    refused(&fault("kind = 'kill'\nnodes = []"), 3, "breaks nothing");
+    refused(&kill.replace("900ms", "0s"), 3, "breaks nothing");
+    let pause = kill.replace("100ms", "500ms").replace("kill", "pause");
+    refused(&format!("{pause}{kill}"), 3, "fault 1 finds no running process");
 }
 
 #[test]
 fn packets_that_nobody_could_mistreat_like_that_are_refused() {
     for (behavior, expected) in [
-        (r#"{"delay":{"ms":10,"jitter_ms":11}}"#, "jitter is at most the delay"),
-        (r#"{"loss":{"percent":0}}"#, "a percentage is 1 to 100"),
-        (r#"{"loss":{"percent":10,"burst":0}}"#, "a burst is 1 packet or more"),
-        (r#"{"flap":{"up_ms":0,"down_ms":5}}"#, "up and down for a while"),
-        (r#"{"rate":{"kbit":0,"queue_kib":64}}"#, "1 kbit/s"),
-        (r#"{"delay":{"ms":10,"jitter":1}}"#, "unknown field `jitter`"),
+        ("delay = { ms = 10, jitter_ms = 11 }", "jitter is at most the delay"),
+        ("loss = { percent = 0 }", "a percentage is 1 to 100"),
+        ("loss = { percent = 10, burst = 0 }", "a burst is 1 packet or more"),
+        ("flap = { up_ms = 0, down_ms = 5 }", "up and down for a while"),
+        ("rate = { kbit = 0, queue_kib = 64 }", "1 kbit/s"),
+        ("delay = { ms = 10, jitter = 1 }", "unknown field `jitter`"),
     ] {
-        let fault = format!(r#"{{"kind":"packet","nodes":"leader","behavior":{behavior}}}"#);
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), format!(r#"[{{"at_ms":1,"for_ms":9,"fault":{fault}}}]"#))
-            .expect("written");
-        let error = schedule::read(file.path(), &names(3), 5_000, false).expect_err("refused").to_string();
-        assert!(error.contains(expected), "{behavior}: {error}");
+        refused(
+            &fault(&format!("kind = 'packet'\nnodes = 'leader'\nbehavior = {{ {behavior} }}")),
+            3,
+            expected,
+        );
     }
 }
 
@@ -264,18 +370,13 @@ fn clocks_are_not_skewed_while_their_node_is_known_to_be_ended() {
 #[test]
 fn clocks_that_nobody_has_are_refused() {
     for (skew, expected) in [
-        (r#""clocks":"both","skew":{"jump":{"ms":-5}}"#, "goes back on no machine"),
-        (r#""skew":{"jump":{"ms":0}}"#, "a jump by 0 ms is none"),
-        (r#""skew":{"drift":{"ppm":500001}}"#, "10 to 500000 ppm"),
-        (r#""skew":{"strobe":{"ms":5}}"#, "missing field `period_ms`"),
-        (r#""skew":"melt""#, "unknown variant `melt`"),
+        ("clocks = 'both'\nskew = { jump = { ms = -5 } }", "goes back on no machine"),
+        ("skew = { jump = { ms = 0 } }", "a jump by 0 ms is none"),
+        ("skew = { drift = { ppm = 500_001 } }", "10 to 500000 ppm"),
+        ("skew = { strobe = { ms = 5 } }", "missing field `period_ms`"),
+        ("skew = 'melt'", "unknown variant `melt`"),
     ] {
-        let fault = format!(r#"{{"kind":"clock","nodes":"leader",{skew}}}"#);
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), format!(r#"[{{"at_ms":1,"for_ms":9,"fault":{fault}}}]"#))
-            .expect("written");
-        let error = schedule::read(file.path(), &names(3), 5_000, false).expect_err("refused").to_string();
-        assert!(error.contains(expected), "{skew}: {error}");
+        refused(&fault(&format!("kind = 'clock'\nnodes = 'leader'\n{skew}")), 3, expected);
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct RunArgs {
     /// the run
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
     interval: Duration,
-    /// Follow this schedule (a `schedule.json` of a run) instead of planning one
+    /// Follow this schedule, like the `schedule.toml` of a run, instead of planning one
     #[arg(long, conflicts_with_all = ["interval", "faults"])]
     schedule: Option<PathBuf>,
     /// Let faults take the majority of the nodes too

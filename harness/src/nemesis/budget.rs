@@ -113,7 +113,7 @@ impl Disruption {
 fn disruption(fault: &Fault, names: &[String]) -> Disruption {
     let most = names.len().saturating_sub(1) / 2;
     let victims = |victims: &Victims| match victims {
-        Victims::Leader => Disruption { nodes: BTreeSet::new(), unnamed: 1 },
+        Victims::Leader | Victims::Follower => Disruption { nodes: BTreeSet::new(), unnamed: 1 },
         Victims::Named(names) => Disruption { nodes: names.iter().cloned().collect(), unnamed: 0 },
     };
     match fault {

@@ -1,7 +1,7 @@
 //! What a fault is: a kind, its victims, and when. The format of a schedule file.
 //!
-//! Everything is concrete when a schedule is made, but for `leader`: who leads is only known
-//! when the fault strikes.
+//! Everything is concrete when a schedule is made, but for `leader` and `follower`: who leads is only
+//! known when the fault strikes.
 
 use super::grudge::{self, Grudge};
 use super::trigger::Trigger;
@@ -12,18 +12,20 @@ use crate::env::disk::{Damage, Keep, Misdeed};
 use crate::env::packet::Behavior;
 use serde::{Deserialize, Serialize};
 
-/// One line of a schedule.
+/// One entry of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PlannedFault {
     /// Milliseconds after the start of the run.
+    #[serde(rename = "at", with = "super::length")]
     pub at_ms: u64,
     /// Milliseconds until it is healed.
+    #[serde(rename = "for", with = "super::length")]
     pub for_ms: u64,
     /// What it waits for, before it strikes; its length counts from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<Trigger>,
-    /// What.
+    /// What. Fields that are none of its own are refused there.
+    #[serde(flatten)]
     pub fault: Fault,
 }
 
@@ -155,15 +157,49 @@ pub enum Fault {
     },
 }
 
-/// Nodes by name, or the leader of the moment.
+/// Nodes by name, or by what they are at the moment: `"leader"`, `"n1"` or `["n1", "n2"]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "Words", into = "Words")]
 pub enum Victims {
     /// Whoever leads when the fault strikes.
     Leader,
+    /// One that does not lead then: the next after the leader.
+    Follower,
     /// By name.
     Named(Vec<String>),
 }
+
+/// How victims are written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "nodes are a name, `leader`, `follower`, or a list of names")]
+enum Words {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<Words> for Victims {
+    fn from(words: Words) -> Self {
+        match words {
+            Words::One(word) if word == LEADER => Self::Leader,
+            Words::One(word) if word == FOLLOWER => Self::Follower,
+            Words::One(name) => Self::one(&name),
+            Words::Many(names) => Self::Named(names),
+        }
+    }
+}
+
+impl From<Victims> for Words {
+    fn from(victims: Victims) -> Self {
+        match victims {
+            Victims::Leader => Self::One(LEADER.to_owned()),
+            Victims::Follower => Self::One(FOLLOWER.to_owned()),
+            Victims::Named(names) => Self::Many(names),
+        }
+    }
+}
+
+const LEADER: &str = "leader";
+const FOLLOWER: &str = "follower";
 
 /// The shape of a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,7 +238,7 @@ impl Fault {
         }
     }
 
-    /// The nodes that it names; `None` for the leader.
+    /// The nodes that it names; `None` for one that is known only when it strikes.
     pub fn named(&self) -> Option<Vec<&String>> {
         match self {
             Self::Kill { nodes }
@@ -292,7 +328,7 @@ impl Victims {
 
     fn named(&self) -> Option<Vec<&String>> {
         match self {
-            Self::Leader => None,
+            Self::Leader | Self::Follower => None,
             Self::Named(names) => Some(names.iter().collect()),
         }
     }
@@ -339,6 +375,11 @@ impl Fault {
         let at = |name: &String| names.iter().position(|n| n == name).unwrap_or(0);
         let who = |victims: &Victims| match victims {
             Victims::Leader => (vec![leader], format!("the leader {}", names[leader])),
+            Victims::Follower if names.len() < 2 => (Vec::new(), "no follower".to_owned()),
+            Victims::Follower => {
+                let next = (leader + 1) % names.len();
+                (vec![next], format!("the follower {}", names[next]))
+            }
             Victims::Named(list) => (list.iter().map(at).collect(), list.join(" ")),
         };
         let n = names.len();

@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod fault;
 pub mod grudge;
 mod journal;
+mod length;
 pub mod schedule;
 pub mod trigger;
 
@@ -116,7 +117,9 @@ impl Nemesis {
         let Some(applied) = applied else { return Ok(()) };
         let end_ms = if planned.on.is_some() { begun + planned.for_ms } else { planned.end_ms() };
         match applied.shows_later() {
-            Some(Showing::Clients(what)) => self.await_hit(id, what, end_ms, &mut over).await?,
+            Some(Showing::Clients(nodes, what)) => {
+                self.await_hit(id, (nodes, what), end_ms, &mut over).await?;
+            }
             Some(Showing::Disks(victims)) => self.look_for(id, &victims, end_ms, &mut over).await?,
             None => {}
         }
@@ -144,7 +147,9 @@ impl Nemesis {
         }
         let mut resolved = planned.fault.resolve(&names, leader);
         if guess {
-            resolved.description = resolved.description.replace("the leader", "(nobody leads)");
+            for role in ["the leader", "the follower"] {
+                resolved.description = resolved.description.replace(role, "(nobody leads)");
+            }
         }
         Some(resolved)
     }
@@ -202,7 +207,7 @@ impl Nemesis {
     async fn await_hit(
         self: &Arc<Self>,
         id: u32,
-        what: ClientFault,
+        (nodes, what): (Vec<usize>, ClientFault),
         end_ms: u64,
         over: &mut watch::Receiver<bool>,
     ) -> Result<(), Failure> {
@@ -210,10 +215,16 @@ impl Nemesis {
             () = self.clients.first_hit(id) => true,
             _ = self.sleep_until(end_ms, over) => false,
         };
-        let evidence = if hit { "the first operation was hit".to_owned() } else { what.told(0) };
-        let event = if hit { JournalEvent::Bit { evidence } } else { JournalEvent::DidNotBite { evidence } };
         let this = Arc::clone(self);
-        self.blocking(move || this.log(id, event).map(|_| ())).await
+        self.blocking(move || {
+            let event = match action::can_show(this.scene(id), &nodes) {
+                _ if hit => JournalEvent::Bit { evidence: "the first operation was hit".to_owned() },
+                Ok(()) => JournalEvent::DidNotBite { evidence: what.told(0) },
+                Err(why) => JournalEvent::Skipped { why },
+            };
+            this.log(id, event).map(|_| ())
+        })
+        .await
     }
 
     /// A fault of disks shows in calls of every victim, whenever those come.

@@ -23,17 +23,18 @@ const MAX_READ: u64 = 1 << 20;
 
 /// What a fault waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Trigger {
     /// At most so many milliseconds.
+    #[serde(rename = "within", with = "super::length")]
     pub within_ms: u64,
     /// For this.
+    #[serde(flatten)]
     pub event: Happening,
 }
 
 /// Something that happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Happening {
     /// A node makes a system call, and waits in it until the fault is in effect.
     Call {

@@ -66,7 +66,7 @@ fn impossible_numbers_and_combinations() {
     refused(&["run", "etcd", "--faults", "disk-power-failure-all"], "add --allow-majority-loss");
     refused(&["heal", "nowhere"], "there is no such directory");
     refused(&["run", "etcd", "--concurrency", "0"], "out of range");
-    refused(&["run", "etcd", "--schedule", "/nowhere.json"], "check the path");
+    refused(&["run", "etcd", "--schedule", "/nowhere.toml"], "check the path");
 }
 
 #[test]

@@ -57,13 +57,20 @@ fn servers_log_by_the_clock_that_they_are_given() {
     let _machine = alone();
     let bench = Bench::new();
     // The death of a peer is something to log; one of them is started again with a clock that is ahead.
-    let schedule = r#"[
-        {"at_ms": 500, "for_ms": 6000, "fault": {"kind": "clock", "nodes": {"named": ["n1"]}, "skew": {"jump": {"ms": 3600000}}}},
-        {"at_ms": 1000, "for_ms": 5500, "fault": {"kind": "clock", "nodes": {"named": ["n2"]}, "skew": {"strobe": {"ms": -10000, "period_ms": 5}}}},
-        {"at_ms": 1500, "for_ms": 1000, "fault": {"kind": "kill", "nodes": {"named": ["n3"]}}},
-        {"at_ms": 2500, "for_ms": 1000, "fault": {"kind": "kill", "nodes": {"named": ["n1"]}}}]"#;
-    fs::write(bench.path("schedule.json"), schedule).expect("written");
-    let args = ["--nodes", "3", "--time", "8s", "--seed", "5", "--schedule", "schedule.json", "--dir", "run"];
+    let fault =
+        |at: &str, length: &str, rest: &str| format!("[[fault]]\nat = '{at}'\nfor = '{length}'\n{rest}\n");
+    let schedule = [
+        fault("500ms", "6s", "kind = 'clock'\nnodes = 'n1'\nskew = { jump = { ms = 3_600_000 } }"),
+        fault(
+            "1s",
+            "5500ms",
+            "kind = 'clock'\nnodes = 'n2'\nskew = { strobe = { ms = -10_000, period_ms = 5 } }",
+        ),
+        fault("1500ms", "1s", "kind = 'kill'\nnodes = 'n3'"),
+        fault("2500ms", "1s", "kind = 'kill'\nnodes = 'n1'"),
+    ];
+    fs::write(bench.path("schedule.toml"), schedule.concat()).expect("written");
+    let args = ["--nodes", "3", "--time", "8s", "--seed", "5", "--schedule", "schedule.toml", "--dir", "run"];
     bench.duress(&[&["run", "etcd"], &args[..]].concat()).expect(0);
     assert_exercised(&bench.json("run/verdict.json"), 50);
     let hours_ahead = |node: &str| -> BTreeSet<i64> {
@@ -147,15 +154,13 @@ fn a_paused_holder_breaks_a_lock_that_is_not_fenced() {
     let bench = Bench::new();
     // If one of them leads, the next leader first has to be elected and gives all leases another
     // three seconds: that is over well before the end, too.
-    let pause = |(at_ms, nodes): (u64, [&str; 2])| {
-        serde_json::json!({ "at_ms": at_ms, "for_ms": 6_500,
-            "fault": { "kind": "pause", "nodes": { "named": nodes } } })
-    };
-    let schedule: Value = [(1_500, ["n1", "n2"]), (8_700, ["n3", "n4"])].map(pause).into_iter().collect();
-    fs::write(bench.path("pauses.json"), schedule.to_string()).expect("written");
+    let schedule = "
+        [[fault]]\nat = '1500ms'\nfor = '6500ms'\nkind = 'pause'\nnodes = ['n1', 'n2']
+        [[fault]]\nat = '8700ms'\nfor = '6500ms'\nkind = 'pause'\nnodes = ['n3', 'n4']";
+    fs::write(bench.path("pauses.toml"), schedule).expect("written");
     // Twice the usual clients and keys, who all but never do anything else than to hold a lock: so
     // somebody surely holds one through those nodes.
-    let args = ["--schedule", "pauses.json", "--time", "17s", "--concurrency", "20", "--keys", "10"];
+    let args = ["--schedule", "pauses.toml", "--time", "17s", "--concurrency", "20", "--keys", "10"];
     let args = [&args[..], &["--set", "work=300"]].concat();
     let fenced = [&["--workload", "lock", "--seed", "1"], &args[..]].concat();
     let unfenced = [&fenced[..], &["--set", "fencing=off"]].concat();
@@ -238,7 +243,7 @@ fn the_same_seed_gives_the_same_operations_and_faults() {
     for run in ["a", "b"] {
         bench.duress(&["run", "etcd", "--nodes", "3", "--seed", "9", "--time", "8s", "--dir", run]).expect(0);
     }
-    assert_eq!(bench.json("a/schedule.json"), bench.json("b/schedule.json"));
+    assert_eq!(bench.text("a/schedule.toml"), bench.text("b/schedule.toml"));
     let (a, b) = (bench.invocations("a"), bench.invocations("b"));
     let keys_in_a: BTreeSet<String> = a.iter().map(|(_, value)| value[0].to_string()).collect();
     // The final reads, one per key, come after the shared stream.
@@ -374,30 +379,36 @@ fn a_fault_waits_for_what_happens() {
     }
     let _machine = alone();
     let bench = Bench::new();
-    let on = |within_ms: u64, event: Value| serde_json::json!({ "within_ms": within_ms, "event": event });
-    let planned = |at_ms: u64, on: Value, fault: Value| serde_json::json!({ "at_ms": at_ms, "for_ms": 4_000, "on": on, "fault": fault });
-    let isolate = |whom: Value| serde_json::json!({ "kind": "partition", "shape": { "isolate": whom } });
-    let schedule = Value::from_iter([
-        planned(
-            0,
-            on(8_000, serde_json::json!({ "op": { "f": "write", "nth": 20 } })),
-            serde_json::json!({ "kind": "pause", "nodes": { "named": ["n2"] } }),
-        ),
-        planned(
-            0,
-            on(12_000, serde_json::json!("leader-change")),
-            isolate(serde_json::json!({ "named": ["n3"] })),
-        ),
-        planned(5_000, Value::Null, isolate(serde_json::json!("leader"))),
-        planned(
-            0,
-            on(1_000, serde_json::json!({ "log": { "node": "n1", "contains": "no such line" } })),
-            isolate(serde_json::json!({ "named": ["n1"] })),
-        ),
-    ]);
-    fs::write(bench.path("on.json"), schedule.to_string()).expect("written");
+    let schedule = r#"
+        [[fault]]
+        at = "0s"
+        for = "4s"
+        on = { event = "op", f = "write", nth = 20, within = "8s" }
+        kind = "pause"
+        nodes = "n2"
+
+        [[fault]]
+        at = "0s"
+        for = "4s"
+        on = { event = "leader-change", within = "12s" }
+        kind = "partition"
+        shape = { isolate = "n3" }
+
+        [[fault]]
+        at = "5s"
+        for = "4s"
+        kind = "partition"
+        shape = { isolate = "leader" }
+
+        [[fault]]
+        at = "0s"
+        for = "4s"
+        on = { event = "log", node = "n1", contains = "no such line", within = "1s" }
+        kind = "partition"
+        shape = { isolate = "n1" }"#;
+    fs::write(bench.path("on.toml"), schedule).expect("written");
     let args =
-        ["--schedule", "on.json", "--allow-majority-loss", "--time", "16s", "--seed", "2", "--dir", "run"];
+        ["--schedule", "on.toml", "--allow-majority-loss", "--time", "16s", "--seed", "2", "--dir", "run"];
     let run = bench.duress(&[&["run", "etcd"], &args[..]].concat());
     assert!(run.stdout.contains("pause n2 at the 20th write"), "{}\n{}", run.stdout, run.stderr);
     assert!(run.stderr.contains("isolate n3 when the leader changes: in effect"), "{}", run.stderr);

@@ -41,6 +41,11 @@ impl Bench {
         self.dir.path().join(name)
     }
 
+    pub(crate) fn text(&self, name: &str) -> String {
+        let path = self.path(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
     pub(crate) fn json(&self, name: &str) -> Value {
         read_json(&self.path(name))
     }

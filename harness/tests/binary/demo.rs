@@ -23,7 +23,7 @@ fn a_planted_stale_read_is_found_and_explained() {
     assert_eq!(verdict["exit_code"], 1);
     let finding = &verdict["verdicts"][0]["findings"][0];
     assert!(finding["counterexample"]["finals"].as_array().is_some_and(|finals| !finals.is_empty()));
-    for file in ["run.json", "history.jsonl", "faults.jsonl", "schedule.json", "report.html", "junit.xml"] {
+    for file in ["run.json", "history.jsonl", "faults.jsonl", "schedule.toml", "report.html", "junit.xml"] {
         assert!(bench.path("run").join(file).is_file(), "{file} is missing");
     }
     assert!(bench.path("run/plots").read_dir().expect("plots").count() >= 3);
@@ -91,8 +91,8 @@ fn the_same_seed_gives_the_same_operations_and_faults() {
     assert!(shared >= 1_000, "only {shared} operations");
     assert_eq!(a[..shared], b[..shared]);
     assert_ne!(a[..shared], c[..shared]);
-    assert_eq!(bench.json("a/schedule.json"), bench.json("b/schedule.json"));
-    assert_ne!(bench.json("a/schedule.json"), bench.json("c/schedule.json"));
+    assert_eq!(bench.text("a/schedule.toml"), bench.text("b/schedule.toml"));
+    assert_ne!(bench.text("a/schedule.toml"), bench.text("c/schedule.toml"));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn the_printed_command_repeats_the_run() {
     let repeat = info["repeat"].as_str().expect("a command");
     let words: Vec<&str> = repeat.split(' ').skip(1).chain(["--dir", "b"]).collect();
     bench.duress(&words).expect(1);
-    assert_eq!(bench.json("a/schedule.json"), bench.json("b/schedule.json"));
+    assert_eq!(bench.text("a/schedule.toml"), bench.text("b/schedule.toml"));
     let (a, b) = (bench.invocations("a"), bench.invocations("b"));
     assert_eq!(a[..1_000], b[..1_000]);
     assert_eq!(bench.json("b/run.json")["options"], info["options"]);

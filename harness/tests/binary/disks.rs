@@ -27,23 +27,26 @@ fn etcd_survives_what_disks_may_do_to_it() {
     }
     let _machine = alone();
     let bench = Bench::new();
-    let on = |operation: &str| json!({ "on": operation });
-    let disk = |node: &str, misdeed: Value| json!({ "kind": "disk", "nodes": { "named": [node] }, "misdeed": misdeed });
     // One at a time, with a while for the last victim to come back.
-    let faults = [
-        json!({ "kind": "disk-power-failure", "nodes": "leader", "keep": { "torn": { "percent": 50 } }, "seed": 1 }),
-        disk("n2", json!({ "error": { "error": "eio", "calls": on("fsync") } })),
-        disk("n3", json!({ "error": { "error": "enospc", "calls": on("write") } })),
-        disk("n1", json!({ "slow": { "ms": 20, "calls": on("fsync") } })),
-        json!({ "kind": "kill", "nodes": { "named": ["n2"] } }),
-    ];
-    let schedule: Vec<Value> = (0..)
-        .zip(&faults)
-        .map(|(n, fault)| json!({ "at_ms": 500 + n * 2_500, "for_ms": 1_200, "fault": fault }))
-        .collect();
-    fs::write(bench.path("schedule.json"), Value::from(schedule).to_string()).expect("written");
+    let schedule = "
+        [[fault]]
+        at = '500ms'\nfor = '1200ms'
+        kind = 'disk-power-failure'\nnodes = 'leader'\nkeep = { torn = { percent = 50 } }\nseed = 1
+        [[fault]]
+        at = '3s'\nfor = '1200ms'
+        kind = 'disk'\nnodes = 'n2'\nmisdeed = { error = { error = 'eio', calls = { on = 'fsync' } } }
+        [[fault]]
+        at = '5500ms'\nfor = '1200ms'
+        kind = 'disk'\nnodes = 'n3'\nmisdeed = { error = { error = 'enospc', calls = { on = 'write' } } }
+        [[fault]]
+        at = '8s'\nfor = '1200ms'
+        kind = 'disk'\nnodes = 'n1'\nmisdeed = { slow = { ms = 20, calls = { on = 'fsync' } } }
+        [[fault]]
+        at = '10500ms'\nfor = '1200ms'
+        kind = 'kill'\nnodes = 'n2'";
+    fs::write(bench.path("schedule.toml"), schedule).expect("written");
     let fixed = ["--nodes", "3", "--seed", "7", "--time", "13s", "--dir", "run"];
-    bench.duress(&[&["run", "etcd", "--schedule", "schedule.json"], &fixed[..]].concat()).expect(0);
+    bench.duress(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat()).expect(0);
     let verdict = bench.json("run/verdict.json");
     let states = kinds_by_state(&verdict);
     for kind in ["disk-power-failure", "disk-eio", "disk-enospc", "disk-slow", "kill"] {
@@ -57,17 +60,17 @@ fn etcd_survives_what_disks_may_do_to_it() {
 
 /// The power of all nodes fails; with `lies`, what they had fsynced in the seconds before is gone.
 fn all_lose_power(bench: &Bench, dir: &str, lies: bool) -> (Option<i32>, Value) {
-    let nodes = json!({ "named": ["n1", "n2", "n3"] });
-    let failure = json!({
-        "at_ms": 3_500, "for_ms": 1_000,
-        "fault": { "kind": "disk-power-failure", "nodes": nodes, "keep": "none", "seed": 1 },
-    });
-    let lie = json!({
-        "at_ms": 500, "for_ms": 5_000, "fault": { "kind": "disk", "nodes": nodes, "misdeed": "lie" },
-    });
-    let schedule: Vec<Value> = if lies { vec![lie, failure] } else { vec![failure] };
-    let file = format!("{dir}.json");
-    fs::write(bench.path(&file), Value::from(schedule).to_string()).expect("written");
+    let failure = "
+        [[fault]]
+        at = '3500ms'\nfor = '1s'
+        kind = 'disk-power-failure'\nnodes = 'all'\nkeep = 'none'\nseed = 1";
+    let lie = "
+        [[fault]]
+        at = '500ms'\nfor = '5s'
+        kind = 'disk'\nnodes = 'all'\nmisdeed = 'lie'";
+    let file = format!("{dir}.toml");
+    fs::write(bench.path(&file), if lies { [lie, failure].concat() } else { failure.to_owned() })
+        .expect("written");
     let fixed = ["--nodes", "3", "--seed", "5", "--time", "7s", "--allow-majority-loss"];
     let run = bench.duress(&[&["run", "etcd", "--schedule", &file, "--dir", dir], &fixed[..]].concat());
     (run.code, bench.json(&format!("{dir}/verdict.json")))
@@ -98,18 +101,17 @@ fn redis_loses_what_it_acknowledged_before_it_was_flushed_and_nothing_else() {
     let _machine = alone();
     let bench = Bench::new();
     // Several: right after the flush of that second there is nothing to lose.
-    let failures: Vec<Value> = (1..5)
-        .map(|second| {
-            let fault = json!({
-                "kind": "disk-power-failure", "nodes": { "named": ["n1"] }, "keep": "none", "seed": second,
-            });
-            json!({ "at_ms": second * 1_300, "for_ms": 300, "fault": fault })
-        })
-        .collect();
-    fs::write(bench.path("failures.json"), Value::from(failures).to_string()).expect("written");
+    let failure = |at: u64| {
+        let at = at * 1_300;
+        format!(
+            "[[fault]]\nat = '{at}ms'\nfor = '300ms'
+            kind = 'disk-power-failure'\nnodes = 'n1'\nkeep = 'none'\nseed = {at}\n"
+        )
+    };
+    fs::write(bench.path("failures.toml"), (1..5).map(failure).collect::<String>()).expect("written");
     for (appendfsync, code) in [("always", 0), ("everysec", 1)] {
         let set = format!("appendfsync={appendfsync}");
-        let fixed = ["--schedule", "failures.json", "--time", "6s", "--seed", "1", "--dir", appendfsync];
+        let fixed = ["--schedule", "failures.toml", "--time", "6s", "--seed", "1", "--dir", appendfsync];
         let run = bench.duress(&[&["run", "redis", "--set", &set], &fixed[..]].concat()).expect(code);
         assert!(code == 0 || run.stdout.contains("Not linearizable"), "{}", run.stdout);
     }

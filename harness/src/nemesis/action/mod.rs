@@ -13,6 +13,7 @@ use super::fault::Action;
 use crate::engine::{ClientFault, Clients};
 use crate::env::packet::Traffic;
 use crate::env::{EnvError, Environment, Link};
+pub(super) use clients::can_show;
 pub(super) use disks::seen;
 use duress_reports::artifact::JournalEvent;
 use duress_targets::Node;
@@ -50,7 +51,7 @@ impl Applied {
     /// Does its effect show later than when it is applied?
     pub(super) fn shows_later(&self) -> Option<Showing> {
         match &self.action {
-            Action::Clients(_, what) => Some(Showing::Clients(*what)),
+            Action::Clients(nodes, what) => Some(Showing::Clients(nodes.clone(), *what)),
             Action::Disk(victims, _) => Some(Showing::Disks(victims.clone())),
             _ => None,
         }
@@ -59,8 +60,8 @@ impl Applied {
 
 /// Where a fault shows that does not show at once.
 pub(super) enum Showing {
-    /// In operations.
-    Clients(ClientFault),
+    /// In operations of the clients of these nodes.
+    Clients(Vec<usize>, ClientFault),
     /// In calls of the servers of these nodes.
     Disks(Vec<usize>),
 }
