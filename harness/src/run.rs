@@ -285,6 +285,7 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         phases: Vec::new(),
         warnings: Vec::new(),
         doubts: Vec::new(),
+        unrecovered: None,
         setup_ms: 0,
         gates: gates(plan),
         failure: None,

@@ -16,7 +16,7 @@ use crate::nemesis::schedule;
 use crate::nemesis::trigger::{Happening, Trigger};
 use duress_checkers::{Kind, Process, Valid};
 use duress_reports::artifact::{RunDir, RunStatus};
-use duress_reports::conclusion::Conclusion;
+use duress_reports::conclusion::{Conclusion, NO_RECOVERY};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use serde::Serialize;
@@ -83,7 +83,9 @@ pub enum Outcome {
     Violation,
     /// The checker gave up.
     Unknown,
-    /// The node did not come back, or ended by itself.
+    /// The node did not come back.
+    NotRecovered,
+    /// The run broke down, or the node ended by itself.
     Failed,
     /// The run does not count.
     Inconclusive,
@@ -210,9 +212,13 @@ fn judge(dir: &Path, code: Option<i32>) -> Result<Outcome, Failure> {
     // Whatever else a run that counts needs: here one has to see the end of it.
     let read = run.history.ops().iter().rev().find(|op| matches!(op.process, Process::Client(_)));
     let seen = read.is_some_and(|op| op.kind == Kind::Ok);
-    let valid = conclusion(dir).is_some_and(|c| c.verdicts.iter().all(|v| v.valid == Valid::Valid));
+    let conclusion = conclusion(dir);
+    let valid = conclusion.as_ref().is_some_and(|c| c.verdicts.iter().all(|v| v.valid == Valid::Valid));
+    // That it did not come back is a violation, too; but nothing that was acknowledged is seen to be lost.
+    let lost = |c: Conclusion| c.findings.iter().any(|finding| finding.anomaly != NO_RECOVERY);
     Ok(match code {
         _ if run.info.status == RunStatus::Interrupted => Outcome::Interrupted,
+        Some(1) if run.info.unrecovered.is_some() && !conclusion.is_some_and(lost) => Outcome::NotRecovered,
         Some(1) => Outcome::Violation,
         Some(2) => Outcome::Unknown,
         _ if broken => Outcome::Failed,

@@ -39,6 +39,18 @@ fn failed_then_inconclusive_then_unknown() {
 }
 
 #[test]
+fn a_cluster_that_does_not_come_back_is_a_violation() {
+    let mut run = common::run(600);
+    run.info.unrecovered = Some("n2 is not healthy after 60s: no leader".to_owned());
+    let conclusion = valid(&run);
+    assert_eq!((conclusion.outcome, conclusion.exit_code), (Outcome::Violation, 1));
+    assert_eq!(conclusion.headline, "Not recovered: the cluster did not come back");
+    assert!(conclusion.lede.contains("n2 is not healthy after 60s: no leader"), "{}", conclusion.lede);
+    let both = conclude(&run, vec![verdicts::violation()]);
+    assert!(both.headline.starts_with("Not linearizable and not recovered: "), "{}", both.headline);
+}
+
+#[test]
 fn each_gate_alone_keeps_a_run_from_passing() {
     type Spoil = (&'static str, fn(&mut Run));
     let spoils: [Spoil; 16] = [

@@ -200,9 +200,10 @@ fn summary(asked: &SweepArgs, points: &[Point]) -> String {
 }
 
 /// As they are told.
-const OUTCOMES: [Outcome; 7] = [
+const OUTCOMES: [Outcome; 8] = [
     Outcome::Recovered,
     Outcome::Violation,
+    Outcome::NotRecovered,
     Outcome::Failed,
     Outcome::Unknown,
     Outcome::Inconclusive,
@@ -219,7 +220,7 @@ fn well(point: &Point) -> bool {
 /// next.
 fn exit_code(points: &[Point]) -> u8 {
     let any = |outcome| points.iter().any(|point| point.outcome == outcome);
-    if any(Outcome::Violation) {
+    if any(Outcome::Violation) || any(Outcome::NotRecovered) {
         1
     } else if any(Outcome::Unknown) {
         2
@@ -255,7 +256,8 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::NotReached => "not reached",
         Outcome::Violation => "LOST SOMETHING",
         Outcome::Unknown => "unknown",
-        Outcome::Failed => "DID NOT RECOVER",
+        Outcome::NotRecovered => "DID NOT COME BACK",
+        Outcome::Failed => "FAILED",
         Outcome::Inconclusive => "inconclusive",
         Outcome::Interrupted => "interrupted",
     }

@@ -241,6 +241,14 @@ impl Misdeed {
         }
     }
 
+    /// Does it leave files that are not what the server wrote, or let it believe so?
+    pub fn may_ruin(&self) -> bool {
+        match self {
+            Self::Lie | Self::BitFlip { .. } | Self::ShortRead { .. } => true,
+            Self::Slow { .. } | Self::Error { .. } => false,
+        }
+    }
+
     /// Does it befall nothing but reads? A server reads when it starts, and hardly ever afterwards.
     pub fn is_of_reads(&self) -> bool {
         self.befalls(Operation::Read) && !self.befalls(Operation::Write) && !self.befalls(Operation::Fsync)

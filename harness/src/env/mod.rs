@@ -40,6 +40,13 @@ pub trait Environment: Send + Sync {
     /// Lets them go on (SIGCONT). Does nothing when none is paused.
     fn resume(&self, node: usize) -> Result<(), EnvError>;
 
+    /// Lets all processes of the node have so many percent of the time, 1 to 99, and no more until it
+    /// is asked again; `None` for all of it.
+    fn starve(&self, node: usize, percent: Option<u32>) -> Result<(), EnvError>;
+
+    /// For how many periods of 100 ms a node has been seen to be starved, since that began.
+    fn starved(&self, node: usize) -> u64;
+
     /// What the node's server is doing, as the kernel says, not as we remember.
     fn state(&self, node: usize) -> ProcessState;
 

@@ -63,6 +63,21 @@ impl Environment for Sim {
         Ok(())
     }
 
+    fn starve(&self, _node: usize, percent: Option<u32>) -> Result<(), EnvError> {
+        match percent {
+            None => Ok(()),
+            Some(_) => Err(EnvError::Unable {
+                what: "starve a node".to_owned(),
+                why: "the simulated cluster's nodes have no processes".to_owned(),
+                fix: "use a target with real servers, or other faults".to_owned(),
+            }),
+        }
+    }
+
+    fn starved(&self, _node: usize) -> u64 {
+        0
+    }
+
     fn state(&self, node: usize) -> ProcessState {
         match self.0.state(node) {
             NodeState::Running => ProcessState::Running { pid: pid() },

@@ -126,6 +126,7 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
         Fault::Kill { nodes }
         | Fault::Terminate { nodes }
         | Fault::Pause { nodes }
+        | Fault::CpuStarve { nodes, .. }
         | Fault::Packet { nodes, .. }
         | Fault::Clock { nodes, .. }
         | Fault::Disk { nodes, .. }
@@ -156,6 +157,7 @@ fn lose_a_victim(fault: &mut Fault) -> bool {
         Fault::Kill { nodes: Victims::Named(names) }
         | Fault::Terminate { nodes: Victims::Named(names) }
         | Fault::Pause { nodes: Victims::Named(names) }
+        | Fault::CpuStarve { nodes: Victims::Named(names), .. }
         | Fault::Packet { nodes: Victims::Named(names), .. }
         | Fault::Clock { nodes: Victims::Named(names), .. }
         | Fault::Disk { nodes: Victims::Named(names), .. }

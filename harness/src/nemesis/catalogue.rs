@@ -40,7 +40,7 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 48] = [
+pub const FAULTS: [FaultEntry; 49] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -56,6 +56,9 @@ pub const FAULTS: [FaultEntry; 48] = [
         1,
         |draw| Fault::Pause { nodes: draw.victims() },
     ),
+    entry("cpu-starve", "one or more nodes, or the leader, get 2 to 20 % of the time", 1, |draw| {
+        Fault::CpuStarve { nodes: draw.victims(), percent: draw.pick(&[2, 5, 20]) }
+    }),
     entry("crash-loop", "one node is killed again and again, soon after it came up", 1, |draw| Fault::Kill {
         nodes: draw.one(),
     })

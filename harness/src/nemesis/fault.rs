@@ -48,8 +48,10 @@ impl PlannedFault {
 
     /// Does it need packets, or clients with an address, or processes?
     pub fn needs_real_servers(&self) -> bool {
-        matches!(self.fault, Fault::Packet { .. } | Fault::Partition { shape: Shape::Clients(_) })
-            || self.fault.needs_a_disk()
+        matches!(
+            self.fault,
+            Fault::Packet { .. } | Fault::CpuStarve { .. } | Fault::Partition { shape: Shape::Clients(_) }
+        ) || self.fault.needs_a_disk()
             || self.on.as_ref().is_some_and(Trigger::needs_processes)
     }
 
@@ -76,7 +78,8 @@ impl PlannedFault {
     }
 
     fn finds_ended(&self, other: &Self) -> bool {
-        let ends = other.fault.ends_or_stops() && !matches!(other.fault, Fault::Pause { .. });
+        let stops = matches!(other.fault, Fault::Pause { .. } | Fault::CpuStarve { .. });
+        let ends = other.fault.ends_or_stops() && !stops;
         ends && self.fault.needs_clocks() && (other.at_ms..other.end_ms()).contains(&self.at_ms)
     }
 }
@@ -99,6 +102,13 @@ pub enum Fault {
     Pause {
         /// Who.
         nodes: Victims,
+    },
+    /// All processes of the node get little of the time.
+    CpuStarve {
+        /// Who.
+        nodes: Victims,
+        /// So many percent, 1 to 99.
+        percent: u32,
     },
     /// Cuts links.
     Partition {
@@ -228,6 +238,7 @@ impl Fault {
             Self::Kill { .. } => "kill",
             Self::Terminate { .. } => "terminate",
             Self::Pause { .. } => "pause",
+            Self::CpuStarve { .. } => "cpu-starve",
             Self::Partition { .. } => "partition",
             Self::Packet { behavior, .. } => behavior.kind(),
             Self::Client { what, .. } => what.kind(),
@@ -244,6 +255,7 @@ impl Fault {
             Self::Kill { nodes }
             | Self::Terminate { nodes }
             | Self::Pause { nodes }
+            | Self::CpuStarve { nodes, .. }
             | Self::Packet { nodes, .. }
             | Self::Client { nodes, .. }
             | Self::Clock { nodes, .. }
@@ -270,6 +282,7 @@ impl Fault {
         match self.resolve(names, 0).action {
             Action::Stop(nodes, _)
             | Action::Pause(nodes)
+            | Action::Starve(nodes, _)
             | Action::Clients(nodes, _)
             | Action::Clock(nodes, ..) => nodes.is_empty(),
             Action::Cut(links) | Action::Packet(links, _) => links.is_empty(),
@@ -285,6 +298,7 @@ impl Fault {
             Self::Kill { .. }
             | Self::Terminate { .. }
             | Self::Pause { .. }
+            | Self::CpuStarve { .. }
             | Self::DiskPowerFailure { .. }
             | Self::DiskCorrupt { .. } => true,
             Self::Disk { misdeed, .. } => !misdeed.is_bearable(),
@@ -307,9 +321,29 @@ impl Fault {
         matches!(self, Self::Disk { misdeed, .. } if misdeed.needs_direct_reads())
     }
 
+    /// Is it one that no server has to survive? Then one that does not come back shows nothing.
+    pub fn may_ruin(&self) -> bool {
+        match self {
+            Self::Packet { behavior, .. } => matches!(behavior, Behavior::Corrupt { silent: true, .. }),
+            Self::Disk { misdeed, .. } => misdeed.may_ruin(),
+            Self::DiskCorrupt { .. } => true,
+            Self::Kill { .. }
+            | Self::Terminate { .. }
+            | Self::Pause { .. }
+            | Self::CpuStarve { .. }
+            | Self::Partition { .. }
+            | Self::Client { .. }
+            | Self::Clock { .. }
+            | Self::DiskPowerFailure { .. } => false,
+        }
+    }
+
     /// Why it makes no sense, if it does not.
     pub fn nonsense(&self) -> Option<&'static str> {
         match self {
+            Self::CpuStarve { percent, .. } if !(1..=99).contains(percent) => {
+                Some("a starved node gets 1 to 99 percent of the time")
+            }
             Self::Packet { behavior, .. } => behavior.nonsense(),
             Self::Clock { clocks, skew, .. } => skew.nonsense(*clocks),
             Self::Disk { misdeed, .. } => misdeed.nonsense(),
@@ -352,6 +386,8 @@ pub enum Action {
     Stop(Vec<usize>, Stop),
     /// Stop these where they stand.
     Pause(Vec<usize>),
+    /// Give these so many percent of the time.
+    Starve(Vec<usize>, u32),
     /// Cut these links.
     Cut(Grudge),
     /// Mistreat what crosses these links.
@@ -395,6 +431,14 @@ impl Fault {
             Self::Pause { nodes } => {
                 let (nodes, words) = who(nodes);
                 resolved(format!("pause {words}"), Action::Pause(nodes.clone()), nodes)
+            }
+            Self::CpuStarve { nodes, percent } => {
+                let (nodes, words) = who(nodes);
+                resolved(
+                    format!("starve {words}: {percent} % of the time"),
+                    Action::Starve(nodes.clone(), *percent),
+                    nodes,
+                )
             }
             Self::Packet { nodes, behavior } => {
                 let (nodes, words) = who(nodes);

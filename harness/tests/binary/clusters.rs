@@ -8,7 +8,7 @@ use nix::unistd::{Pid, Uid};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -166,6 +166,31 @@ fn a_paused_holder_breaks_a_lock_that_is_not_fenced() {
     let unfenced = [&fenced[..], &["--set", "fencing=off"]].concat();
     each(&bench, &[("fenced", &fenced, 0), ("unfenced", &unfenced, 1)]);
     assert_exercised(&bench.json("fenced/verdict.json"), 50);
+}
+
+/// The server is a script that becomes etcd, the first time.
+#[test]
+fn a_cluster_that_does_not_come_back_is_a_violation() {
+    if !clusters_wanted("a_cluster_that_does_not_come_back_is_a_violation") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let fetched = bench.duress(&["fetch", "etcd"]).expect(0).stdout;
+    let etcd = fetched.lines().find_map(|line| line.trim().strip_prefix("path")).expect("a path").trim();
+    let (script, marker) = (bench.path("once"), bench.path("started"));
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *--data-dir*)\n  [ ! -e {marker} ] || exit 7\n  touch {marker}\nesac\nexec {etcd} \"$@\"\n",
+        marker = marker.display()
+    );
+    fs::write(&script, text).expect("written");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("a script");
+    let args = ["--nodes", "1", "--faults", "kill", "--allow-majority-loss", "--time", "3s", "--seed", "1"];
+    let run = bench
+        .duress(&[&["run", "etcd", "--bin", &script.to_string_lossy(), "--dir", "run"], &args[..]].concat())
+        .expect(1);
+    assert!(run.stdout.contains("Not recovered: the cluster did not come back"), "{}", run.stdout);
+    assert!(run.stdout.contains("exit status: 7"), "{}", run.stdout);
 }
 
 #[test]

@@ -42,7 +42,7 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 32] = [
+const TESTS: [Test; 33] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
@@ -71,6 +71,7 @@ const TESTS: [Test; 32] = [
     ("every_program_of_a_node_has_its_clocks", clocks::every_program_of_a_node_has_its_clocks),
     ("kill_pause_and_resume_reach_every_process", kill_pause_and_resume_reach_every_process),
     ("a_pause_meets_a_fork_at_any_moment", a_pause_meets_a_fork_at_any_moment),
+    ("a_starved_server_gets_its_share_of_the_time", a_starved_server_gets_its_share_of_the_time),
     ("a_server_that_listens_ends_in_its_own_way", a_server_that_listens_ends_in_its_own_way),
     ("ends_that_nobody_asked_for_are_told_once", ends_that_nobody_asked_for_are_told_once),
     ("a_program_that_cannot_start_is_an_error", a_program_that_cannot_start_is_an_error),
@@ -521,6 +522,33 @@ fn a_pause_meets_a_fork_at_any_moment(setting: &Setting) {
         cluster.resume(0).unwrap();
         thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Of two that count, one is starved.
+fn a_starved_server_gets_its_share_of_the_time(setting: &Setting) {
+    let local = setting.cluster(2, "while :; do :; done");
+    (0..2).for_each(|node| local.start(node).expect("started"));
+    let time = |node: usize| processor_time(pid(&local, node));
+    local.starve(0, Some(10)).expect("starved");
+    eventually("periods go by", || local.starved(0) >= 2);
+    let (starved, fed) = (time(0), time(1));
+    // Long enough for some ticks of the other, whoever else wants the machine.
+    eventually("the other one runs", || time(1) - fed >= 50);
+    let (starved, fed) = (time(0) - starved, time(1) - fed);
+    assert!(starved > 0 && starved * 3 < fed, "{starved} ticks against {fed}");
+    local.starve(0, None).expect("fed");
+    assert!(matches!(local.state(0), ProcessState::Running { .. }));
+    let (again, fed) = (time(0), time(1));
+    eventually("both run", || time(0) - again >= 50 && time(1) - fed >= 50);
+    // One that is starved when the cluster ends does not stay behind.
+    local.starve(1, Some(1)).expect("starved");
+}
+
+/// In ticks, of a process and its threads.
+fn processor_time(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    let (_, fields) = stat.rsplit_once(')').expect("a name");
+    fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
 }
 
 fn a_server_that_listens_ends_in_its_own_way(setting: &Setting) {

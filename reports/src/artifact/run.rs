@@ -50,6 +50,9 @@ pub struct RunInfo {
     /// Things that keep a run from being a pass: `n3 exited by itself`, `2 keys have no final read`.
     #[serde(default)]
     pub doubts: Vec<String>,
+    /// Why the cluster was not healthy again after the last fault, all of which it should have survived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrecovered: Option<String>,
     /// Why it failed, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<RunFailure>,

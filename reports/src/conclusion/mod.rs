@@ -6,6 +6,7 @@
 mod evidence;
 mod outcome;
 mod placed;
+mod recovery;
 mod trust;
 
 pub use crate::measure::{ErrorRow, FaultEffect, FaultState, LatencyRow, Quantiles, Reached};
@@ -13,6 +14,7 @@ pub use evidence::{Evidence, FaultTally, Tally};
 pub use outcome::{Gates, Outcome};
 pub use placed::Placed;
 pub(crate) use placed::in_order;
+pub use recovery::NO_RECOVERY;
 pub use trust::{Mark, Trust};
 
 use crate::artifact::{FORMAT, Run, RunStatus, file};
@@ -61,7 +63,8 @@ pub struct Conclusion {
 }
 
 /// Draws the conclusion. Pure; safe for runs that failed, were killed or never began.
-pub fn conclude(run: &Run, verdicts: Vec<Verdict>) -> Conclusion {
+pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
+    verdicts.extend(recovery::verdict(run));
     let calls = Calls::new(&run.history);
     let quiet = Quiet::new(&calls, &run.faults, &run.info);
     let interrupted = matches!(run.info.status, RunStatus::Interrupted | RunStatus::Running);

@@ -98,6 +98,7 @@ pub fn info(seconds: u64) -> RunInfo {
         ],
         warnings: Vec::new(),
         doubts: Vec::new(),
+        unrecovered: None,
         failure: None,
     }
 }

@@ -19,6 +19,7 @@ mod prober;
 mod processes;
 mod realtime;
 mod spawner;
+mod starve;
 mod switch;
 mod trap;
 mod trial;
@@ -45,6 +46,7 @@ use nix::unistd::Pid;
 use prober::Prober;
 use processes::Activity;
 use spawner::{Spawner, Start, Started};
+use starve::Starving;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -166,6 +168,7 @@ struct LocalNode {
     namespace: NamespaceId,
     disk: Option<Arc<Disk>>,
     server: Mutex<Server>,
+    starving: Mutex<Option<Starving>>,
     traps: Arc<Traps>,
 }
 
@@ -223,6 +226,7 @@ impl Local {
                 namespace,
                 disk,
                 server: Mutex::default(),
+                starving: Mutex::default(),
                 traps: Arc::default(),
             });
         }
@@ -359,6 +363,22 @@ impl Environment for Local {
         processes::resume_all(node.namespace).map_err(|why| node.error("resume it", why))
     }
 
+    fn starve(&self, node: usize, percent: Option<u32>) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        // The last one ends before the next begins, or both would stop and start the same processes.
+        let mut starving = node.starving();
+        *starving = None;
+        *starving = percent
+            .map(|percent| Starving::begin(node.namespace, percent.clamp(1, 99)))
+            .transpose()
+            .map_err(|error| node.error("starve it", error.to_string()))?;
+        Ok(())
+    }
+
+    fn starved(&self, node: usize) -> u64 {
+        self.nodes[node].starving().as_ref().map_or(0, Starving::periods)
+    }
+
     fn state(&self, node: usize) -> ProcessState {
         let processes = processes::in_namespace(self.nodes[node].namespace);
         // Numbers grow, so the first is the server unless they started again from below.
@@ -487,6 +507,10 @@ impl Drop for Local {
 impl LocalNode {
     fn server(&self) -> MutexGuard<'_, Server> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn starving(&self) -> MutexGuard<'_, Option<Starving>> {
+        self.starving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn error(&self, what: &str, why: String) -> EnvError {

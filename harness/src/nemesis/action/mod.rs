@@ -79,6 +79,7 @@ pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::V
     match action {
         Action::Stop(nodes, _)
         | Action::Pause(nodes)
+        | Action::Starve(nodes, _)
         | Action::Clock(nodes, ..)
         | Action::Disk(nodes, _)
         | Action::PowerFailure(nodes, ..)
@@ -98,6 +99,9 @@ pub(super) fn apply(scene: Scene<'_>, held: &Mutex<Held>, action: Action) -> Out
             seen((processes::stop(scene, &mut held.down, victims, *how), Vec::new()))
         }
         Action::Pause(victims) => seen((processes::pause(scene, &mut held.paused, victims), Vec::new())),
+        Action::Starve(victims, percent) => {
+            seen((processes::starve(scene, &mut held.paused, victims, *percent), Vec::new()))
+        }
         Action::Cut(links) => seen(links::cut(scene, &mut held.links, links)),
         Action::Packet(links, behavior) => seen(links::mistreat(scene, &mut held.links, links, behavior)),
         Action::Clients(nodes, what) => (clients::strike(scene, nodes, *what), Vec::new()),
@@ -125,6 +129,7 @@ pub(super) fn undo(scene: Scene<'_>, held: &Mutex<Held>, applied: &Applied) -> J
             processes::restart(scene, &mut held.down, victims)
         }
         Action::Pause(victims) => processes::resume(scene, &mut held.paused, victims),
+        Action::Starve(victims, _) => processes::feed(scene, &mut held.paused, victims),
         Action::Cut(links) => links::mend(scene, &mut held.links, links, before),
         Action::Packet(links, behavior) => links::spare(scene, &mut held.links, links, behavior, before),
         Action::Clients(_, what) => Ok(clients::release(scene, *what)),

@@ -4,6 +4,14 @@ use super::Scene;
 use crate::env::{EnvError, ProcessState, Stop};
 use duress_reports::artifact::JournalEvent;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// Periods after which a node counts as starved.
+const STARVED_PERIODS: u64 = 2;
+/// How long that may take; it is a fifth of a second where the machine has time.
+const STARVED_WITHIN: Duration = Duration::from_secs(5);
+/// How often one looks.
+const STARVED_POLL: Duration = Duration::from_millis(5);
 
 /// For each node, the faults that keep it broken.
 pub(super) type Holders = BTreeMap<usize, BTreeSet<u32>>;
@@ -22,11 +30,35 @@ pub(super) fn pause(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) -
     })
 }
 
+/// Seen when a node has been starved for a while.
+pub(super) fn starve(
+    scene: Scene<'_>,
+    paused: &mut Holders,
+    victims: &[usize],
+    percent: u32,
+) -> JournalEvent {
+    strike(scene, paused, victims, |node| {
+        scene.env.starve(node, Some(percent))?;
+        let patience = Instant::now() + STARVED_WITHIN;
+        while scene.env.starved(node) < STARVED_PERIODS && Instant::now() < patience {
+            std::thread::sleep(STARVED_POLL);
+        }
+        Ok(scene.env.starved(node) >= STARVED_PERIODS)
+    })
+}
+
 /// Starts again, on the same data, those that no other fault keeps down.
 pub(super) fn restart(scene: Scene<'_>, down: &mut Holders, victims: &[usize]) -> Result<String, EnvError> {
     release(scene, down, victims, |node| match scene.env.state(node) {
         ProcessState::Gone => scene.env.start(node).map(|()| word(&scene.env.state(node))),
         state => Ok(word(&state)),
+    })
+}
+
+/// Gives them all of the time again.
+pub(super) fn feed(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) -> Result<String, EnvError> {
+    release(scene, paused, victims, |node| {
+        scene.env.starve(node, None).map(|()| word(&scene.env.state(node)))
     })
 }
 
