@@ -2,11 +2,15 @@
 //!
 //! A server's readings are compared with what the kernel tells it in the same moment.
 
-use super::{Cluster, PATIENCE, Setting, config, pid};
+use super::{Cluster, PATIENCE, Setting, address, config, in_network_of, pid};
 use duress::env::clock::{Clocks, Skew, Skews};
-use duress::env::local::{Data, Local, ServerCommand};
+use duress::env::local::{Data, Local, Privilege, ServerCommand};
 use duress::env::{Environment, Stop};
+use duress_targets::obtain::{Request, default_cache, obtain};
+use duress_targets::registry::TARGETS;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -254,4 +258,49 @@ pub(super) fn every_program_of_a_node_has_its_clocks(setting: &Setting) {
     let probe = cluster.read_clocks(0, Some(1)).unwrap();
     assert!(probe.processes >= 2 && probe.strays == 0, "{probe:?}");
     assert!(cluster.warnings().iter().all(|warning| !warning.contains("clocks")), "{:?}", cluster.warnings());
+}
+
+/// A server that is no program of ours. Obtained as root only: an ordinary user's copy of this program has
+/// no cache.
+pub(super) fn redis_tells_the_time_that_it_is_given(setting: &Setting) {
+    let wanted = std::env::var_os("DURESS_CLUSTERS").is_some_and(|value| value == "1");
+    if !wanted || setting.privilege != Privilege::Root {
+        println!("Redis skipped: it is asked as root, with DURESS_CLUSTERS=1");
+        return;
+    }
+    let entry = TARGETS.iter().find(|entry| entry.name == "redis").expect("a target");
+    let request = Request::new(default_cache().expect("a cache"));
+    let redis = obtain(entry.recipe.expect("a recipe"), &request, &mut |_| ()).expect("redis");
+    let (env, program) = (redis.env(), redis.path);
+    let args = ["--bind", "0.0.0.0", "--protected-mode", "no", "--save", ""].map(str::to_owned).into();
+    let cluster = with_clocks(setting, 2, Some(ServerCommand { program, args, env }), "");
+    let shown = |node: usize| {
+        let ask = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect((address(node), 6379))?;
+            stream.write_all(b"TIME\r\n")?;
+            let mut answer = [0; 128];
+            let n = stream.read(&mut answer)?;
+            Ok(String::from_utf8_lossy(&answer[..n]).into_owned())
+        };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let before = kernel(libc::CLOCK_REALTIME);
+            // Two bulk strings: seconds, microseconds.
+            let answer = in_network_of(pid(&cluster, node), ask).unwrap_or_default();
+            if let [_, _, seconds, _, micros] = answer.lines().collect::<Vec<_>>()[..] {
+                let [seconds, micros] = [seconds, micros].map(|text| text.parse::<i64>().expect("a number"));
+                return [before, (seconds * 1_000_000 + micros) * 1_000, kernel(libc::CLOCK_REALTIME)];
+            }
+            assert!(Instant::now() < deadline, "{answer:?}");
+            thread::sleep(READING);
+        }
+    };
+    assert!(is_ahead(shown(0), 0) && is_ahead(shown(1), 0));
+    cluster.set_clocks(0, &one(Clocks::Wall, Skew::Jump { ms: -3_600_000 })).expect("skewed");
+    assert!(is_ahead(shown(0), -3_600_000_000_000) && is_ahead(shown(1), 0));
+    cluster.set_clocks(0, &Skews::from([(2, (Clocks::Wall, Skew::Freeze))])).expect("frozen");
+    let frozen = shown(0)[1];
+    assert_eq!(shown(0)[1], frozen);
+    cluster.set_clocks(0, &Skews::new()).expect("righted");
+    assert!(is_ahead(shown(0), 0));
 }

@@ -42,7 +42,7 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 33] = [
+const TESTS: [Test; 34] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
@@ -68,6 +68,7 @@ const TESTS: [Test; 33] = [
         "a_server_that_becomes_another_program_has_not_ended",
         clocks::a_server_that_becomes_another_program_has_not_ended,
     ),
+    ("redis_tells_the_time_that_it_is_given", clocks::redis_tells_the_time_that_it_is_given),
     ("every_program_of_a_node_has_its_clocks", clocks::every_program_of_a_node_has_its_clocks),
     ("kill_pause_and_resume_reach_every_process", kill_pause_and_resume_reach_every_process),
     ("a_pause_meets_a_fork_at_any_moment", a_pause_meets_a_fork_at_any_moment),

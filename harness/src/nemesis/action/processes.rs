@@ -19,14 +19,16 @@ pub(super) type Holders = BTreeMap<usize, BTreeSet<u32>>;
 pub(super) fn stop(scene: Scene<'_>, down: &mut Holders, victims: &[usize], how: Stop) -> JournalEvent {
     strike(scene, down, victims, |node| {
         scene.env.stop(node, how)?;
-        Ok(scene.env.state(node) == ProcessState::Gone)
+        let state = scene.env.state(node);
+        Ok((state == ProcessState::Gone, word(&state).to_owned()))
     })
 }
 
 pub(super) fn pause(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) -> JournalEvent {
     strike(scene, paused, victims, |node| {
         scene.env.pause(node)?;
-        Ok(matches!(scene.env.state(node), ProcessState::Paused { .. }))
+        let state = scene.env.state(node);
+        Ok((matches!(state, ProcessState::Paused { .. }), word(&state).to_owned()))
     })
 }
 
@@ -43,7 +45,8 @@ pub(super) fn starve(
         while scene.env.starved(node) < STARVED_PERIODS && Instant::now() < patience {
             std::thread::sleep(STARVED_POLL);
         }
-        Ok(scene.env.starved(node) >= STARVED_PERIODS)
+        let periods = scene.env.starved(node);
+        Ok((periods >= STARVED_PERIODS, format!("starved, {periods} periods so far")))
     })
 }
 
@@ -67,13 +70,13 @@ pub(super) fn resume(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) 
     release(scene, paused, victims, |node| scene.env.resume(node).map(|()| word(&scene.env.state(node))))
 }
 
-/// Applies to every victim that has a process, and holds it; `effect` says whether it was seen. A
-/// victim without one is not held: it would stay broken outside of any window.
+/// Applies to every victim that has a process, and holds it; `effect` says whether it was seen, and
+/// what the process is then. A victim without one is not held: it would stay broken outside of any window.
 fn strike(
     scene: Scene<'_>,
     holders: &mut Holders,
     victims: &[usize],
-    effect: impl Fn(usize) -> Result<bool, EnvError>,
+    effect: impl Fn(usize) -> Result<(bool, String), EnvError>,
 ) -> JournalEvent {
     let mut evidence = Vec::new();
     let mut bit = true;
@@ -90,9 +93,9 @@ fn strike(
         touched = true;
         holders.entry(node).or_default().insert(scene.fault);
         match effect(node) {
-            Ok(seen) => {
+            Ok((seen, what)) => {
                 bit &= seen;
-                evidence.push(format!("{name}: process {pid} is {}", word(&scene.env.state(node))));
+                evidence.push(format!("{name}: process {pid} is {what}"));
             }
             Err(error) => {
                 bit = false;
