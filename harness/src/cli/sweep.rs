@@ -26,6 +26,9 @@ pub(super) struct SweepArgs {
     /// Operations of the script
     #[arg(long, default_value_t = 200)]
     ops: u64,
+    /// Operations per second; 0 for no limit
+    #[arg(long, default_value_t = 0)]
+    rate: u64,
     /// Crash at which calls
     #[arg(long, value_enum, default_value_t = At::Sync)]
     at: At,
@@ -131,10 +134,11 @@ impl SweepArgs {
         })
     }
 
-    /// One client, on one node and one key, as fast as it can.
+    /// One client, on one node and one key.
     fn arguments(&self) -> Vec<OsString> {
         let ops = self.ops.to_string();
         let seed = self.seed.to_string();
+        let rate = self.rate.to_string();
         let mut words: Vec<OsString> = [
             &self.target,
             "--workload",
@@ -152,7 +156,7 @@ impl SweepArgs {
             "--concurrency",
             "1",
             "--rate",
-            "0",
+            &rate,
             "--allow-majority-loss",
         ]
         .map(OsString::from)

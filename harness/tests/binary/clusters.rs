@@ -397,6 +397,20 @@ fn a_server_is_crashed_at_each_of_its_syncs() {
     assert!(description.ends_with("after the 2nd sync of n1"), "{description}");
 }
 
+/// Redis flushes once a second there, so whatever it said in between is gone.
+#[test]
+fn a_sweep_finds_what_is_acknowledged_too_early() {
+    if !clusters_wanted("a_sweep_finds_what_is_acknowledged_too_early") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let sweep = ["sweep", "redis", "--set", "appendfsync=everysec", "--when", "before", "--dir", "sweep"];
+    // Long enough for a flush or two.
+    let swept = bench.duress(&[&sweep[..], &["--rate", "200", "--ops", "500"]].concat()).expect(1);
+    assert!(swept.stdout.contains("before sync 1: LOST SOMETHING"), "{}", swept.stdout);
+}
+
 #[test]
 fn a_fault_waits_for_what_happens() {
     if !clusters_wanted("a_fault_waits_for_what_happens") {
