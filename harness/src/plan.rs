@@ -5,7 +5,7 @@
 
 use crate::failure::Failure;
 use crate::nemesis::catalogue;
-use crate::nemesis::fault::PlannedFault;
+use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::schedule::{self, Schedule};
 use duress_targets::{Settings, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
@@ -187,6 +187,15 @@ impl Plan {
                 format!("{} on {}", planned.fault.kind(), entry.name),
                 "what lives inside Duress has no processes and sends no packets, and its clients need no network",
                 "use a target with real servers, or other faults",
+            ));
+        }
+        if target.lifecycle().is_none()
+            && let Some(planned) = schedule.iter().find(|p| matches!(p.fault, Fault::Lifecycle { .. }))
+        {
+            return Err(Failure::usage(
+                format!("{} on {}", planned.fault.kind(), entry.name),
+                "its members do not come and go, and it is asked for nothing but operations",
+                "use etcd, or other faults",
             ));
         }
         if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {

@@ -6,6 +6,7 @@
 mod action;
 mod client;
 mod etcd;
+mod lifecycle;
 mod node;
 pub mod obtain;
 mod outcome;
@@ -15,5 +16,6 @@ pub mod sim;
 mod target;
 
 pub use client::{Client, ClientError, Completion};
+pub use lifecycle::{Compacted, Lifecycle, Member, Storage};
 pub use node::Node;
 pub use target::{Launch, Make, NodeStatus, OptionDoc, Server, Settings, Target, TargetEntry, TargetError};

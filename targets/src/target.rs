@@ -1,6 +1,6 @@
 //! A target: how the system is launched, reached and asked how it is.
 
-use crate::{Client, ClientError, Node};
+use crate::{Client, ClientError, Lifecycle, Node};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,6 +26,11 @@ pub trait Target: Send + Sync {
 
     /// What the node says of itself.
     async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError>;
+
+    /// What can be changed about the cluster while it runs, if it can.
+    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
+        None
+    }
 }
 
 /// Where a target's servers live.

@@ -5,6 +5,7 @@
 //! through `spawn_blocking`.
 
 pub mod clock;
+pub mod data;
 pub mod disk;
 pub mod doctor;
 pub mod local;
@@ -13,6 +14,7 @@ pub mod sim;
 pub mod trap;
 
 use clock::{Reading, Skews};
+use data::Files;
 use disk::FaultyDisk;
 use packet::{Behavior, Policies, Traffic};
 use std::path::{Path, PathBuf};
@@ -93,6 +95,25 @@ pub trait Environment: Send + Sync {
         })
     }
 
+    /// Reads all that is in a node's data directory.
+    fn copy_data(&self, _node: usize) -> Result<Files, EnvError> {
+        Err(no_data("read a node's data"))
+    }
+
+    /// Replaces all that is in a node's data directory. No process of the node may be left.
+    fn replace_data(&self, _node: usize, _files: &Files) -> Result<(), EnvError> {
+        Err(no_data("replace a node's data"))
+    }
+
+    /// Replaces the arguments with which a node's server is started from now on; they may depend on
+    /// where its data is.
+    fn set_args(&self, _node: usize, _args: &dyn Fn(&Path) -> Vec<String>) -> Result<(), EnvError> {
+        Err(no_data("start a server in another way"))
+    }
+
+    /// Why a node's server may end by itself from now on, if it may.
+    fn excuse(&self, _node: usize, _why: Option<&'static str>) {}
+
     /// Servers that ended although nobody asked them to, since the last call.
     fn exits(&self) -> Vec<Exit>;
 
@@ -103,6 +124,14 @@ pub trait Environment: Send + Sync {
 
     /// What `duress heal` needs to find what is left of a node, as JSON.
     fn undo_data(&self, node: usize) -> serde_json::Value;
+}
+
+fn no_data(what: &str) -> EnvError {
+    EnvError::Unable {
+        what: what.to_owned(),
+        why: "the nodes of this cluster have neither data nor servers of their own".to_owned(),
+        fix: "use a target with real servers, or other faults".to_owned(),
+    }
 }
 
 /// How a server is ended.

@@ -54,23 +54,31 @@ impl<'a> Budget<'a> {
                 .iter()
                 .filter(|other| other.overlaps(&fault))
                 .filter(|other| other.meets(&fault) || disruption(&other.fault, self.names).any());
-            fault.at_ms = in_the_way.map(PlannedFault::end_ms).min()? + room.quiet_ms;
+            fault.at_ms = in_the_way.map(PlannedFault::settled_ms).min()? + room.quiet_ms;
         }
         None
     }
 
     /// Do the nodes that this fault and those in force take fit the budget?
     pub(super) fn leaves_room(&self, fault: &PlannedFault, planned: &[PlannedFault]) -> bool {
-        let mut taken = disruption(&fault.fault, self.names);
-        for other in planned.iter().filter(|other| are_felt_together(fault, other)) {
-            taken.add(disruption(&other.fault, self.names));
-        }
-        taken.len() <= self.most
+        let together = |felt: &dyn Fn(&PlannedFault) -> bool| {
+            let mut taken = disruption(&fault.fault, self.names);
+            for other in planned.iter().filter(|other| felt(other)) {
+                taken.add(disruption(&other.fault, self.names));
+            }
+            // Whoever leads is one of them.
+            taken.len().min(self.names.len())
+        };
+        // Data that is spoilt stays so, and a majority of nodes with such may have lost what it agreed
+        // on: those count together however long ago they were.
+        let spoilt = fault.fault.spoils_data().then(|| together(&|other| other.fault.spoils_data()));
+        together(&|other| other.overlaps(fault)) <= self.most && spoilt.unwrap_or(0) <= self.most
     }
 
     /// The fault, with as many of its victims as the budget leaves; `None` when it leaves none.
     fn shrink(&self, fault: &PlannedFault, active: &[PlannedFault]) -> Option<PlannedFault> {
         let mut fault = fault.clone();
+        self.spoil_again(&mut fault.fault, active);
         while !self.leaves_room(&fault, active) {
             if !lose_a_victim(&mut fault.fault) {
                 return None;
@@ -78,13 +86,23 @@ impl<'a> Budget<'a> {
         }
         Some(fault)
     }
-}
 
-/// Damaged files stay damaged, and a majority of nodes with such may have lost what it agreed on: those
-/// count together however long ago they were.
-fn are_felt_together(one: &PlannedFault, other: &PlannedFault) -> bool {
-    let damages = |planned: &PlannedFault| matches!(planned.fault, Fault::DiskCorrupt { .. });
-    one.overlaps(other) || damages(one) && damages(other)
+    /// Where no more nodes may have spoilt data, it is spoilt of those that have it already.
+    fn spoil_again(&self, fault: &mut Fault, active: &[PlannedFault]) {
+        let (Fault::DiskCorrupt { nodes: Victims::Named(names), .. }
+        | Fault::StartWith { nodes: Victims::Named(names), .. }) = fault
+        else {
+            return;
+        };
+        let spoilt = active.iter().filter(|other| other.fault.spoils_data());
+        let again: BTreeSet<String> =
+            spoilt.filter_map(|other| other.fault.named()).flatten().cloned().collect();
+        let others: Vec<String> = names.iter().filter(|name| !again.contains(*name)).cloned().collect();
+        if again.len() + others.len() > self.most {
+            let wanted = names.len();
+            *names = again.into_iter().chain(others).take(wanted).collect();
+        }
+    }
 }
 
 /// Nodes that are taken, by name, and unnamed that are, whoever they are.
@@ -123,6 +141,7 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
         // No protocol may rest on the time of day; on timeouts many do.
         Fault::Clock { clocks, .. } if !clocks.monotonic() => Disruption::default(),
         Fault::Disk { misdeed, .. } if misdeed.is_bearable() => Disruption::default(),
+        Fault::Lifecycle { act, .. } if act.is_bearable() => Disruption::default(),
         Fault::Kill { nodes }
         | Fault::Terminate { nodes }
         | Fault::Pause { nodes }
@@ -131,7 +150,9 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
         | Fault::Clock { nodes, .. }
         | Fault::Disk { nodes, .. }
         | Fault::DiskPowerFailure { nodes, .. }
-        | Fault::DiskCorrupt { nodes, .. } => victims(nodes),
+        | Fault::DiskCorrupt { nodes, .. }
+        | Fault::StartWith { nodes, .. }
+        | Fault::Lifecycle { nodes, .. } => victims(nodes),
         Fault::Partition { shape } => match shape {
             Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
                 victims(nodes)
@@ -163,6 +184,7 @@ fn lose_a_victim(fault: &mut Fault) -> bool {
         | Fault::Disk { nodes: Victims::Named(names), .. }
         | Fault::DiskPowerFailure { nodes: Victims::Named(names), .. }
         | Fault::DiskCorrupt { nodes: Victims::Named(names), .. }
+        | Fault::Lifecycle { nodes: Victims::Named(names), .. }
             if names.len() > 1 =>
         {
             names.pop();

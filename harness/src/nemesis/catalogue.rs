@@ -3,9 +3,11 @@
 //! Not here: when they strike, and how many at once; see [`super::schedule`].
 
 use super::fault::{Fault, PlannedFault, Shape, Victims};
+use super::lifecycle::Act;
 use super::trigger::{Happening, Trigger};
 use crate::engine::ClientFault;
 use crate::env::clock::{Clocks, Skew};
+use crate::env::data::OtherData;
 use crate::env::disk::{Calls, Damage, Failing, Keep, Misdeed, Operation};
 use crate::env::packet::{Behavior, Distribution};
 use crate::env::trap::{Call, Moment};
@@ -40,7 +42,7 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 49] = [
+pub const FAULTS: [FaultEntry; 58] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -274,7 +276,59 @@ pub const FAULTS: [FaultEntry; 49] = [
         1,
         |draw| draw.corruption(),
     ),
+    entry(
+        "start-wiped",
+        "one node is killed, and started again without its data: a quorum may have counted on it",
+        1,
+        |draw| draw.other_data(OtherData::Wiped),
+    ),
+    entry(
+        "start-older",
+        "one node is killed, and started again on what it had a moment before: no server has to survive that",
+        1,
+        |draw| draw.other_data(OtherData::Older),
+    ),
+    entry(
+        "start-swapped",
+        "two nodes are killed, and started again on each other's data: no server has to survive that",
+        5,
+        |draw| draw.other_data(OtherData::Swapped),
+    ),
+    entry(
+        "lifecycle",
+        "what operators do, in any of the ways below; for clusters that can do it",
+        1,
+        |draw| draw.any(|entry| LIFECYCLE.contains(&entry.name)),
+    ),
+    entry(
+        "member-remove",
+        "one node, or the leader, is removed from the cluster, and later added again without data",
+        2,
+        |draw| draw.one_or_leader_to(Act::MemberRemove),
+    ),
+    entry(
+        "member-replace",
+        "one node, or the leader, is removed from the cluster, and added again without data at once",
+        2,
+        |draw| draw.one_or_leader_to(Act::MemberReplace),
+    ),
+    entry("leader-transfer", "the leader hands over to another node", 2, |_| Fault::Lifecycle {
+        nodes: Victims::Leader,
+        act: Act::LeaderTransfer,
+    }),
+    entry(
+        "defragment",
+        "history is compacted, and the storage of one or more nodes, or of the leader, written anew",
+        1,
+        |draw| Fault::Lifecycle { nodes: draw.victims(), act: Act::Defragment },
+    ),
+    entry("compact", "history before the present is thrown away", 1, |draw| {
+        draw.one_or_leader_to(Act::Compact)
+    }),
 ];
+
+/// The group of what operators do.
+const LIFECYCLE: [&str; 5] = ["member-remove", "member-replace", "leader-transfer", "defragment", "compact"];
 
 const fn entry(
     name: &'static str,
@@ -393,8 +447,13 @@ impl Draw<'_> {
 
     /// One of the kinds whose names begin like this.
     fn any_of(&mut self, group: &str) -> Fault {
+        self.any(|entry| entry.name.starts_with(group))
+    }
+
+    /// One of these kinds.
+    fn any(&mut self, belongs: impl Fn(&FaultEntry) -> bool) -> Fault {
         let fits = |entry: &&FaultEntry| {
-            entry.name.starts_with(group)
+            belongs(entry)
                 && !ASKED_FOR_ONLY.contains(&entry.name)
                 && !entry.takes_majority
                 && entry.min_nodes <= self.names.len()
@@ -449,6 +508,15 @@ impl Draw<'_> {
             _ => Damage::Rollback,
         };
         Fault::DiskCorrupt { nodes: self.one(), damage, seed: self.seed() }
+    }
+
+    fn other_data(&mut self, data: OtherData) -> Fault {
+        let victims = if data == OtherData::Swapped { 2 } else { 1 };
+        Fault::StartWith { nodes: Victims::Named(self.shuffled().into_iter().take(victims).collect()), data }
+    }
+
+    fn one_or_leader_to(&mut self, act: Act) -> Fault {
+        Fault::Lifecycle { nodes: self.one_or_leader(), act }
     }
 
     /// Short enough to be typed.

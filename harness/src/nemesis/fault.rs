@@ -4,10 +4,12 @@
 //! known when the fault strikes.
 
 use super::grudge::{self, Grudge};
+use super::lifecycle::Act;
 use super::trigger::Trigger;
 use crate::engine::ClientFault;
 use crate::env::Stop;
 use crate::env::clock::{Clocks, Skew};
+use crate::env::data::OtherData;
 use crate::env::disk::{Damage, Keep, Misdeed};
 use crate::env::packet::Behavior;
 use serde::{Deserialize, Serialize};
@@ -50,14 +52,24 @@ impl PlannedFault {
     pub fn needs_real_servers(&self) -> bool {
         matches!(
             self.fault,
-            Fault::Packet { .. } | Fault::CpuStarve { .. } | Fault::Partition { shape: Shape::Clients(_) }
+            Fault::Packet { .. }
+                | Fault::CpuStarve { .. }
+                | Fault::Partition { shape: Shape::Clients(_) }
+                | Fault::StartWith { .. }
+                | Fault::Lifecycle { .. }
         ) || self.fault.needs_a_disk()
             || self.on.as_ref().is_some_and(Trigger::needs_processes)
     }
 
+    /// When its victims are back at the latest, as far as can be planned.
+    pub fn settled_ms(&self) -> u64 {
+        let settles_ms = if let Fault::Lifecycle { act, .. } = &self.fault { act.settles_ms() } else { 0 };
+        self.end_ms().saturating_add(settles_ms)
+    }
+
     /// Are both in force at some time?
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.at_ms < other.end_ms() && other.at_ms < self.end_ms()
+        self.at_ms < other.settled_ms() && other.at_ms < self.settled_ms()
     }
 
     /// Do both end or stop processes of the same node at some time, or hit the same clients? The
@@ -80,7 +92,7 @@ impl PlannedFault {
     fn finds_ended(&self, other: &Self) -> bool {
         let stops = matches!(other.fault, Fault::Pause { .. } | Fault::CpuStarve { .. });
         let ends = other.fault.ends_or_stops() && !stops;
-        ends && self.fault.needs_clocks() && (other.at_ms..other.end_ms()).contains(&self.at_ms)
+        ends && self.fault.needs_clocks() && (other.at_ms..other.settled_ms()).contains(&self.at_ms)
     }
 }
 
@@ -165,6 +177,20 @@ pub enum Fault {
         /// Decides where.
         seed: u64,
     },
+    /// As `kill`; and the nodes find other data than their own when they are started again.
+    StartWith {
+        /// Who.
+        nodes: Victims,
+        /// Which.
+        data: OtherData,
+    },
+    /// The cluster is changed by its own means.
+    Lifecycle {
+        /// Whom it concerns.
+        nodes: Victims,
+        /// How.
+        act: Act,
+    },
 }
 
 /// Nodes by name, or by what they are at the moment: `"leader"`, `"n1"` or `["n1", "n2"]`.
@@ -246,6 +272,8 @@ impl Fault {
             Self::Disk { misdeed, .. } => misdeed.kind(),
             Self::DiskPowerFailure { .. } => "disk-power-failure",
             Self::DiskCorrupt { .. } => "disk-corrupt",
+            Self::StartWith { data, .. } => data.kind(),
+            Self::Lifecycle { act, .. } => act.kind(),
         }
     }
 
@@ -261,7 +289,9 @@ impl Fault {
             | Self::Clock { nodes, .. }
             | Self::Disk { nodes, .. }
             | Self::DiskPowerFailure { nodes, .. }
-            | Self::DiskCorrupt { nodes, .. } => nodes.named(),
+            | Self::DiskCorrupt { nodes, .. }
+            | Self::StartWith { nodes, .. }
+            | Self::Lifecycle { nodes, .. } => nodes.named(),
             Self::Partition { shape } => match shape {
                 Shape::Groups(groups) => Some(groups.iter().flatten().collect()),
                 Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
@@ -289,6 +319,10 @@ impl Fault {
             Action::Disk(nodes, _) | Action::PowerFailure(nodes, ..) | Action::Corrupt(nodes, ..) => {
                 nodes.is_empty()
             }
+            // One alone would swap with itself.
+            Action::StartWith(nodes, OtherData::Swapped) => nodes.len() < 2,
+            Action::StartWith(nodes, _) => nodes.is_empty(),
+            Action::Lifecycle(nodes, act) => nodes.is_empty() || names.len() < act.min_nodes(),
         }
     }
 
@@ -300,10 +334,22 @@ impl Fault {
             | Self::Pause { .. }
             | Self::CpuStarve { .. }
             | Self::DiskPowerFailure { .. }
-            | Self::DiskCorrupt { .. } => true,
+            | Self::DiskCorrupt { .. }
+            | Self::StartWith { .. } => true,
+            Self::Lifecycle { act, .. } => act.changes_members(),
             Self::Disk { misdeed, .. } => !misdeed.is_bearable(),
             Self::Partition { .. } | Self::Packet { .. } | Self::Client { .. } | Self::Clock { .. } => false,
         }
+    }
+
+    /// Does it change who is a member of the cluster?
+    pub fn changes_members(&self) -> bool {
+        matches!(self, Self::Lifecycle { act, .. } if act.changes_members())
+    }
+
+    /// Does it leave data behind that nobody should have to work with?
+    pub fn spoils_data(&self) -> bool {
+        matches!(self, Self::DiskCorrupt { .. } | Self::StartWith { .. })
     }
 
     /// Does it need nodes with clocks of their own?
@@ -326,7 +372,7 @@ impl Fault {
         match self {
             Self::Packet { behavior, .. } => matches!(behavior, Behavior::Corrupt { silent: true, .. }),
             Self::Disk { misdeed, .. } => misdeed.may_ruin(),
-            Self::DiskCorrupt { .. } => true,
+            Self::DiskCorrupt { .. } | Self::StartWith { .. } => true,
             Self::Kill { .. }
             | Self::Terminate { .. }
             | Self::Pause { .. }
@@ -334,7 +380,8 @@ impl Fault {
             | Self::Partition { .. }
             | Self::Client { .. }
             | Self::Clock { .. }
-            | Self::DiskPowerFailure { .. } => false,
+            | Self::DiskPowerFailure { .. }
+            | Self::Lifecycle { .. } => false,
         }
     }
 
@@ -402,6 +449,10 @@ pub enum Action {
     PowerFailure(Vec<usize>, Keep, u64),
     /// End these, and damage their files.
     Corrupt(Vec<usize>, Damage, u64),
+    /// End these, and give them other data.
+    StartWith(Vec<usize>, OtherData),
+    /// Do this to these.
+    Lifecycle(Vec<usize>, Act),
 }
 
 impl Fault {
@@ -465,6 +516,15 @@ impl Fault {
             Self::DiskCorrupt { nodes, damage, seed } => {
                 let (nodes, words) = who(nodes);
                 resolved(damage.told(&words), Action::Corrupt(nodes.clone(), damage.clone(), *seed), nodes)
+            }
+            Self::StartWith { nodes, data } => {
+                let (nodes, words) = who(nodes);
+                resolved(data.told(&words), Action::StartWith(nodes.clone(), *data), nodes)
+            }
+            Self::Lifecycle { nodes, act } => {
+                let (nodes, words) = who(nodes);
+                let disrupted = if act.is_bearable() { Vec::new() } else { nodes.clone() };
+                resolved(act.told(&words), Action::Lifecycle(nodes, *act), disrupted)
             }
             Self::Partition { shape } => {
                 let one = |victims, verb: &str, cut: &dyn Fn(usize) -> Grudge| {

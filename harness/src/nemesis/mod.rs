@@ -11,11 +11,12 @@ pub mod fault;
 pub mod grudge;
 mod journal;
 mod length;
+pub mod lifecycle;
 pub mod schedule;
 pub mod trigger;
 
 use crate::engine::{ClientFault, Clients, Clock, OpBody, Recorder};
-use crate::env::Environment;
+use crate::env::{EnvError, Environment};
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
 use action::{Applied, Held, Scene, Showing};
@@ -24,7 +25,7 @@ use duress_reports::artifact::{JournalEntry, JournalEvent};
 use duress_targets::{Node, Target};
 use fault::{PlannedFault, Resolved};
 pub use journal::Journal;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,6 +42,15 @@ const LEADER_POLL: Duration = Duration::from_millis(100);
 const LOOK_EVERY_MS: u64 = 20;
 /// How long one node may take to say whether it leads.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// Makes every node a member of the cluster again, where faults have changed that. Blocks, for half
+/// a minute per node at most; on a thread of the runtime that may.
+///
+/// # Errors
+/// When a node is none afterwards.
+pub fn restore_members(env: &dyn Environment, target: &dyn Target, nodes: &[Node]) -> Result<(), EnvError> {
+    action::restore(env, target, nodes)
+}
 
 /// The one that breaks things.
 pub struct Nemesis {
@@ -61,7 +71,7 @@ pub struct Nemesis {
     /// The run's clock.
     pub clock: Clock,
     /// What is in force.
-    pub held: Arc<Mutex<Held>>,
+    pub held: Arc<Held>,
 }
 
 impl Nemesis {
@@ -114,13 +124,19 @@ impl Nemesis {
         let applied = self.strike(id, kind, resolved).await?;
         // What waited in a system call goes on, if it still can.
         drop(held);
-        let Some(applied) = applied else { return Ok(()) };
-        let end_ms = if planned.on.is_some() { begun + planned.for_ms } else { planned.end_ms() };
+        let Some(applied) = applied.map(Arc::new) else { return Ok(()) };
+        let mut end_ms = if planned.on.is_some() { begun + planned.for_ms } else { planned.end_ms() };
+        if planned.fault.changes_members() {
+            // The cluster's consent may have taken as long as the fault itself.
+            end_ms = end_ms.max(self.clock.now() / 1_000_000 + planned.for_ms / 2);
+        }
         match applied.shows_later() {
             Some(Showing::Clients(nodes, what)) => {
                 self.await_hit(id, (nodes, what), end_ms, &mut over).await?;
             }
             Some(Showing::Disks(victims)) => self.look_for(id, &victims, end_ms, &mut over).await?,
+            Some(Showing::Data) => self.let_age(id, &applied, end_ms, &mut over).await?,
+            Some(Showing::Replaced) => self.turn(id, &applied).await?,
             None => {}
         }
         self.sleep_until(end_ms, &mut over).await;
@@ -252,7 +268,40 @@ impl Nemesis {
         }
     }
 
-    async fn heal(self: &Arc<Self>, id: u32, kind: &'static str, applied: Applied) -> Result<(), Failure> {
+    /// Data that is to be older is given back in the middle of the fault.
+    async fn let_age(
+        self: &Arc<Self>,
+        id: u32,
+        applied: &Arc<Applied>,
+        end_ms: u64,
+        over: &mut watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
+        let now_ms = self.clock.now() / 1_000_000;
+        let is_over = self.sleep_until(now_ms.midpoint(end_ms), over).await;
+        if !is_over {
+            return self.turn(id, applied).await;
+        }
+        let evidence = "the run was over before the data was older".to_owned();
+        let this = Arc::clone(self);
+        self.blocking(move || this.log(id, JournalEvent::DidNotBite { evidence }).map(|_| ())).await
+    }
+
+    /// The second half of a fault that has two.
+    async fn turn(self: &Arc<Self>, id: u32, applied: &Arc<Applied>) -> Result<(), Failure> {
+        let (this, applied) = (Arc::clone(self), Arc::clone(applied));
+        self.blocking(move || match action::turn(this.scene(id), &this.held, &applied) {
+            Some(event) => this.log(id, event).map(|_| ()),
+            None => Ok(()),
+        })
+        .await
+    }
+
+    async fn heal(
+        self: &Arc<Self>,
+        id: u32,
+        kind: &'static str,
+        applied: Arc<Applied>,
+    ) -> Result<(), Failure> {
         let this = Arc::clone(self);
         self.blocking(move || {
             this.log(id, JournalEvent::Healing)?;
@@ -265,7 +314,7 @@ impl Nemesis {
     }
 
     fn scene(&self, fault: u32) -> Scene<'_> {
-        Scene { env: &*self.env, nodes: &self.nodes, clients: &self.clients, fault }
+        Scene { env: &*self.env, target: &*self.target, nodes: &self.nodes, clients: &self.clients, fault }
     }
 
     /// Sleeps until a time of the run's clock; true when the run is over first.

@@ -6,7 +6,7 @@ use crate::env::packet::Policies;
 use crate::env::{Environment, ProcessState};
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
-use crate::nemesis::{Journal, Nemesis};
+use crate::nemesis::{Journal, Nemesis, restore_members};
 use crate::plan::Plan;
 use crate::watching::Feed;
 use duress_checkers::words;
@@ -167,6 +167,10 @@ impl Phases<'_> {
                 self.env.start(node)?;
             }
         }
+        let members_changed = self.plan.schedule.iter().any(|planned| planned.fault.changes_members());
+        if members_changed && self.stop.wished() < StopKind::Now {
+            self.restore_members().await;
+        }
         if self.stop.wished() < StopKind::Now
             && let Err(failure) = self.await_healthy(StopKind::Now).await
             && self.stop.wished() < StopKind::Now
@@ -180,6 +184,17 @@ impl Phases<'_> {
         }
         self.end(clock);
         Ok(())
+    }
+
+    /// The cluster is to have the members that it began with.
+    async fn restore_members(&mut self) {
+        let (env, target) = (Arc::clone(&self.env), Arc::clone(&self.plan.target));
+        let nodes = Arc::clone(&self.nodes);
+        let restored = tokio::task::spawn_blocking(move || restore_members(&*env, &*target, &nodes)).await;
+        let restored = restored.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        if let Err(error) = restored {
+            self.info.doubts.push(format!("after the last fault was healed: {error}"));
+        }
     }
 
     async fn final_reads(

@@ -62,6 +62,8 @@ fn impossible_numbers_and_combinations() {
     refused(&["run", "etcd", "--check-memory", "0"], "use 16 or more");
     refused(&["run", "sim", "--version", "1"], "there is nothing to obtain");
     refused(&["run", "sim", "--faults", "disk-eio"], "what lives inside Duress has no processes");
+    refused(&["run", "redis", "--faults", "compact"], "compact on redis: its members do not come and go");
+    refused(&["run", "sim", "--faults", "start-wiped"], "what lives inside Duress has no processes");
     refused(&["run", "etcd", "--faults", "disk", "--data", "disk"], "leave out --data disk");
     refused(&["run", "etcd", "--faults", "disk-power-failure-all"], "add --allow-majority-loss");
     refused(&["heal", "nowhere"], "there is no such directory");

@@ -7,4 +7,5 @@ mod clusters;
 mod common;
 mod demo;
 mod disks;
+mod lifecycle;
 mod redis;

@@ -121,6 +121,10 @@ fn answered(status: u16, text: &[u8]) -> Failure {
     if message == "etcdserver: too many requests" {
         return Failure::certain("too-many-requests", message);
     }
+    // Certain: a learner refuses before it looks at the request (`newUnaryInterceptor`).
+    if message == "etcdserver: rpc not supported for learner" {
+        return Failure::certain("learner", message);
+    }
     // In doubt, all of them: the proposal may be on its way to the leader, or in a log.
     // `raft proposal dropped` would be definite if it always came from this member's own
     // Raft; nothing in the answer says so.
@@ -169,7 +173,7 @@ mod tests {
 
     /// Answers as etcd 3.4.23 and 3.5.1 gave them, with what we make of them.
     #[test]
-    fn every_refusal_has_a_class_and_only_one_is_certain() {
+    fn every_refusal_has_a_class_and_two_are_certain() {
         let table: &[(u16, &str, &str, bool)] = &[
             (
                 503,

@@ -15,35 +15,8 @@ pub(super) const ENV: &[(&str, &str)] =
     if cfg!(target_arch = "aarch64") { &[("ETCD_UNSUPPORTED_ARCH", "arm64")] } else { &[] };
 
 impl Launch for Config {
-    /// The same for the first start and for every later one: once there is data, etcd
-    /// ignores everything that speaks of the initial cluster.
     fn args(&self, cluster: &[Node], node: &Node, data_dir: &Path) -> Vec<String> {
-        let client = url(node, CLIENT_PORT);
-        let peer = url(node, PEER_PORT);
-        let members: Vec<_> =
-            cluster.iter().map(|member| format!("{}={}", member.name, url(member, PEER_PORT))).collect();
-        [
-            ("name", node.name.clone()),
-            ("data-dir", data_dir.display().to_string()),
-            ("listen-client-urls", client.clone()),
-            ("advertise-client-urls", client),
-            ("listen-peer-urls", peer.clone()),
-            ("initial-advertise-peer-urls", peer),
-            ("initial-cluster", members.join(",")),
-            ("initial-cluster-state", "new".to_owned()),
-            // One word for all runs will do: no two clusters share a network.
-            ("initial-cluster-token", "duress".to_owned()),
-            ("heartbeat-interval", self.heartbeat_ms.to_string()),
-            ("election-timeout", self.election_ms.to_string()),
-            ("snapshot-count", self.snapshot_count.to_string()),
-            // 3.4 would log in its old format; 3.5 knows no other logger.
-            ("logger", "zap".to_owned()),
-            ("log-outputs", "stderr".to_owned()),
-            ("log-level", "info".to_owned()),
-        ]
-        .into_iter()
-        .map(|(flag, value)| format!("--{flag}={value}"))
-        .collect()
+        args(self, (cluster, State::New), node, data_dir)
     }
 
     fn env(&self) -> Vec<(String, String)> {
@@ -51,6 +24,55 @@ impl Launch for Config {
     }
 }
 
-fn url(node: &Node, port: u16) -> String {
+/// What a member without data finds.
+#[derive(Clone, Copy)]
+pub(super) enum State {
+    /// All begin together.
+    New,
+    /// A cluster that has added it.
+    Existing,
+}
+
+/// The same for the first start and for every later one: once there is data, etcd ignores
+/// everything that speaks of the initial cluster.
+pub(super) fn args(
+    config: &Config,
+    (cluster, state): (&[Node], State),
+    node: &Node,
+    data_dir: &Path,
+) -> Vec<String> {
+    let state = match state {
+        State::New => "new",
+        State::Existing => "existing",
+    };
+    let client = url(node, CLIENT_PORT);
+    let peer = url(node, PEER_PORT);
+    let members: Vec<_> =
+        cluster.iter().map(|member| format!("{}={}", member.name, url(member, PEER_PORT))).collect();
+    [
+        ("name", node.name.clone()),
+        ("data-dir", data_dir.display().to_string()),
+        ("listen-client-urls", client.clone()),
+        ("advertise-client-urls", client),
+        ("listen-peer-urls", peer.clone()),
+        ("initial-advertise-peer-urls", peer),
+        ("initial-cluster", members.join(",")),
+        ("initial-cluster-state", state.to_owned()),
+        // One word for all runs will do: no two clusters share a network.
+        ("initial-cluster-token", "duress".to_owned()),
+        ("heartbeat-interval", config.heartbeat_ms.to_string()),
+        ("election-timeout", config.election_ms.to_string()),
+        ("snapshot-count", config.snapshot_count.to_string()),
+        // 3.4 would log in its old format; 3.5 knows no other logger.
+        ("logger", "zap".to_owned()),
+        ("log-outputs", "stderr".to_owned()),
+        ("log-level", "info".to_owned()),
+    ]
+    .into_iter()
+    .map(|(flag, value)| format!("--{flag}={value}"))
+    .collect()
+}
+
+pub(super) fn url(node: &Node, port: u16) -> String {
     format!("http://{}", SocketAddr::new(node.addr, port))
 }

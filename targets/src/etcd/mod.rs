@@ -1,18 +1,22 @@
 //! etcd: a replicated key-value store over Raft.
 //!
 //! [`client`] does one operation, [`gateway`] one request and says what its failure means,
-//! [`message`] is what is said in both directions, [`launch`] says how a member is started, [`settings`] what a user can turn. How a member is
+//! [`message`] is what is said in both directions, [`launch`] says how a member is started, [`lifecycle`] what
+//! an operator asks for, [`settings`] what a user can turn. How a member is
 //! killed, paused or cut off is not known here.
 
 mod client;
 mod gateway;
 mod launch;
+mod lifecycle;
 mod message;
 mod settings;
 
 use crate::obtain::{DebianPackage, Recipe, ReleaseArchive, Wheel};
 use crate::outcome::Failure;
-use crate::{Client, ClientError, Node, NodeStatus, Server, Settings, Target, TargetEntry, TargetError};
+use crate::{
+    Client, ClientError, Lifecycle, Node, NodeStatus, Server, Settings, Target, TargetEntry, TargetError,
+};
 use async_trait::async_trait;
 use client::EtcdClient;
 use gateway::Gateway;
@@ -94,6 +98,10 @@ impl Target for Etcd {
             term: Some(status.raft_term.0),
         })
     }
+
+    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
+        Some(self)
+    }
 }
 
 /// What a member says of itself. It leaves `leader` out when it knows none.
@@ -116,7 +124,7 @@ struct StatusHeader {
 /// another network namespace, each time: a pooled connection would stay in the first.
 async fn probe<T: serde::de::DeserializeOwned>(
     node: &Node,
-    path: &'static str,
+    path: &str,
     body: &serde_json::Value,
 ) -> Result<T, ClientError> {
     let gateway = Gateway::new(node.addr)?;
@@ -124,8 +132,15 @@ async fn probe<T: serde::de::DeserializeOwned>(
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, Failure>>) -> Result<T, ClientError> {
-    match tokio::time::timeout(PROBE_TIMEOUT, answer).await {
+    in_time_of(PROBE_TIMEOUT, answer).await
+}
+
+async fn in_time_of<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, ClientError> {
+    match tokio::time::timeout(limit, answer).await {
         Ok(answer) => answer.map_err(|failure| failure.error),
-        Err(_) => Err(ClientError::new("timeout", format!("no answer within {PROBE_TIMEOUT:?}"))),
+        Err(_) => Err(ClientError::new("timeout", format!("no answer within {limit:?}"))),
     }
 }

@@ -110,6 +110,16 @@ impl Host {
         })
     }
 
+    /// Runs `f` on a thread that sees its files.
+    pub(super) fn among_its_files<T: Send>(&self, f: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        on_own_thread(|| {
+            // A thread that shares its root and working directory with others may not move.
+            unshare(CloneFlags::CLONE_FS)?;
+            setns(&self.mount, CloneFlags::CLONE_NEWNS)?;
+            f()
+        })
+    }
+
     /// Moves the calling process, of one thread, into it. The working directory becomes `/`.
     /// System calls only: safe between fork and exec.
     pub(super) fn enter(&self) -> nix::Result<()> {

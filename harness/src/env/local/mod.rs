@@ -9,6 +9,7 @@ mod clock;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "no_clock.rs"]
 mod clock;
+mod data;
 mod disk;
 pub mod heal;
 mod host;
@@ -31,6 +32,7 @@ pub(super) use trial::in_child;
 pub use try_out::faulty_disks;
 
 use super::clock::{Reading, Skews};
+use super::data::Files;
 use super::disk::FaultyDisk;
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
@@ -163,7 +165,6 @@ struct LocalNode {
     node: Node,
     dir: PathBuf,
     log: PathBuf,
-    command: ServerCommand,
     host: Arc<Host>,
     namespace: NamespaceId,
     disk: Option<Arc<Disk>>,
@@ -173,11 +174,14 @@ struct LocalNode {
 }
 
 /// The process that was started for a node.
-#[derive(Default)]
 struct Server {
+    /// How it is started the next time.
+    command: ServerCommand,
     child: Option<Child>,
-    /// It ended, nobody had asked it to, and nobody has been told yet; was the disk to blame?
-    ended: Vec<(ExitStatus, bool)>,
+    /// It ended, nobody had asked it to, and nobody has been told yet; with its excuse.
+    ended: Vec<(ExitStatus, Option<&'static str>)>,
+    /// Why it may end by itself.
+    excuse: Option<&'static str>,
 }
 
 impl Local {
@@ -221,11 +225,10 @@ impl Local {
                 node: nodes[index].clone(),
                 log: dir.join(&config.log_name),
                 dir,
-                command,
                 host,
                 namespace,
                 disk,
-                server: Mutex::default(),
+                server: Mutex::new(Server { command, child: None, ended: Vec::new(), excuse: None }),
                 starving: Mutex::default(),
                 traps: Arc::default(),
             });
@@ -321,14 +324,14 @@ impl Environment for Local {
         }
         let start = Start {
             host: Arc::clone(&node.host),
-            command: node.command.clone(),
+            command: server.command.clone(),
             work_dir: node.dir.clone(),
             log: node.log.clone(),
             filter: (!self.calls.is_empty()).then(|| Filter::new(&self.calls)),
         };
         node.disk.iter().for_each(|disk| disk.begins_anew());
         let Started { child, listener } = self.spawner.start(start).map_err(|error| {
-            node.error("start its server", format!("{}: {error}", node.command.program.display()))
+            node.error("start its server", format!("{}: {error}", server.command.program.display()))
         })?;
         server.child = Some(child);
         if let Some(clocks) = &self.clocks {
@@ -457,6 +460,30 @@ impl Environment for Local {
         }
     }
 
+    fn copy_data(&self, node: usize) -> Result<Files, EnvError> {
+        let node = &self.nodes[node];
+        let files = node.host.among_its_files(|| data::read(&node.dir.join("data")));
+        files.map_err(|error| node.error("read its data", error.to_string()))
+    }
+
+    fn replace_data(&self, node: usize, files: &Files) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        // Nobody starts it meanwhile.
+        let _server = node.server();
+        let replaced = node.host.among_its_files(|| data::replace(&node.dir.join("data"), files));
+        replaced.map_err(|error| node.error("replace its data", error.to_string()))
+    }
+
+    fn set_args(&self, node: usize, args: &dyn Fn(&Path) -> Vec<String>) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        node.server().command.args = args(&node.dir.join("data"));
+        Ok(())
+    }
+
+    fn excuse(&self, node: usize, why: Option<&'static str>) {
+        self.nodes[node].server().excuse = why;
+    }
+
     /// A node that is being started or stopped at the moment is looked at by the next call.
     fn exits(&self) -> Vec<Exit> {
         let mut exits = Vec::new();
@@ -464,10 +491,10 @@ impl Environment for Local {
             if let Ok(mut server) = node.server.try_lock() {
                 server.reap(node.disk.as_deref());
                 let ended = std::mem::take(&mut server.ended);
-                exits.extend(ended.into_iter().map(|(status, disk)| Exit {
+                exits.extend(ended.into_iter().map(|(status, excuse)| Exit {
                     node: index,
                     status: status.to_string(),
-                    excuse: disk.then_some("its disk had failed it"),
+                    excuse,
                 }));
             }
         }
@@ -524,9 +551,14 @@ impl Server {
         if let Some(child) = &mut self.child
             && let Ok(Some(status)) = ended(child)
         {
-            self.ended.push((status, disk.is_some_and(Disk::is_to_blame)));
+            self.ended.push((status, self.excuse(disk)));
             self.child = None;
         }
+    }
+
+    fn excuse(&self, disk: Option<&Disk>) -> Option<&'static str> {
+        let disk = disk.filter(|disk| disk.is_to_blame());
+        disk.map(|_| "its disk had failed it").or(self.excuse)
     }
 
     /// Waits for a server that has been stopped, all of whose processes are gone.
@@ -539,7 +571,7 @@ impl Server {
         };
         // It crashed or ended in the moment before the signal.
         if how == Stop::Kill && status.signal() != Some(libc::SIGKILL) {
-            self.ended.push((status, disk.is_some_and(Disk::is_to_blame)));
+            self.ended.push((status, self.excuse(disk)));
         }
         Ok(())
     }

@@ -1,39 +1,73 @@
 //! Applying and undoing, with proof: each returns the event for the journal.
 //!
-//! What is done to processes, links, clients, clocks and disks is said in the modules below; here is
-//! what they share, and who does what.
+//! What is done to processes, links, clients, clocks, disks, data and members is said in the modules
+//! below; here is what they share, and who does what.
 
 mod clients;
 mod clocks;
+mod data;
 mod disks;
+mod lifecycle;
 mod links;
 mod processes;
 
 use super::fault::Action;
+use super::lifecycle::Act;
 use crate::engine::{ClientFault, Clients};
+use crate::env::data::OtherData;
 use crate::env::packet::Traffic;
 use crate::env::{EnvError, Environment, Link};
 pub(super) use clients::can_show;
 pub(super) use disks::seen;
 use duress_reports::artifact::JournalEvent;
-use duress_targets::Node;
+use duress_targets::{Node, Target};
+pub(super) use lifecycle::restore;
 use processes::Holders;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What is in force, by fault. The lock is held while something is applied or undone, so that
-/// two faults on one node or link take turns.
+/// What is in force.
 #[derive(Debug, Default)]
 pub struct Held {
+    /// Held while something is applied or undone, so that two faults on one node or link take turns.
+    things: Mutex<Things>,
+    /// Held while members change.
+    members: Mutex<()>,
+}
+
+/// What is in force, by fault.
+#[derive(Debug, Default)]
+struct Things {
     links: links::Mistreated,
     down: Holders,
     paused: Holders,
     clocks: clocks::Skewed,
+    data: data::Kept,
+}
+
+impl Held {
+    fn things(&self) -> MutexGuard<'_, Things> {
+        self.things.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a node down.
+    fn hold(&self, node: usize, fault: u32) {
+        self.things().down.entry(node).or_default().insert(fault);
+    }
+
+    /// No longer. Do others?
+    fn let_go(&self, node: usize, fault: u32) -> bool {
+        let mut things = self.things();
+        let holders = things.down.entry(node).or_default();
+        holders.remove(&fault);
+        !holders.is_empty()
+    }
 }
 
 /// One fault, and what it happens to.
 #[derive(Clone, Copy)]
 pub(super) struct Scene<'a> {
     pub env: &'a dyn Environment,
+    pub target: &'a dyn Target,
     pub nodes: &'a [Node],
     pub clients: &'a Clients,
     pub fault: u32,
@@ -53,6 +87,8 @@ impl Applied {
         match &self.action {
             Action::Clients(nodes, what) => Some(Showing::Clients(nodes.clone(), *what)),
             Action::Disk(victims, _) => Some(Showing::Disks(victims.clone())),
+            Action::StartWith(_, OtherData::Older) => Some(Showing::Data),
+            Action::Lifecycle(_, Act::MemberReplace) => Some(Showing::Replaced),
             _ => None,
         }
     }
@@ -64,6 +100,10 @@ pub(super) enum Showing {
     Clients(Vec<usize>, ClientFault),
     /// In calls of the servers of these nodes.
     Disks(Vec<usize>),
+    /// In data that is given back once it is older.
+    Data,
+    /// It has been seen, and goes on: the node comes back.
+    Replaced,
 }
 
 /// What came of applying.
@@ -83,7 +123,9 @@ pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::V
         | Action::Clock(nodes, ..)
         | Action::Disk(nodes, _)
         | Action::PowerFailure(nodes, ..)
-        | Action::Corrupt(nodes, ..) => nodes.iter().map(|&node| env.undo_data(node)).collect(),
+        | Action::Corrupt(nodes, ..)
+        | Action::StartWith(nodes, _)
+        | Action::Lifecycle(nodes, _) => nodes.iter().map(|&node| env.undo_data(node)).collect(),
         Action::Cut(links) | Action::Packet(links, _) => serde_json::json!({ "links": links }),
         // They are in this process, and gone with it.
         Action::Clients(..) => serde_json::Value::Null,
@@ -91,10 +133,23 @@ pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::V
 }
 
 /// Applies and probes.
-pub(super) fn apply(scene: Scene<'_>, held: &Mutex<Held>, action: Action) -> Outcome {
-    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-    let seen = |(event, before)| (Some(event), before);
+pub(super) fn apply(scene: Scene<'_>, held: &Held, action: Action) -> Outcome {
     let (event, before) = match &action {
+        Action::Lifecycle(victims, act) => (Some(lifecycle::perform(scene, held, victims, *act)), Vec::new()),
+        _ => apply_to(scene, &mut held.things(), &action),
+    };
+    let touched = !matches!(event, Some(JournalEvent::Skipped { .. }));
+    Outcome { event, applied: touched.then_some(Applied { action, before }) }
+}
+
+/// What has been seen of it, if it shows at once, and what its links had done before it.
+fn apply_to(
+    scene: Scene<'_>,
+    held: &mut Things,
+    action: &Action,
+) -> (Option<JournalEvent>, Vec<(Link, Traffic)>) {
+    let seen = |(event, before)| (Some(event), before);
+    match action {
         Action::Stop(victims, how) => {
             seen((processes::stop(scene, &mut held.down, victims, *how), Vec::new()))
         }
@@ -115,17 +170,52 @@ pub(super) fn apply(scene: Scene<'_>, held: &Mutex<Held>, action: Action) -> Out
         Action::Corrupt(victims, damage, seed) => {
             seen((disks::corrupt(scene, &mut held.down, victims, (damage, *seed)), Vec::new()))
         }
-    };
-    let touched = !matches!(event, Some(JournalEvent::Skipped { .. }));
-    Outcome { event, applied: touched.then_some(Applied { action, before }) }
+        Action::StartWith(victims, OtherData::Older) => {
+            (data::keep(scene, &mut held.data, victims), Vec::new())
+        }
+        Action::StartWith(victims, other) => {
+            seen((data::exchange(scene, &mut held.down, victims, *other), Vec::new()))
+        }
+        Action::Lifecycle(..) => unreachable!("it takes no lock, and is done where it is asked for"),
+    }
+}
+
+/// The second half of a fault that has two: what was seen of it, if that is new.
+pub(super) fn turn(scene: Scene<'_>, held: &Held, applied: &Applied) -> Option<JournalEvent> {
+    match &applied.action {
+        Action::StartWith(victims, OtherData::Older) => {
+            let Things { down, data, .. } = &mut *held.things();
+            Some(data::give_back(scene, (down, data), victims))
+        }
+        Action::Lifecycle(victims, act) => {
+            // Whether it came back is for the undo to tell, which tries again.
+            let _ = lifecycle::undo(scene, held, victims, *act);
+            None
+        }
+        _ => None,
+    }
 }
 
 /// Takes back what no other fault still holds; idempotent.
-pub(super) fn undo(scene: Scene<'_>, held: &Mutex<Held>, applied: &Applied) -> JournalEvent {
-    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+pub(super) fn undo(scene: Scene<'_>, held: &Held, applied: &Applied) -> JournalEvent {
+    let outcome = match &applied.action {
+        Action::Lifecycle(victims, act) => lifecycle::undo(scene, held, victims, *act),
+        _ => undo_to(scene, &mut held.things(), applied),
+    };
+    match outcome {
+        Ok(evidence) => JournalEvent::Healed { evidence },
+        Err(error) => JournalEvent::HealFailed { why: error.to_string() },
+    }
+}
+
+fn undo_to(scene: Scene<'_>, held: &mut Things, applied: &Applied) -> Result<String, EnvError> {
     let Applied { action, before } = applied;
-    let outcome = match action {
-        Action::Stop(victims, _) | Action::PowerFailure(victims, ..) | Action::Corrupt(victims, ..) => {
+    match action {
+        Action::Stop(victims, _)
+        | Action::PowerFailure(victims, ..)
+        | Action::Corrupt(victims, ..)
+        | Action::StartWith(victims, _) => {
+            held.data.remove(&scene.fault);
             processes::restart(scene, &mut held.down, victims)
         }
         Action::Pause(victims) => processes::resume(scene, &mut held.paused, victims),
@@ -135,10 +225,7 @@ pub(super) fn undo(scene: Scene<'_>, held: &Mutex<Held>, applied: &Applied) -> J
         Action::Clients(_, what) => Ok(clients::release(scene, *what)),
         Action::Clock(victims, ..) => clocks::right(scene, &mut held.clocks, victims),
         Action::Disk(victims, _) => disks::behave(scene, &held.down, victims),
-    };
-    match outcome {
-        Ok(evidence) => JournalEvent::Healed { evidence },
-        Err(error) => JournalEvent::HealFailed { why: error.to_string() },
+        Action::Lifecycle(..) => unreachable!("it takes no lock, and is undone where it is asked for"),
     }
 }
 

@@ -1,0 +1,128 @@
+//! Reads and replaces what is in a directory, through the names that a node's server has for it.
+//!
+//! What the nodes' data is on, memory, disk or a disk of our own making, makes no difference here.
+
+use crate::env::data::{Entry, Files};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+/// Most names in one data directory.
+const MAX_ENTRIES: usize = 10_000;
+/// Most blocks that are kept of one: 1 GiB.
+const MAX_BLOCKS: usize = (1 << 30) / Entry::BLOCK;
+
+/// Reads all of a directory.
+pub(super) fn read(dir: &Path) -> io::Result<Files> {
+    let mut files = Files::default();
+    let mut blocks_left = MAX_BLOCKS;
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            let metadata = path.symlink_metadata()?;
+            let mode = metadata.permissions().mode() & 0o7777;
+            let read = if metadata.is_dir() {
+                folders.push(path.clone());
+                Entry::Folder { mode }
+            } else if metadata.is_file() {
+                let (length, blocks) = read_file(&path, &mut blocks_left)?;
+                Entry::File { mode, length, blocks }
+            } else {
+                return Err(io::Error::other(format!("{} is neither a file nor a folder", path.display())));
+            };
+            let name = path.strip_prefix(dir).map_err(io::Error::other)?;
+            files.0.insert(name.to_owned(), read);
+            if files.0.len() > MAX_ENTRIES {
+                return Err(io::Error::other(format!("there are more than {MAX_ENTRIES} files")));
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn read_file(path: &Path, blocks_left: &mut usize) -> io::Result<(u64, BTreeMap<u64, Vec<u8>>)> {
+    let mut file = File::open(path)?;
+    let mut blocks = BTreeMap::new();
+    let mut length = 0;
+    for number in 0.. {
+        let mut block = Vec::with_capacity(Entry::BLOCK);
+        file.by_ref().take(Entry::BLOCK as u64).read_to_end(&mut block)?;
+        if block.is_empty() {
+            break;
+        }
+        length += block.len() as u64;
+        if block.iter().any(|&byte| byte != 0) {
+            *blocks_left = blocks_left
+                .checked_sub(1)
+                .ok_or_else(|| io::Error::other("there is more data than can be kept in memory"))?;
+            blocks.insert(number, block);
+        }
+    }
+    Ok((length, blocks))
+}
+
+/// Replaces all of a directory. What is written is on its disk afterwards.
+pub(super) fn replace(dir: &Path, files: &Files) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+    }
+    // A folder sorts before what is in it.
+    for (name, entry) in &files.0 {
+        let path = dir.join(name);
+        match entry {
+            Entry::Folder { mode } => {
+                fs::create_dir(&path)?;
+                fs::set_permissions(&path, Permissions::from_mode(*mode))?;
+            }
+            Entry::File { mode, length, blocks } => {
+                let file = OpenOptions::new().write(true).create_new(true).mode(*mode).open(&path)?;
+                file.set_len(*length)?;
+                for (number, block) in blocks {
+                    file.write_all_at(block, number * Entry::BLOCK as u64)?;
+                }
+                file.sync_all()?;
+            }
+        }
+    }
+    for folder in files.0.iter().filter(|(_, entry)| matches!(entry, Entry::Folder { .. })) {
+        File::open(dir.join(folder.0))?.sync_all()?;
+    }
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_can_be_put_back_elsewhere() {
+        let (here, there) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("another"));
+        fs::create_dir_all(here.path().join("member/wal")).expect("folders");
+        let mut log = vec![0_u8; 3 * Entry::BLOCK + 5];
+        log[Entry::BLOCK + 1] = 7;
+        fs::write(here.path().join("member/wal/0.wal"), &log).expect("a file");
+        fs::write(here.path().join("empty"), "").expect("a file");
+        fs::set_permissions(here.path().join("empty"), Permissions::from_mode(0o600)).expect("a mode");
+        fs::write(there.path().join("other"), "x").expect("a file");
+        let files = read(here.path()).expect("read");
+        assert_eq!(files.told(), "2 files, 4 KiB");
+        replace(there.path(), &files).expect("replaced");
+        assert_eq!(read(there.path()).expect("read"), files);
+        assert_eq!(fs::read(there.path().join("member/wal/0.wal")).expect("the file"), log);
+        replace(there.path(), &Files::default()).expect("replaced");
+        assert_eq!(fs::read_dir(there.path()).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let dir = tempfile::tempdir().expect("one");
+        std::os::unix::fs::symlink("/", dir.path().join("link")).expect("a link");
+        let error = read(dir.path()).expect_err("refused");
+        assert!(error.to_string().contains("neither a file nor a folder"), "{error}");
+    }
+}

@@ -1,0 +1,122 @@
+//! Real clusters whose members come and go, and servers that find other data than their own.
+//!
+//! They run with `DURESS_CLUSTERS=1` only, one after the other.
+
+use super::common::{Bench, alone, assert_exercised, clusters_wanted};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+
+/// What was journaled of each fault: its kind, and the evidence of these events.
+fn evidence(bench: &Bench, run: &str, event: &str) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(bench.path(run).join("faults.jsonl")).expect("a journal");
+    let entries: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect();
+    let kind = |fault: &Value| {
+        let applying = entries.iter().find(|entry| entry["fault"] == *fault && entry["event"] == "applying");
+        applying.expect("it was journaled first")["kind"].as_str().expect("a kind").to_owned()
+    };
+    let told = entries.iter().filter(|entry| entry["event"] == event);
+    told.map(|entry| (kind(&entry["fault"]), entry["evidence"].as_str().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+/// Writes a schedule: each fault for so long, and as long as that after the one before it has begun.
+fn write(bench: &Bench, faults: &[String], every_ms: usize, for_ms: usize) {
+    let planned = |(n, fault): (usize, &String)| {
+        format!("[[fault]]\nat = '{}ms'\nfor = '{for_ms}ms'\n{fault}\n", 700 + n * every_ms)
+    };
+    let schedule: String = faults.iter().enumerate().map(planned).collect();
+    fs::write(bench.path("schedule.toml"), schedule).expect("written");
+}
+
+fn lifecycle(node: &str, act: &str) -> String {
+    format!("kind = 'lifecycle'\nnodes = '{node}'\nact = '{act}'")
+}
+
+/// One after the other, those that change members last: the cluster lets nobody go before it has been
+/// whole for five seconds.
+#[test]
+fn what_operators_do_bites_and_harms_nobody() {
+    if !clusters_wanted("what_operators_do_bites_and_harms_nobody") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let faults = [
+        lifecycle("leader", "leader-transfer"),
+        lifecycle("n1", "compact"),
+        lifecycle("n2", "defragment"),
+        lifecycle("n3", "member-remove"),
+    ];
+    write(&bench, &faults, 700, 600);
+    let fixed = ["--nodes", "3", "--seed", "3", "--time", "6s", "--dir", "run"];
+    bench.duress(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat()).expect(0);
+    assert_exercised(&bench.json("run/verdict.json"), 50);
+    let bitten = evidence(&bench, "run", "bit");
+    for (kind, expected) in [
+        ("leader-transfer", "it led in term"),
+        ("compact", "earlier ones are refused"),
+        ("defragment", "KiB, of which"),
+        ("member-remove", "is removed, 2 members are left"),
+    ] {
+        assert!(bitten.get(kind).is_some_and(|told| told.contains(expected)), "{kind}: {bitten:#?}");
+    }
+    let healed = evidence(&bench, "run", "healed");
+    assert!(healed["member-remove"].contains("votes and caught up"), "{healed:#?}");
+    // That a server which is removed ends is told, and held against nobody.
+    let info = bench.json("run/run.json");
+    assert_eq!(info["doubts"], json!([]), "{info:#}");
+
+    let replaced = lifecycle("leader", "member-replace");
+    // While the leader is replaced, nothing may be answered; while history is compacted, all is.
+    write(&bench, &[lifecycle("n1", "compact"), replaced], 0, 3_000);
+    let fixed = ["--nodes", "3", "--seed", "4", "--time", "7s", "--dir", "replaced"];
+    bench.duress(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat()).expect(0);
+    assert_exercised(&bench.json("replaced/verdict.json"), 50);
+    let member =
+        |told: &str| told.split("member ").nth(1).and_then(|rest| rest.split(' ').next()).map(str::to_owned);
+    let (bitten, healed) = (evidence(&bench, "replaced", "bit"), evidence(&bench, "replaced", "healed"));
+    let (old, new) = (member(&bitten["member-replace"]), member(&healed["member-replace"]));
+    assert!(old.is_some() && new.is_some() && old != new, "{bitten:#?} {healed:#?}");
+    assert!(healed["member-replace"].contains("votes"), "{healed:#?}");
+}
+
+/// A single server has nobody to learn from what it had acknowledged.
+#[test]
+fn data_that_is_gone_or_older_is_missed() {
+    if !clusters_wanted("data_that_is_gone_or_older_is_missed") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    for data in ["wiped", "older"] {
+        let fault = format!("kind = 'start-with'\nnodes = 'n1'\ndata = '{data}'");
+        write(&bench, &[fault], 0, 1_000);
+        let fixed = ["--schedule", "schedule.toml", "--time", "2500ms", "--seed", "1", "--dir", data];
+        let run = bench.duress(&[&["run", "redis"], &fixed[..]].concat()).expect(1);
+        assert!(run.stdout.contains("Not linearizable"), "{}", run.stdout);
+        let bitten = evidence(&bench, data, "bit");
+        assert!(bitten[&format!("start-{data}")].contains("it had"), "{bitten:#?}");
+    }
+}
+
+/// Members know each other, and themselves: nobody takes another one's place unnoticed.
+#[test]
+fn a_member_with_other_data_loses_nothing_for_the_others() {
+    if !clusters_wanted("a_member_with_other_data_loses_nothing_for_the_others") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let fault = "kind = 'start-with'\nnodes = ['n1', 'n2']\ndata = 'swapped'".to_owned();
+    write(&bench, &[fault], 0, 1_000);
+    let fixed = ["--nodes", "5", "--time", "2500ms", "--seed", "1", "--dir", "run"];
+    let run = bench.duress(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat());
+    let verdict = bench.json("run/verdict.json");
+    let bitten = evidence(&bench, "run", "bit");
+    assert!(bitten["start-swapped"].contains("it had"), "{bitten:#?}");
+    // Whether such members come back is theirs to decide; a cluster without them has lost nothing.
+    assert!(matches!(run.code, Some(0 | 3)), "{verdict:#}");
+    assert_ne!(verdict["outcome"], "violation", "{verdict:#}");
+}
