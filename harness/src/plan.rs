@@ -6,6 +6,7 @@
 use crate::failure::Failure;
 use crate::nemesis::catalogue;
 use crate::nemesis::fault::{Fault, PlannedFault};
+use crate::nemesis::lifecycle::Act;
 use crate::nemesis::schedule::{self, Schedule};
 use duress_targets::{Settings, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
@@ -67,6 +68,8 @@ pub struct RunOptions {
     pub version: Option<String>,
     /// The server's binary.
     pub bin: Option<PathBuf>,
+    /// The version of the server that faults may bring in.
+    pub upgrade_to: Option<String>,
     /// Fewest ok operations of a run that counts.
     pub min_ok: u64,
     /// Time limit of the checkers.
@@ -102,6 +105,7 @@ impl Default for RunOptions {
             settings: BTreeMap::new(),
             version: None,
             bin: None,
+            upgrade_to: None,
             min_ok: 10,
             check_time: Duration::from_secs(60),
             check_memory: 2 << 30,
@@ -198,6 +202,7 @@ impl Plan {
                 "use etcd, or other faults",
             ));
         }
+        check_versions(&schedule, options.upgrade_to.as_deref())?;
         if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {
             check_clocks(planned.fault.kind(), entry, &schedule)?;
         }
@@ -268,6 +273,9 @@ impl Plan {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        if let Some(version) = &o.upgrade_to {
+            table.insert("upgrade-to".to_owned(), version.clone());
+        }
         if let Some(ops) = o.ops {
             table.insert("ops".to_owned(), ops.to_string());
         }
@@ -313,12 +321,39 @@ impl Plan {
             (None, Some(version)) => add(true, "version", version.to_owned()),
             (None, None) => {}
         }
+        add(o.upgrade_to.is_some(), "upgrade-to", o.upgrade_to.clone().unwrap_or_default());
         add(o.min_ok != d.min_ok, "min-ok", o.min_ok.to_string());
         add(o.data_on_disk, "data", "disk".to_owned());
         if o.allow_majority_loss {
             words.push("--allow-majority-loss".to_owned());
         }
         words.join(" ")
+    }
+}
+
+/// Faults that bring in another version need one, and it needs them.
+fn check_versions(schedule: &[PlannedFault], upgrade_to: Option<&str>) -> Result<(), Failure> {
+    let has = |wanted: Act| {
+        schedule.iter().any(|planned| matches!(planned.fault, Fault::Lifecycle { act, .. } if act == wanted))
+    };
+    let (up, back) = (has(Act::Upgrade), has(Act::UpgradeAndBack));
+    match upgrade_to {
+        Some(version) if !up && !back => Err(Failure::usage(
+            format!("--upgrade-to {version}"),
+            "no fault brings another version in",
+            "add --faults upgrade or upgrade-and-back, or leave it out",
+        )),
+        None if up || back => Err(Failure::usage(
+            if up { Act::Upgrade.kind() } else { Act::UpgradeAndBack.kind() },
+            "there is no other version",
+            "add --upgrade-to VERSION, or use other faults",
+        )),
+        _ if up && back => Err(Failure::usage(
+            "upgrade with upgrade-and-back",
+            "a cluster all of whose nodes have been upgraded may refuse to go back",
+            "use two runs",
+        )),
+        _ => Ok(()),
     }
 }
 

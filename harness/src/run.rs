@@ -11,7 +11,7 @@ use crate::checking;
 use crate::engine::Stop;
 use crate::env::local::{self, Local, Privilege};
 use crate::env::sim::Sim;
-use crate::env::{EnvError, Environment};
+use crate::env::{EnvError, Environment, Program};
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
 use crate::machine;
@@ -42,6 +42,8 @@ pub struct Outcome {
 /// What has to be had before the process gets its second thread.
 pub struct Prepared {
     obtained: Option<Obtained>,
+    /// The other version, if one is asked for.
+    other: Option<Obtained>,
     privilege: Option<Privilege>,
 }
 
@@ -50,7 +52,20 @@ pub struct Prepared {
 /// # Errors
 /// When either cannot be had.
 pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure> {
-    let obtained = obtain(plan, listener)?;
+    let obtained = obtain(plan, plan.options.version.as_ref(), listener)?;
+    let other = match &plan.options.upgrade_to {
+        Some(version) => obtain(plan, Some(version), listener)?,
+        None => None,
+    };
+    if let (Some(one), Some(other)) = (&obtained, &other)
+        && one.sha256 == other.sha256
+    {
+        return Err(Failure::usage(
+            format!("--upgrade-to {}", other.version),
+            "that is the version that the nodes begin with",
+            "choose another, or another to begin with: --version",
+        ));
+    }
     let privilege = match plan.target.server() {
         Server::Processes(_) => Some(local::acquire()?),
         Server::InProcess(_) => None,
@@ -60,7 +75,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
     {
         local::faulty_disks(privilege)?;
     }
-    Ok(Prepared { obtained, privilege })
+    Ok(Prepared { obtained, other, privilege })
 }
 
 /// Runs a plan. A run that fails on its way still has a directory and a report; the error is
@@ -69,7 +84,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
 /// # Errors
 /// See [`Failure`].
 pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Result<Outcome, Failure> {
-    let Prepared { obtained, privilege } = prepared;
+    let Prepared { obtained, privilege, .. } = prepared;
     let claim = store::claim(&plan.options.out, &plan.name(), plan.options.dir.as_deref())?;
     let nodes = addresses(plan);
     let mut info = describe(plan, &claim, &nodes, prepared);
@@ -81,7 +96,9 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let watching = Watching::start(watch, Arc::clone(listener)).map_err(no_thread)?;
     let attempt =
         environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
-            conduct(plan, &claim, &nodes, env, (listener, interrupts.stop(), watching.feed()), &mut info)
+            let programs = programs(plan, prepared);
+            let talk = (listener, interrupts.stop(), watching.feed());
+            conduct(plan, &claim, &nodes, (env, programs), talk, &mut info)
         });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
@@ -123,7 +140,7 @@ fn conduct(
     plan: &Plan,
     claim: &Claim,
     nodes: &Arc<[Node]>,
-    env: Arc<dyn Environment>,
+    (env, programs): (Arc<dyn Environment>, Arc<[Program]>),
     (listener, stop, feed): (&Arc<dyn Listener>, Stop, Feed),
     info: &mut RunInfo,
 ) -> Result<(), Failure> {
@@ -134,6 +151,7 @@ fn conduct(
         dir: &claim.dir,
         nodes: Arc::clone(nodes),
         env: Arc::clone(&env),
+        programs,
         listener: Arc::clone(listener),
         stop,
         feed,
@@ -167,15 +185,31 @@ fn no_runtime(source: std::io::Error) -> Failure {
     })
 }
 
-fn obtain(plan: &Plan, listener: &dyn Listener) -> Result<Option<Obtained>, Failure> {
+/// Gets the server of this version; whatever there is without one. A binary that is given is the one
+/// that the nodes begin with.
+fn obtain(
+    plan: &Plan,
+    version: Option<&String>,
+    listener: &dyn Listener,
+) -> Result<Option<Obtained>, Failure> {
     let Some(recipe) = plan.entry.recipe else { return Ok(None) };
     let request = obtain::Request {
-        bin: plan.options.bin.clone(),
-        version: plan.options.version.clone(),
+        bin: plan.options.bin.clone().filter(|_| version == plan.options.version.as_ref()),
+        version: version.cloned(),
         ..obtain::Request::new(obtain::default_cache()?)
     };
     let obtained = obtain::obtain(recipe, &request, &mut |told: &str| listener.event(&Event::Note(told)))?;
     Ok(Some(obtained))
+}
+
+/// The versions that there are; none of what lives inside Duress.
+fn programs(plan: &Plan, prepared: &Prepared) -> Arc<[Program]> {
+    let Server::Processes(launch) = plan.target.server() else { return Arc::default() };
+    let program = |obtained: &Obtained| Program {
+        path: obtained.path.clone(),
+        env: [launch.env(), obtained.env()].concat(),
+    };
+    prepared.obtained.iter().chain(&prepared.other).map(program).collect()
 }
 
 /// For `--schedule`, and for whoever wants to change it.

@@ -141,6 +141,18 @@ fn the_group_of_what_operators_do_leaves_data_alone() {
 }
 
 #[test]
+fn all_nodes_are_upgraded_once() {
+    for seed in 0..20 {
+        let faults = plan(&["upgrade"], 5, seed, false);
+        let upgraded: Vec<&String> =
+            faults.iter().flat_map(|fault| fault.fault.named().unwrap_or_default()).collect();
+        assert_eq!(upgraded.len(), 5, "seed {seed}: {faults:?}");
+        assert_eq!(upgraded.iter().collect::<BTreeSet<_>>().len(), 5, "seed {seed}: {faults:?}");
+        assert!(faults.windows(2).all(|pair| !pair[0].overlaps(&pair[1])), "seed {seed}: {faults:?}");
+    }
+}
+
+#[test]
 fn a_node_is_left_alone_until_it_is_a_member_again() {
     for seed in 0..100 {
         let faults = plan(&["member-remove", "kill", "partition-one"], 3, seed, false);

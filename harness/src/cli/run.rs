@@ -68,6 +68,9 @@ pub(super) struct RunArgs {
     /// The server's binary
     #[arg(long)]
     bin: Option<PathBuf>,
+    /// Another version of the server, for the faults `upgrade` and `upgrade-and-back`
+    #[arg(long, value_name = "VERSION")]
+    upgrade_to: Option<String>,
     /// Where the nodes keep their data; on disk it stays in the run directory
     #[arg(long, value_enum, default_value_t = Data::Memory)]
     data: Data,
@@ -153,6 +156,7 @@ impl RunArgs {
             settings: self.settings.into_iter().collect(),
             version: self.version,
             bin: self.bin,
+            upgrade_to: self.upgrade_to,
             min_ok: self.min_ok,
             check_time: self.check.check_time,
             check_memory: self.check.check_memory << 20,

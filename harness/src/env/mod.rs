@@ -111,6 +111,11 @@ pub trait Environment: Send + Sync {
         Err(no_data("start a server in another way"))
     }
 
+    /// Replaces the program with which a node's server is started from now on.
+    fn set_program(&self, _node: usize, _program: &Program) -> Result<(), EnvError> {
+        Err(no_data("start another server"))
+    }
+
     /// Why a node's server may end by itself from now on, if it may.
     fn excuse(&self, _node: usize, _why: Option<&'static str>) {}
 
@@ -132,6 +137,15 @@ fn no_data(what: &str) -> EnvError {
         why: "the nodes of this cluster have neither data nor servers of their own".to_owned(),
         fix: "use a target with real servers, or other faults".to_owned(),
     }
+}
+
+/// One version of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its environment variables.
+    pub env: Vec<(String, String)>,
 }
 
 /// How a server is ended.

@@ -39,10 +39,12 @@ enum Rhythm {
     Pulses { on_ms: u64, off_ms: u64 },
     /// One victim after the other: each for so many milliseconds, and so many for it to recover.
     Rolling { on_ms: u64, off_ms: u64 },
+    /// The same, and never again.
+    Once { on_ms: u64, off_ms: u64 },
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 58] = [
+pub const FAULTS: [FaultEntry; 60] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -325,6 +327,20 @@ pub const FAULTS: [FaultEntry; 58] = [
     entry("compact", "history before the present is thrown away", 1, |draw| {
         draw.one_or_leader_to(Act::Compact)
     }),
+    entry(
+        "upgrade",
+        "all nodes are ended in order and started again with the version of --upgrade-to, one after the \
+         other, once",
+        1,
+        |draw| Fault::Lifecycle { nodes: Victims::Named(draw.shuffled()), act: Act::Upgrade },
+    )
+    .in_rhythm(Rhythm::Once { on_ms: 1_000, off_ms: 1_500 }),
+    entry(
+        "upgrade-and-back",
+        "one or more nodes, or the leader, run the version of --upgrade-to for a while",
+        1,
+        |draw| Fault::Lifecycle { nodes: draw.victims(), act: Act::UpgradeAndBack },
+    ),
 ];
 
 /// The group of what operators do.
@@ -355,6 +371,11 @@ impl FaultEntry {
         self
     }
 
+    /// Is there one of this kind at most?
+    pub(super) fn is_unique(&self) -> bool {
+        matches!(self.rhythm, Rhythm::Once { .. })
+    }
+
     /// One of this kind, in this time. What it waits for may take half of it.
     pub(super) fn draw(&self, at_ms: u64, for_ms: u64, draw: &mut Draw<'_>) -> PlannedFault {
         let fault = (self.make)(draw);
@@ -369,7 +390,9 @@ impl FaultEntry {
     pub(super) fn pieces(&self, whole: PlannedFault) -> Vec<PlannedFault> {
         let (on_ms, off_ms) = match self.rhythm {
             Rhythm::Steady => return vec![whole],
-            Rhythm::Pulses { on_ms, off_ms } | Rhythm::Rolling { on_ms, off_ms } => (on_ms, off_ms),
+            Rhythm::Pulses { on_ms, off_ms }
+            | Rhythm::Rolling { on_ms, off_ms }
+            | Rhythm::Once { on_ms, off_ms } => (on_ms, off_ms),
         };
         let piece = |n: u64, fault| PlannedFault {
             at_ms: whole.at_ms + n * (on_ms + off_ms),
@@ -381,6 +404,10 @@ impl FaultEntry {
             (Fault::Terminate { nodes: Victims::Named(names) }, Rhythm::Rolling { .. }) => (0..)
                 .zip(names)
                 .map(|(n, name)| piece(n, Fault::Terminate { nodes: Victims::one(name) }))
+                .collect(),
+            (Fault::Lifecycle { nodes: Victims::Named(names), act }, Rhythm::Once { .. }) => (0..)
+                .zip(names)
+                .map(|(n, name)| piece(n, Fault::Lifecycle { nodes: Victims::one(name), act: *act }))
                 .collect(),
             (fault, _) => {
                 let pulses = (whole.for_ms / (on_ms + off_ms)).max(1);

@@ -336,7 +336,7 @@ impl Fault {
             | Self::DiskPowerFailure { .. }
             | Self::DiskCorrupt { .. }
             | Self::StartWith { .. } => true,
-            Self::Lifecycle { act, .. } => act.changes_members(),
+            Self::Lifecycle { act, .. } => act.changes_members() || act.changes_version(),
             Self::Disk { misdeed, .. } => !misdeed.is_bearable(),
             Self::Partition { .. } | Self::Packet { .. } | Self::Client { .. } | Self::Clock { .. } => false,
         }

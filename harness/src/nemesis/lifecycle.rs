@@ -19,6 +19,10 @@ pub enum Act {
     Defragment,
     /// The node is told to have all history before the present thrown away.
     Compact,
+    /// The node is started again with the other version, for good.
+    Upgrade,
+    /// The same, and with the version that it had when healed.
+    UpgradeAndBack,
 }
 
 /// How long a node takes to come back as a new member, in milliseconds: it is added once the cluster
@@ -34,6 +38,8 @@ impl Act {
             Self::LeaderTransfer => "leader-transfer",
             Self::Defragment => "defragment",
             Self::Compact => "compact",
+            Self::Upgrade => "upgrade",
+            Self::UpgradeAndBack => "upgrade-and-back",
         }
     }
 
@@ -45,12 +51,19 @@ impl Act {
             Self::LeaderTransfer => format!("have {nodes} hand over leadership"),
             Self::Defragment => format!("defragment the storage of {nodes}"),
             Self::Compact => format!("compact all history, asking {nodes}"),
+            Self::Upgrade => format!("start {nodes} with the other version"),
+            Self::UpgradeAndBack => format!("start {nodes} with the other version for a while"),
         }
     }
 
     /// Does it change who is a member?
     pub const fn changes_members(self) -> bool {
         matches!(self, Self::MemberRemove | Self::MemberReplace)
+    }
+
+    /// Does it need a second version of the server?
+    pub const fn changes_version(self) -> bool {
+        matches!(self, Self::Upgrade | Self::UpgradeAndBack)
     }
 
     /// Does the node go on as if nothing was?

@@ -16,7 +16,7 @@ pub mod schedule;
 pub mod trigger;
 
 use crate::engine::{ClientFault, Clients, Clock, OpBody, Recorder};
-use crate::env::{EnvError, Environment};
+use crate::env::{EnvError, Environment, Program};
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
 use action::{Applied, Held, Scene, Showing};
@@ -60,6 +60,8 @@ pub struct Nemesis {
     pub target: Arc<dyn Target>,
     /// The nodes.
     pub nodes: Arc<[Node]>,
+    /// The versions of the server: the one that the nodes begin with, then the other, if there is one.
+    pub programs: Arc<[Program]>,
     /// Those who talk to them.
     pub clients: Arc<Clients>,
     /// Written before anything is touched.
@@ -314,7 +316,14 @@ impl Nemesis {
     }
 
     fn scene(&self, fault: u32) -> Scene<'_> {
-        Scene { env: &*self.env, target: &*self.target, nodes: &self.nodes, clients: &self.clients, fault }
+        Scene {
+            env: &*self.env,
+            target: &*self.target,
+            nodes: &self.nodes,
+            programs: &self.programs,
+            clients: &self.clients,
+            fault,
+        }
     }
 
     /// Sleeps until a time of the run's clock; true when the run is over first.

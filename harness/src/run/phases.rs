@@ -3,7 +3,7 @@
 use crate::engine::{Clock, Drive, Engine, Recorder, Stop, StopKind};
 use crate::env::clock::Skews;
 use crate::env::packet::Policies;
-use crate::env::{Environment, ProcessState};
+use crate::env::{Environment, ProcessState, Program};
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
 use crate::nemesis::{Journal, Nemesis, restore_members};
@@ -39,6 +39,7 @@ pub(super) struct Phases<'a> {
     pub(super) dir: &'a RunDir,
     pub(super) nodes: Arc<[Node]>,
     pub(super) env: Arc<dyn Environment>,
+    pub(super) programs: Arc<[Program]>,
     pub(super) listener: Arc<dyn Listener>,
     pub(super) stop: Stop,
     /// Gets everything that is recorded.
@@ -134,6 +135,7 @@ impl Phases<'_> {
             env: Arc::clone(&self.env),
             target: Arc::clone(&self.plan.target),
             nodes: Arc::clone(&self.nodes),
+            programs: Arc::clone(&self.programs),
             clients: engine.clients(),
             journal: Arc::new(Journal::create(&self.dir.faults_file(), clock)?),
             recorder: Arc::clone(recorder),
@@ -227,7 +229,7 @@ impl Phases<'_> {
     /// stop as strongly as `enough`.
     async fn await_healthy(&mut self, enough: StopKind) -> Result<(), Failure> {
         let patience = Instant::now() + HEALTHY_WITHIN;
-        for node in Arc::clone(&self.nodes).iter() {
+        for (at, node) in Arc::clone(&self.nodes).iter().enumerate() {
             loop {
                 let asked = tokio::time::timeout(HEALTH_TIMEOUT, self.plan.target.healthy(node)).await;
                 let why = match asked {
@@ -241,8 +243,11 @@ impl Phases<'_> {
                     let name = &self.nodes[exit.node].name;
                     return Err(self.unhealthy(exit.node, format!("{name} ended by itself: {}", exit.status)));
                 }
+                // Its end may have been told to somebody else already.
+                if gone(at) {
+                    return Err(self.unhealthy(at, format!("{} has ended: {why}", node.name)));
+                }
                 if Instant::now() >= patience {
-                    let at = self.nodes.iter().position(|other| other == node).unwrap_or(0);
                     let why = format!("{} is not healthy after {HEALTHY_WITHIN:?}: {why}", node.name);
                     return Err(self.unhealthy(at, why));
                 }

@@ -63,6 +63,10 @@ fn impossible_numbers_and_combinations() {
     refused(&["run", "sim", "--version", "1"], "there is nothing to obtain");
     refused(&["run", "sim", "--faults", "disk-eio"], "what lives inside Duress has no processes");
     refused(&["run", "redis", "--faults", "compact"], "compact on redis: its members do not come and go");
+    refused(&["run", "etcd", "--faults", "upgrade"], "there is no other version; add --upgrade-to VERSION");
+    refused(&["run", "etcd", "--upgrade-to", "3.5.1"], "no fault brings another version in");
+    let both = ["--faults", "upgrade,upgrade-and-back", "--upgrade-to", "3.5.1", "--time", "60s"];
+    refused(&[&["run", "etcd"], &both[..]].concat(), "may refuse to go back");
     refused(&["run", "sim", "--faults", "start-wiped"], "what lives inside Duress has no processes");
     refused(&["run", "etcd", "--faults", "disk", "--data", "disk"], "leave out --data disk");
     refused(&["run", "etcd", "--faults", "disk-power-failure-all"], "add --allow-majority-loss");

@@ -82,6 +82,21 @@ fn what_operators_do_bites_and_harms_nobody() {
     assert!(healed["member-replace"].contains("votes"), "{healed:#?}");
 }
 
+#[test]
+fn versions_are_mixed_and_the_newer_one_stays() {
+    if !clusters_wanted("versions_are_mixed_and_the_newer_one_stays") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    write(&bench, &["n1", "n2", "n3"].map(|node| lifecycle(node, "upgrade")), 1_500, 1_000);
+    let fixed = ["--upgrade-to", "3.5.1", "--nodes", "3", "--seed", "3", "--time", "5s", "--dir", "run"];
+    bench.duress(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat()).expect(0);
+    assert_exercised(&bench.json("run/verdict.json"), 50);
+    let bitten = evidence(&bench, "run", "bit");
+    assert!(bitten["upgrade"].contains("now says that it is 3.5.1"), "{bitten:#?}");
+}
+
 /// A single server has nobody to learn from what it had acknowledged.
 #[test]
 fn data_that_is_gone_or_older_is_missed() {

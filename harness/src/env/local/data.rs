@@ -13,6 +13,8 @@ use std::path::Path;
 const MAX_ENTRIES: usize = 10_000;
 /// Most blocks that are kept of one: 1 GiB.
 const MAX_BLOCKS: usize = (1 << 30) / Entry::BLOCK;
+/// Bytes that are read at once: a whole number of blocks.
+const CHUNK: usize = 256 * Entry::BLOCK;
 
 /// Reads all of a directory.
 pub(super) fn read(dir: &Path) -> io::Result<Files> {
@@ -46,22 +48,29 @@ pub(super) fn read(dir: &Path) -> io::Result<Files> {
 fn read_file(path: &Path, blocks_left: &mut usize) -> io::Result<(u64, BTreeMap<u64, Vec<u8>>)> {
     let mut file = File::open(path)?;
     let mut blocks = BTreeMap::new();
+    let mut chunk = Vec::with_capacity(CHUNK);
     let mut length = 0;
-    for number in 0.. {
-        let mut block = Vec::with_capacity(Entry::BLOCK);
-        file.by_ref().take(Entry::BLOCK as u64).read_to_end(&mut block)?;
-        if block.is_empty() {
-            break;
+    loop {
+        chunk.clear();
+        file.by_ref().take(CHUNK as u64).read_to_end(&mut chunk)?;
+        if chunk.is_empty() {
+            return Ok((length, blocks));
         }
-        length += block.len() as u64;
-        if block.iter().any(|&byte| byte != 0) {
+        let first = length / Entry::BLOCK as u64;
+        let written = (first..).zip(chunk.chunks(Entry::BLOCK)).filter(|(_, block)| !is_zero(block));
+        for (number, block) in written {
             *blocks_left = blocks_left
                 .checked_sub(1)
                 .ok_or_else(|| io::Error::other("there is more data than can be kept in memory"))?;
-            blocks.insert(number, block);
+            blocks.insert(number, block.to_vec());
         }
+        length += chunk.len() as u64;
     }
-    Ok((length, blocks))
+}
+
+/// Compared as memory: byte by byte it takes seconds for what etcd allocates.
+fn is_zero(block: &[u8]) -> bool {
+    *block == [0; Entry::BLOCK][..block.len()]
 }
 
 /// Replaces all of a directory. What is written is on its disk afterwards.
@@ -103,8 +112,8 @@ mod tests {
     fn what_is_read_can_be_put_back_elsewhere() {
         let (here, there) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("another"));
         fs::create_dir_all(here.path().join("member/wal")).expect("folders");
-        let mut log = vec![0_u8; 3 * Entry::BLOCK + 5];
-        log[Entry::BLOCK + 1] = 7;
+        let mut log = vec![0_u8; CHUNK + Entry::BLOCK + 5];
+        log[CHUNK + 1] = 7;
         fs::write(here.path().join("member/wal/0.wal"), &log).expect("a file");
         fs::write(here.path().join("empty"), "").expect("a file");
         fs::set_permissions(here.path().join("empty"), Permissions::from_mode(0o600)).expect("a mode");

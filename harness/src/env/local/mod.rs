@@ -36,7 +36,7 @@ use super::data::Files;
 use super::disk::FaultyDisk;
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
-use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
+use super::{EnvError, Environment, Exit, Link, ProcessState, Program, Stop};
 use clock::NodeClocks;
 use disk::Disk;
 use duress_targets::Node;
@@ -477,6 +477,13 @@ impl Environment for Local {
     fn set_args(&self, node: usize, args: &dyn Fn(&Path) -> Vec<String>) -> Result<(), EnvError> {
         let node = &self.nodes[node];
         node.server().command.args = args(&node.dir.join("data"));
+        Ok(())
+    }
+
+    fn set_program(&self, node: usize, program: &Program) -> Result<(), EnvError> {
+        let command = &mut self.nodes[node].server().command;
+        command.program = program.path.clone();
+        command.env = program.env.clone();
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 
 use super::{Held, Scene};
 use crate::env::data::Files;
-use crate::env::{EnvError, Environment, ProcessState, Stop};
+use crate::env::{EnvError, Environment, ProcessState, Program, Stop};
 use crate::nemesis::lifecycle::Act;
 use duress_checkers::words::counted;
 use duress_reports::artifact::JournalEvent;
@@ -23,6 +23,8 @@ const JOIN_WITHIN: Duration = Duration::from_secs(30);
 const NOTICE_WITHIN: Duration = Duration::from_secs(1);
 /// How long a cluster may take to follow another leader.
 const LED_WITHIN: Duration = Duration::from_secs(3);
+/// How long another version may take to serve.
+const RESTART_WITHIN: Duration = Duration::from_secs(20);
 /// How often one looks, or asks again.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -43,12 +45,15 @@ pub(super) fn perform(scene: Scene<'_>, held: &Held, victims: &[usize], act: Act
             Act::LeaderTransfer => operator.transfer(node),
             Act::Defragment => operator.defragment(node),
             Act::Compact => operator.compact(node),
+            Act::Upgrade | Act::UpgradeAndBack => match scene.programs.get(1) {
+                Some(other) => operator.restart_with(node, other),
+                None => Ok(Seen::Nothing("there is no other version".to_owned())),
+            },
         };
         let name = &scene.nodes[node].name;
         skipped &= matches!(done, Ok(Seen::Nothing(_)));
         bit &= matches!(done, Ok(Seen::Yes(_)));
-        let (Ok(Seen::Yes(told) | Seen::No(told) | Seen::Nothing(told)) | Err(told)) = done;
-        evidence.push(format!("{name}: {told}"));
+        evidence.push(format!("{name}: {}", done.map_or_else(|why| why, Seen::told)));
     }
     let evidence = evidence.join("; ");
     match (skipped, bit) {
@@ -60,11 +65,11 @@ pub(super) fn perform(scene: Scene<'_>, held: &Held, victims: &[usize], act: Act
 
 /// Makes the victims members again, if that was taken from them.
 pub(super) fn undo(scene: Scene<'_>, held: &Held, victims: &[usize], act: Act) -> Result<String, EnvError> {
-    if !act.changes_members() {
+    let undone = act.changes_members() || act == Act::UpgradeAndBack;
+    let Some(operator) = Operator::of(scene.env, scene.target, scene.nodes).filter(|_| undone) else {
         return Ok("nothing is left to undo".to_owned());
-    }
-    let Some(operator) = Operator::of(scene.env, scene.target, scene.nodes) else { return Ok(String::new()) };
-    let _turn = held.members.lock().unwrap_or_else(PoisonError::into_inner);
+    };
+    let _turn = act.changes_members().then(|| held.members.lock().unwrap_or_else(PoisonError::into_inner));
     let mut evidence = Vec::new();
     let mut failed = None;
     for &node in victims {
@@ -73,8 +78,12 @@ pub(super) fn undo(scene: Scene<'_>, held: &Held, victims: &[usize], act: Act) -
             evidence.push(format!("{name} is held by another fault"));
             continue;
         }
-        match operator.join(node) {
-            Ok(joined) => evidence.push(format!("{name}: {joined}")),
+        let back = match scene.programs.first() {
+            Some(first) if !act.changes_members() => operator.restart_with(node, first).map(Seen::told),
+            _ => operator.join(node),
+        };
+        match back {
+            Ok(told) => evidence.push(format!("{name}: {told}")),
             // One that does not come back does not keep the others out.
             Err(why) => failed = failed.or(Some(not_back(name, why))),
         }
@@ -119,6 +128,13 @@ enum Seen {
     No(String),
     /// There was nothing to do it to.
     Nothing(String),
+}
+
+impl Seen {
+    fn told(self) -> String {
+        let (Self::Yes(told) | Self::No(told) | Self::Nothing(told)) = self;
+        told
+    }
 }
 
 /// Who acts.
@@ -330,6 +346,35 @@ impl<'a> Operator<'a> {
         let told =
             format!("{} KiB, of which {} were used, are now {}", kib(bytes), kib(used), kib(after.bytes));
         Ok(if after.bytes < bytes { Seen::Yes(told) } else { Seen::No(told) })
+    }
+
+    /// Ends it in order, and starts this version on the same data.
+    fn restart_with(&self, node: usize, program: &Program) -> Result<Seen, String> {
+        let here = &self.nodes[node];
+        let told = |error: EnvError| error.to_string();
+        let before = self.ask(self.target.status(here)).map(|status| status.version);
+        self.env.stop(node, Stop::Terminate).map_err(told)?;
+        self.env.set_program(node, program).map_err(told)?;
+        self.env.start(node).map_err(told)?;
+        let patience = Instant::now() + RESTART_WITHIN;
+        loop {
+            let answer = async {
+                self.target.healthy(here).await?;
+                self.target.status(here).await
+            };
+            let why = match self.ask(answer) {
+                Ok(now) => {
+                    let then = before.as_deref().unwrap_or("nothing that answered");
+                    let told = format!("it was {then}, and now says that it is {}", now.version);
+                    return Ok(if then == now.version { Seen::No(told) } else { Seen::Yes(told) });
+                }
+                Err(why) => why,
+            };
+            if Instant::now() >= patience {
+                return Err(format!("the other version does not serve after {RESTART_WITHIN:?}: {why}"));
+            }
+            std::thread::sleep(POLL);
+        }
     }
 
     fn compact(&self, node: usize) -> Result<Seen, String> {

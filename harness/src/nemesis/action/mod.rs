@@ -16,7 +16,7 @@ use super::lifecycle::Act;
 use crate::engine::{ClientFault, Clients};
 use crate::env::data::OtherData;
 use crate::env::packet::Traffic;
-use crate::env::{EnvError, Environment, Link};
+use crate::env::{EnvError, Environment, Link, Program};
 pub(super) use clients::can_show;
 pub(super) use disks::seen;
 use duress_reports::artifact::JournalEvent;
@@ -69,6 +69,7 @@ pub(super) struct Scene<'a> {
     pub env: &'a dyn Environment,
     pub target: &'a dyn Target,
     pub nodes: &'a [Node],
+    pub programs: &'a [Program],
     pub clients: &'a Clients,
     pub fault: u32,
 }

@@ -96,6 +96,8 @@ pub(super) struct Turn<'a> {
     entries: Vec<(&'static FaultEntry, u64)>,
     times: Rng,
     kinds: Rng,
+    /// Which entry the last fault is of.
+    drawn: usize,
     victims: Draw<'a>,
     /// When the next one is due, in milliseconds.
     pub(super) next_ms: u64,
@@ -112,13 +114,14 @@ impl<'a> Turn<'a> {
         let next_ms = times.between(mean / EARLY, mean);
         let victims = Draw { rng: rng.split("victims"), names };
         let kinds = rng.split("kinds");
-        Ok(Self { entries: lane.entries()?, lane, times, kinds, victims, next_ms, placed: false })
+        Ok(Self { entries: lane.entries()?, lane, times, kinds, drawn: 0, victims, next_ms, placed: false })
     }
 
     /// The next fault, in the pieces that it consists of.
     pub(super) fn draw(&mut self, time_ms: u64) -> Vec<PlannedFault> {
         let weights: Vec<u64> = self.entries.iter().map(|(_, weight)| *weight).collect();
         let at = if weights.len() == 1 { 0 } else { self.kinds.weighted(&weights) };
+        self.drawn = at;
         let (entry, _) = self.entries[at];
         let for_ms = self.lane.lasts.draw(&mut self.times).max(MIN_FAULT_MS);
         let at_ms = self.next_ms;
@@ -129,6 +132,12 @@ impl<'a> Turn<'a> {
     pub(super) fn rest(&mut self, end_ms: u64) {
         self.next_ms = end_ms + self.lane.quiet.draw(&mut self.times).max(1);
         self.placed = true;
+        if self.entries[self.drawn].0.is_unique() {
+            self.entries.remove(self.drawn);
+        }
+        if self.entries.is_empty() {
+            self.end();
+        }
     }
 
     /// There is no place for any more.
