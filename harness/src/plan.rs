@@ -78,6 +78,8 @@ pub struct RunOptions {
     pub check_memory: usize,
     /// Keep the nodes' data on disk, in the run directory.
     pub data_on_disk: bool,
+    /// Keep the last frames of the network also when all was well.
+    pub capture: bool,
     /// Where run directories go.
     pub out: PathBuf,
     /// This very directory instead.
@@ -110,6 +112,7 @@ impl Default for RunOptions {
             check_time: Duration::from_secs(60),
             check_memory: 2 << 30,
             data_on_disk: false,
+            capture: false,
             out: PathBuf::from("runs"),
             dir: None,
         }
@@ -180,6 +183,7 @@ impl Plan {
             planned: &asked.faults,
             lanes: &asked.lanes,
             nodes: &node_names,
+            ports: entry.ports,
             time_ms,
             allow_majority_loss,
         };
@@ -324,6 +328,9 @@ impl Plan {
         add(o.upgrade_to.is_some(), "upgrade-to", o.upgrade_to.clone().unwrap_or_default());
         add(o.min_ok != d.min_ok, "min-ok", o.min_ok.to_string());
         add(o.data_on_disk, "data", "disk".to_owned());
+        if o.capture {
+            words.push("--capture".to_owned());
+        }
         if o.allow_majority_loss {
             words.push("--allow-majority-loss".to_owned());
         }

@@ -94,11 +94,12 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let interrupts = Interrupts::listen(Arc::clone(&budget), Arc::clone(listener)).map_err(no_runtime)?;
     let watch = (plan.workload.make)().watch();
     let watching = Watching::start(watch, Arc::clone(listener)).map_err(no_thread)?;
+    let mut capture = Vec::new();
     let attempt =
         environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
             let programs = programs(plan, prepared);
             let talk = (listener, interrupts.stop(), watching.feed());
-            conduct(plan, &claim, &nodes, (env, programs), talk, &mut info)
+            conduct(plan, &claim, &nodes, (env, programs), talk, (&mut info, &mut capture))
         });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
@@ -107,7 +108,7 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     claim.dir.write_info(&info)?;
     interrupts.checking();
     listener.event(&Event::Phase("checking the history"));
-    conclude_run(plan, claim, &budget, &watching.finish())
+    conclude_run(plan, claim, &budget, &watching.finish(), &capture)
 }
 
 /// Checks what is on disk, and writes verdict and reports.
@@ -116,6 +117,7 @@ fn conclude_run(
     claim: Claim,
     budget: &Arc<Budget>,
     watched: &Watched,
+    capture: &[u8],
 ) -> Result<Outcome, Failure> {
     let mut run = claim.dir.load()?;
     let verdicts = if run.history.is_empty() {
@@ -130,7 +132,15 @@ fn conclude_run(
         }
         vec![verdict]
     };
-    let conclusion = conclude(&run, verdicts);
+    let mut conclusion = conclude(&run, verdicts);
+    // Frames say most where something went wrong.
+    if !capture.is_empty()
+        && (plan.options.capture || conclusion.outcome != duress_reports::conclusion::Outcome::Valid)
+    {
+        claim.dir.write_capture(capture)?;
+        run.captured = true;
+        conclusion.list_files(&run);
+    }
     duress_reports::write(&claim.dir, &run, &conclusion)?;
     Ok(Outcome { claim, run, conclusion })
 }
@@ -142,7 +152,7 @@ fn conduct(
     nodes: &Arc<[Node]>,
     (env, programs): (Arc<dyn Environment>, Arc<[Program]>),
     (listener, stop, feed): (&Arc<dyn Listener>, Stop, Feed),
-    info: &mut RunInfo,
+    (info, capture): (&mut RunInfo, &mut Vec<u8>),
 ) -> Result<(), Failure> {
     env.enter()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -162,9 +172,14 @@ fn conduct(
     // Blocking calls of the nemesis hold the environment; the runtime waits for them here.
     drop(runtime);
     info.warnings.extend(env.warnings());
+    let mut noted = Ok(());
+    if let Some(network) = env.network() {
+        noted = claim.dir.write_flows(&network.flows);
+        *capture = network.capture;
+    }
     // The cluster is gone before the history is checked: checking wants the machine.
     drop(env);
-    outcome
+    outcome.and(noted.map_err(Failure::from))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

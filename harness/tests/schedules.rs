@@ -7,6 +7,8 @@ use duress::nemesis::schedule::{self, Request, Schedule};
 use duress_workloads::Rng;
 use std::collections::BTreeSet;
 
+const PORTS: &[u16] = &[2379, 2380];
+
 fn names(n: usize) -> Vec<String> {
     (1..=n).map(|n| format!("n{n}")).collect()
 }
@@ -19,7 +21,7 @@ fn plan(kinds: &[&str], n: usize, seed: u64, allow_majority_loss: bool) -> Vec<P
 
 fn plan_lanes(asked: &Schedule, nodes: &[String], seed: u64, allow_majority_loss: bool) -> Vec<PlannedFault> {
     let (planned, lanes) = (&asked.faults[..], &asked.lanes[..]);
-    let request = Request { planned, lanes, nodes, time_ms: 60_000, allow_majority_loss };
+    let request = Request { planned, lanes, nodes, ports: PORTS, time_ms: 60_000, allow_majority_loss };
     schedule::plan(&request, &Rng::new(seed)).expect("a plan")
 }
 
@@ -76,7 +78,7 @@ fn taken(faults: &[PlannedFault], names: &[String], ms: u64) -> usize {
             (_, Fault::Disk { misdeed, .. }) if misdeed.is_bearable() => {}
             (_, Fault::Lifecycle { act, .. }) if act.is_bearable() => {}
             (None, _) => unknown += 1,
-            (_, Fault::Partition { shape: Shape::Bridge(_) | Shape::MajoritiesRing(_) }) => {
+            (_, Fault::Partition { shape: Shape::Bridge(_) | Shape::MajoritiesRing(_), .. }) => {
                 unknown += (names.len() - 1) / 2;
             }
             _ => nodes.extend(fault.fault.resolve(names, 0).disrupted),
@@ -225,7 +227,7 @@ fn a_file_reads_like_what_it_does() {
     assert_eq!((pause.at_ms, pause.for_ms), (2_000, 60_000));
     assert_eq!(pause.fault, Fault::Pause { nodes: Victims::Follower });
     assert_eq!(pause.fault.resolve(&names(5), 4).description, "pause the follower n1");
-    let Fault::Partition { shape: Shape::Isolate(Victims::Named(one)) } = &partition.fault else {
+    let Fault::Partition { shape: Shape::Isolate(Victims::Named(one)), .. } = &partition.fault else {
         panic!("{partition:?}")
     };
     assert!(one.len() == 1 && names(5).contains(&one[0]), "{one:?}");
@@ -303,6 +305,7 @@ fn what_cannot_be_is_refused_with_a_way_out() {
             planned: &[],
             lanes: &lanes,
             nodes: &nodes,
+            ports: &[],
             time_ms: 9_000,
             allow_majority_loss: false,
         };
@@ -313,6 +316,7 @@ fn what_cannot_be_is_refused_with_a_way_out() {
     check(&["partition"], 1, "needs at least 2 nodes; use --nodes 2");
     check(&["kill"], 1, "takes the majority; use --nodes 3 or more, or --allow-majority-loss");
     check(&["partition-ring"], 3, "needs at least 4 nodes");
+    check(&["cut-port"], 5, "the servers listen on no port; use another target");
     check(&["restart-all"], 5, "that fault takes the majority; add --allow-majority-loss");
 }
 
@@ -337,7 +341,8 @@ fn short_runs_see_every_kind_too() {
         for seed in 0..100 {
             let nodes = names(n);
             let (lanes, nodes) = (&Schedule::of(&kinds, 5_000).lanes[..], &nodes[..]);
-            let request = Request { planned: &[], lanes, nodes, time_ms, allow_majority_loss: false };
+            let request =
+                Request { planned: &[], lanes, nodes, ports: PORTS, time_ms, allow_majority_loss: false };
             let faults = schedule::plan(&request, &Rng::new(seed)).expect("a plan");
             let planned: BTreeSet<&str> = faults.iter().map(|fault| fault.fault.kind()).collect();
             let asked = ["kill", "pause", "terminate", "partition"].into();
@@ -377,6 +382,38 @@ fn files_that_break_nothing_or_break_twice_are_refused() {
     let swapped = "kind = 'start-with'\nnodes = 'n1'\ndata = 'swapped'";
     refused(&fault(swapped), 3, "breaks nothing");
     refused(&fault(&swapped.replace("'n1'", "['n1', 'n2']")), 3, "takes the majority");
+}
+
+#[test]
+fn cuts_are_for_what_their_names_say() {
+    for (kind, kinds) in [
+        ("cut-all", "partition"),
+        ("cut-reject", "partition-reject"),
+        ("cut-port", "partition-port"),
+        ("cut-established", "partition-established"),
+        ("cut-new", "partition-new"),
+        ("cut-flap", "partition"),
+    ] {
+        let faults: Vec<PlannedFault> = (0..20).flat_map(|seed| plan(&[kind], 5, seed, false)).collect();
+        assert!(faults.iter().all(|planned| planned.fault.kind() == kinds), "{kind}: {faults:?}");
+        let ports: BTreeSet<_> = faults.iter().map(|planned| port_of(&planned.fault)).collect();
+        let expected = if kind == "cut-port" { vec![Some(2379), Some(2380)] } else { vec![None] };
+        assert_eq!(ports.into_iter().collect::<Vec<_>>(), expected, "{kind}");
+    }
+    let text = "kind = 'partition'\nshape = { everybody = 'leader' }
+        cut = { port = 2380, connections = 'new', reject = true }";
+    let faults = read(&fault(text), 3, 5_000, false).expect("a schedule").faults;
+    let told = faults[0].fault.resolve(&names(3), 1).description;
+    assert_eq!(told, "cut everybody off from the leader n2, port 2380 only, new connections only, refusing");
+    let plain = read(&fault("kind = 'partition'\nshape = { isolate = 'leader' }"), 3, 5_000, false);
+    assert!(!schedule::write(&plain.expect("a schedule").faults).contains("cut ="));
+}
+
+fn port_of(fault: &Fault) -> Option<u16> {
+    match fault {
+        Fault::Partition { cut, .. } => cut.port,
+        _ => None,
+    }
 }
 
 #[test]

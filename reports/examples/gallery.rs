@@ -31,6 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         history: common::history(3, 5000, 46, &faults),
         truncated: false,
         faults,
+        flows: Vec::new(),
+        captured: false,
     };
     show(&out, "large", &large, vec![verdicts::valid()])?;
     Ok(())

@@ -37,6 +37,25 @@ fn a_killed_run_loads() {
 }
 
 #[test]
+fn what_was_seen_on_the_network_is_read_back_and_counted_for_each_fault() {
+    let (_keep, dir) = fresh(RunStatus::Finished);
+    fs::write(dir.history_file(), "").expect("written");
+    let applying = APPLYING.replace("\"fault\":1", "\"fault\":2");
+    fs::write(dir.faults_file(), format!("{applying}\n")).expect("written");
+    assert!(dir.load().expect("it loads").flows.is_empty(), "older runs have none");
+    dir.write_flows(&common::flows()).expect("written");
+    dir.write_capture(b"frames").expect("written");
+    let run = dir.load().expect("it loads");
+    assert_eq!((&run.flows, run.captured), (&common::flows(), true));
+    let conclusion = conclude(&run, Vec::new());
+    assert_eq!(conclusion.faults[0].taken.map(|taken| taken.frames), Some(1_500));
+    assert_eq!(conclusion.flows[0].client, "n1", "the busiest first");
+    for file in ["flows.jsonl", "capture.pcapng"] {
+        assert!(conclusion.files.iter().any(|listed| listed == file), "{:?}", conclusion.files);
+    }
+}
+
+#[test]
 fn a_run_that_failed_early_has_no_history() {
     for status in [RunStatus::Failed, RunStatus::Running, RunStatus::Interrupted] {
         let (_keep, dir) = fresh(status);

@@ -44,7 +44,8 @@ fn valid() {
 
 #[test]
 fn violation() {
-    check("violation", &common::run(600), vec![verdicts::violation()], Outcome::Violation);
+    let run = Run { flows: common::flows(), captured: true, ..common::run(600) };
+    check("violation", &run, vec![verdicts::violation()], Outcome::Violation);
 }
 
 #[test]

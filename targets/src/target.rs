@@ -121,6 +121,8 @@ pub struct TargetEntry {
     pub default_nodes: usize,
     /// How many it can have; `None` when it does not mind.
     pub max_nodes: Option<usize>,
+    /// On which ports a server listens.
+    pub ports: &'static [u16],
     /// How its server is obtained; `None` when it lives inside Duress.
     pub recipe: Option<&'static crate::obtain::Recipe>,
     /// Makes it.

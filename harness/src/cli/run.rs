@@ -74,6 +74,9 @@ pub(super) struct RunArgs {
     /// Where the nodes keep their data; on disk it stays in the run directory
     #[arg(long, value_enum, default_value_t = Data::Memory)]
     data: Data,
+    /// Keep the last 64 MiB of packets, in capture.pcapng, also of a run without any failure
+    #[arg(long)]
+    capture: bool,
     /// Fewest ok operations of a run that counts
     #[arg(long, default_value_t = RunOptions::default().min_ok)]
     min_ok: u64,
@@ -161,6 +164,7 @@ impl RunArgs {
             check_time: self.check.check_time,
             check_memory: self.check.check_memory << 20,
             data_on_disk: matches!(self.data, Data::Disk),
+            capture: self.capture,
             out: self.place.out.clone(),
             dir: self.place.dir.clone(),
         };

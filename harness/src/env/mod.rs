@@ -5,6 +5,7 @@
 //! through `spawn_blocking`.
 
 pub mod clock;
+pub mod cut;
 pub mod data;
 pub mod disk;
 pub mod doctor;
@@ -14,9 +15,12 @@ pub mod sim;
 pub mod trap;
 
 use clock::{Reading, Skews};
+use cut::{Crossing, Cut};
 use data::Files;
 use disk::FaultyDisk;
+use duress_reports::artifact::Flow;
 use packet::{Behavior, Policies, Traffic};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use trap::{Call, Snare, Trap};
 
@@ -56,9 +60,14 @@ pub trait Environment: Send + Sync {
     /// is sent later crosses a cut link.
     fn set_links(&self, policies: &Policies) -> Result<(), EnvError>;
 
-    /// Sends a datagram from host to host over a link. False when it was dropped, since the link is
-    /// cut.
-    fn probe(&self, link: Link) -> Result<bool, EnvError>;
+    /// Sends datagrams from host to host over links that such a cut is not yet for, so that it finds
+    /// what is established there.
+    fn acquaint(&self, _links: &BTreeSet<Link>, _cut: &Cut) -> Result<(), EnvError> {
+        Ok(())
+    }
+
+    /// Sends a datagram from host to host over a link, such as this cut is for.
+    fn probe(&self, link: Link, cut: &Cut) -> Result<Crossing, EnvError>;
 
     /// Sends datagrams over a link until this has befallen one: how many it took; `None` when it
     /// has befallen none although it should have, by all chance.
@@ -66,6 +75,11 @@ pub trait Environment: Send + Sync {
 
     /// What a link did to frames so far, probes not counted.
     fn traffic(&self, link: Link) -> Traffic;
+
+    /// What was seen on the network so far; `None` where there is none.
+    fn network(&self) -> Option<NetworkRecord> {
+        None
+    }
 
     /// Lays a snare for a system call of a node's processes. The one that it catches waits until the
     /// trap is dropped.
@@ -146,6 +160,14 @@ pub struct Program {
     pub path: PathBuf,
     /// Its environment variables.
     pub env: Vec<(String, String)>,
+}
+
+/// What was seen on a network.
+pub struct NetworkRecord {
+    /// Who talked to whom.
+    pub flows: Vec<Flow>,
+    /// The last frames, and what became of each, as a file of pcapng.
+    pub capture: Vec<u8>,
 }
 
 /// How a server is ended.

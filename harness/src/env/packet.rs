@@ -3,19 +3,32 @@
 //! Not here: who does it (the environment), and on which links and when (the nemesis).
 
 use super::Link;
+use super::cut::Cut;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What is asked of links. One that is absent is perfect.
 pub type Policies = BTreeMap<Link, Policy>;
 
-/// What is asked of one directed link.
+/// What is asked of one directed link, by fault.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Nothing crosses.
-    pub cut: bool,
+    /// What one of these is for does not cross.
+    pub cuts: BTreeMap<u32, Cut>,
     /// What befalls what crosses, one after the other.
-    pub behaviors: Vec<Behavior>,
+    pub behaviors: BTreeMap<u32, Behavior>,
+}
+
+impl Policy {
+    /// One cut, and nothing else.
+    pub fn cut(fault: u32, cut: Cut) -> Self {
+        Self { cuts: [(fault, cut)].into(), ..Self::default() }
+    }
+
+    /// One behavior, and nothing else.
+    pub fn mistreat(fault: u32, behavior: Behavior) -> Self {
+        Self { behaviors: [(fault, behavior)].into(), ..Self::default() }
+    }
 }
 
 /// What befalls packets. The kinds are those of Jepsen's `packet` nemesis and of Linux' netem.
@@ -110,6 +123,8 @@ pub enum Distribution {
 pub struct Effects {
     /// Dropped, since the link was cut at the time.
     pub dropped: bool,
+    /// Likewise, and its sender got an answer that says so.
+    pub refused: bool,
     /// Lost by chance, or for want of room in a slow link's queue.
     pub lost: bool,
     /// It waited.

@@ -1,7 +1,8 @@
 //! The in-process cluster of the demo: faults that need no privilege, since nothing is real.
 
 use super::clock::{Reading, Skews};
-use super::packet::{Behavior, Policies, Traffic};
+use super::cut::{Crossing, Cut};
+use super::packet::{Behavior, Policies, Policy, Traffic};
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
 use duress_targets::sim::{Cluster, NodeState};
@@ -87,15 +88,18 @@ impl Environment for Sim {
     }
 
     fn set_links(&self, policies: &Policies) -> Result<(), EnvError> {
-        if policies.values().any(|policy| !policy.behaviors.is_empty()) {
+        let beyond =
+            |policy: &Policy| !policy.behaviors.is_empty() || policy.cuts.values().any(|cut| !cut.is_plain());
+        if policies.values().any(beyond) {
             return Err(no_packets());
         }
-        self.0.set_cuts(&policies.iter().filter(|(_, policy)| policy.cut).map(|(&link, _)| link).collect());
+        let cut = policies.iter().filter(|(_, policy)| !policy.cuts.is_empty());
+        self.0.set_cuts(&cut.map(|(&link, _)| link).collect());
         Ok(())
     }
 
-    fn probe(&self, link: Link) -> Result<bool, EnvError> {
-        Ok(self.0.probe(link))
+    fn probe(&self, link: Link, _cut: &Cut) -> Result<Crossing, EnvError> {
+        Ok(if self.0.probe(link) { Crossing::Arrived } else { Crossing::Dropped })
     }
 
     fn sample(&self, _link: Link, _behavior: &Behavior) -> Result<Option<u32>, EnvError> {

@@ -153,10 +153,12 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
         | Fault::DiskCorrupt { nodes, .. }
         | Fault::StartWith { nodes, .. }
         | Fault::Lifecycle { nodes, .. } => victims(nodes),
-        Fault::Partition { shape } => match shape {
-            Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
-                victims(nodes)
-            }
+        Fault::Partition { shape, .. } => match shape {
+            Shape::Isolate(nodes)
+            | Shape::Deaf(nodes)
+            | Shape::Mute(nodes)
+            | Shape::Clients(nodes)
+            | Shape::Everybody(nodes) => victims(nodes),
             // Everybody still hears a majority there, but a bare one: a node less, and nobody may.
             Shape::Bridge(_) | Shape::MajoritiesRing(_) => {
                 Disruption { nodes: BTreeSet::new(), unnamed: most.max(1) }

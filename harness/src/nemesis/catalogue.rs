@@ -7,6 +7,7 @@ use super::lifecycle::Act;
 use super::trigger::{Happening, Trigger};
 use crate::engine::ClientFault;
 use crate::env::clock::{Clocks, Skew};
+use crate::env::cut::{Connections, Cut};
 use crate::env::data::OtherData;
 use crate::env::disk::{Calls, Damage, Failing, Keep, Misdeed, Operation};
 use crate::env::packet::{Behavior, Distribution};
@@ -24,6 +25,8 @@ pub struct FaultEntry {
     pub min_nodes: usize,
     /// It is none if it leaves a majority alone.
     pub takes_majority: bool,
+    /// It is about one of the ports that servers listen on.
+    pub needs_ports: bool,
     pub(super) make: fn(&mut Draw<'_>) -> Fault,
     /// What it waits for.
     awaits: Option<fn(&mut Draw<'_>, &Fault) -> Happening>,
@@ -44,7 +47,7 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 60] = [
+pub const FAULTS: [FaultEntry; 66] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -341,6 +344,46 @@ pub const FAULTS: [FaultEntry; 60] = [
         1,
         |draw| Fault::Lifecycle { nodes: draw.victims(), act: Act::UpgradeAndBack },
     ),
+    entry(
+        "cut-all",
+        "neither clients nor the other nodes reach one node, as if its cable was pulled",
+        1,
+        |draw| partition(Shape::Everybody(draw.one_or_leader())),
+    ),
+    entry(
+        "cut-reject",
+        "the same, but who sends something is told: connections are reset, and new ones refused",
+        1,
+        |draw| cut(Shape::Everybody(draw.one_or_leader()), Cut { reject: true, ..Cut::default() }),
+    ),
+    entry("cut-port", "one port of one node is cut, for nodes and clients; others are not", 1, |draw| {
+        let shape = Shape::Everybody(draw.one_or_leader());
+        let port = draw.ports.get(draw.rng.index(draw.ports.len().max(1))).copied();
+        cut(shape, Cut { port, ..Cut::default() })
+    })
+    .about_a_port(),
+    entry(
+        "cut-established",
+        "connections of one node with nodes and clients stand still for ever; new ones work",
+        1,
+        |draw| {
+            let connections = Connections::Established;
+            cut(Shape::Everybody(draw.one_or_leader()), Cut { connections, ..Cut::default() })
+        },
+    ),
+    entry(
+        "cut-new",
+        "one node can make no new connections, nor others to it; those that it has work",
+        1,
+        |draw| {
+            let connections = Connections::New;
+            cut(Shape::Everybody(draw.one_or_leader()), Cut { connections, ..Cut::default() })
+        },
+    ),
+    entry("cut-flap", "one node is cut off from the others again and again, for a moment each", 2, |draw| {
+        partition(Shape::Isolate(draw.one()))
+    })
+    .in_rhythm(Rhythm::Pulses { on_ms: 300, off_ms: 700 }),
 ];
 
 /// The group of what operators do.
@@ -352,7 +395,16 @@ const fn entry(
     min_nodes: usize,
     make: fn(&mut Draw<'_>) -> Fault,
 ) -> FaultEntry {
-    FaultEntry { name, doc, min_nodes, takes_majority: false, make, awaits: None, rhythm: Rhythm::Steady }
+    FaultEntry {
+        name,
+        doc,
+        min_nodes,
+        takes_majority: false,
+        needs_ports: false,
+        make,
+        awaits: None,
+        rhythm: Rhythm::Steady,
+    }
 }
 
 impl FaultEntry {
@@ -363,6 +415,11 @@ impl FaultEntry {
 
     const fn on(mut self, awaits: fn(&mut Draw<'_>, &Fault) -> Happening) -> Self {
         self.awaits = Some(awaits);
+        self
+    }
+
+    const fn about_a_port(mut self) -> Self {
+        self.needs_ports = true;
         self
     }
 
@@ -450,6 +507,7 @@ pub fn find(name: &str) -> Result<&'static FaultEntry, Failure> {
 pub(super) struct Draw<'a> {
     pub(super) rng: Rng,
     pub(super) names: &'a [String],
+    pub(super) ports: &'a [u16],
 }
 
 impl Draw<'_> {
@@ -571,5 +629,9 @@ impl Draw<'_> {
 }
 
 fn partition(shape: Shape) -> Fault {
-    Fault::Partition { shape }
+    cut(shape, Cut::default())
+}
+
+fn cut(shape: Shape, cut: Cut) -> Fault {
+    Fault::Partition { shape, cut }
 }

@@ -9,6 +9,7 @@ use super::trigger::Trigger;
 use crate::engine::ClientFault;
 use crate::env::Stop;
 use crate::env::clock::{Clocks, Skew};
+use crate::env::cut::Cut;
 use crate::env::data::OtherData;
 use crate::env::disk::{Damage, Keep, Misdeed};
 use crate::env::packet::Behavior;
@@ -50,15 +51,16 @@ impl PlannedFault {
 
     /// Does it need packets, or clients with an address, or processes?
     pub fn needs_real_servers(&self) -> bool {
-        matches!(
-            self.fault,
+        let real_things = match &self.fault {
             Fault::Packet { .. }
-                | Fault::CpuStarve { .. }
-                | Fault::Partition { shape: Shape::Clients(_) }
-                | Fault::StartWith { .. }
-                | Fault::Lifecycle { .. }
-        ) || self.fault.needs_a_disk()
-            || self.on.as_ref().is_some_and(Trigger::needs_processes)
+            | Fault::CpuStarve { .. }
+            | Fault::StartWith { .. }
+            | Fault::Lifecycle { .. } => true,
+            Fault::Partition { shape: Shape::Clients(_) | Shape::Everybody(_), .. } => true,
+            Fault::Partition { cut, .. } => !cut.is_plain(),
+            _ => false,
+        };
+        real_things || self.fault.needs_a_disk() || self.on.as_ref().is_some_and(Trigger::needs_processes)
     }
 
     /// When its victims are back at the latest, as far as can be planned.
@@ -126,6 +128,9 @@ pub enum Fault {
     Partition {
         /// Which.
         shape: Shape,
+        /// For what, and whether silently.
+        #[serde(default, skip_serializing_if = "Cut::is_plain")]
+        cut: Cut,
     },
     /// Mistreats the packets between these nodes and all others, both ways; in a cluster of one node,
     /// those between it and the clients.
@@ -255,6 +260,8 @@ pub enum Shape {
     Bridge(Vec<String>),
     /// Each hears a majority, nobody the same one; the list is the ring.
     MajoritiesRing(Vec<String>),
+    /// Neither clients nor the other nodes reach one node, and it does not reach them.
+    Everybody(Victims),
 }
 
 impl Fault {
@@ -265,7 +272,7 @@ impl Fault {
             Self::Terminate { .. } => "terminate",
             Self::Pause { .. } => "pause",
             Self::CpuStarve { .. } => "cpu-starve",
-            Self::Partition { .. } => "partition",
+            Self::Partition { cut, .. } => cut.kind(),
             Self::Packet { behavior, .. } => behavior.kind(),
             Self::Client { what, .. } => what.kind(),
             Self::Clock { clocks, skew, .. } => skew.kind(*clocks),
@@ -292,11 +299,13 @@ impl Fault {
             | Self::DiskCorrupt { nodes, .. }
             | Self::StartWith { nodes, .. }
             | Self::Lifecycle { nodes, .. } => nodes.named(),
-            Self::Partition { shape } => match shape {
+            Self::Partition { shape, .. } => match shape {
                 Shape::Groups(groups) => Some(groups.iter().flatten().collect()),
-                Shape::Isolate(nodes) | Shape::Deaf(nodes) | Shape::Mute(nodes) | Shape::Clients(nodes) => {
-                    nodes.named()
-                }
+                Shape::Isolate(nodes)
+                | Shape::Deaf(nodes)
+                | Shape::Mute(nodes)
+                | Shape::Clients(nodes)
+                | Shape::Everybody(nodes) => nodes.named(),
                 Shape::Bridge(order) | Shape::MajoritiesRing(order) => Some(order.iter().collect()),
             },
         }
@@ -315,7 +324,7 @@ impl Fault {
             | Action::Starve(nodes, _)
             | Action::Clients(nodes, _)
             | Action::Clock(nodes, ..) => nodes.is_empty(),
-            Action::Cut(links) | Action::Packet(links, _) => links.is_empty(),
+            Action::Cut(links, _) | Action::Packet(links, _) => links.is_empty(),
             Action::Disk(nodes, _) | Action::PowerFailure(nodes, ..) | Action::Corrupt(nodes, ..) => {
                 nodes.is_empty()
             }
@@ -392,6 +401,7 @@ impl Fault {
                 Some("a starved node gets 1 to 99 percent of the time")
             }
             Self::Packet { behavior, .. } => behavior.nonsense(),
+            Self::Partition { cut, .. } => cut.nonsense(),
             Self::Clock { clocks, skew, .. } => skew.nonsense(*clocks),
             Self::Disk { misdeed, .. } => misdeed.nonsense(),
             Self::DiskPowerFailure { keep, .. } => keep.nonsense(),
@@ -436,7 +446,7 @@ pub enum Action {
     /// Give these so many percent of the time.
     Starve(Vec<usize>, u32),
     /// Cut these links.
-    Cut(Grudge),
+    Cut(Grudge, Cut),
     /// Mistreat what crosses these links.
     Packet(Grudge, Behavior),
     /// Hit clients of these.
@@ -526,44 +536,50 @@ impl Fault {
                 let disrupted = if act.is_bearable() { Vec::new() } else { nodes.clone() };
                 resolved(act.told(&words), Action::Lifecycle(nodes, *act), disrupted)
             }
-            Self::Partition { shape } => {
-                let one = |victims, verb: &str, cut: &dyn Fn(usize) -> Grudge| {
-                    let (nodes, words) = who(victims);
-                    let links = nodes.iter().flat_map(|&node| cut(node)).collect();
-                    resolved(format!("{verb} {words}"), Action::Cut(links), nodes)
-                };
-                match shape {
-                    Shape::Isolate(victims) => one(victims, "isolate", &|node| grudge::isolate(node, n)),
-                    Shape::Deaf(victims) => one(victims, "deafen", &|node| grudge::one_way(node, n, true)),
-                    Shape::Mute(victims) => one(victims, "mute", &|node| grudge::one_way(node, n, false)),
-                    Shape::Clients(victims) => {
-                        one(victims, "cut clients off from", &|node| grudge::clients(node, n))
-                    }
-                    Shape::Groups(groups) => {
-                        let indexed: Vec<Vec<usize>> =
-                            groups.iter().map(|group| group.iter().map(at).collect()).collect();
-                        let largest = indexed.iter().map(Vec::len).max().unwrap_or(0);
-                        let majority = indexed.iter().position(|group| group.len() == largest);
-                        let minority = indexed.iter().enumerate().filter(|(i, _)| Some(*i) != majority);
-                        let disrupted = minority.flat_map(|(_, group)| group.clone()).collect();
-                        let words: Vec<String> = groups.iter().map(|group| group.join(" ")).collect();
-                        resolved(
-                            format!("partition {}", words.join(" | ")),
-                            Action::Cut(grudge::groups(&indexed)),
-                            disrupted,
-                        )
-                    }
-                    Shape::Bridge(order) => {
-                        let nodes: Vec<usize> = order.iter().map(at).collect();
-                        let words = format!("bridge over {} ({})", order[order.len() / 2], order.join(" "));
-                        resolved(words, Action::Cut(grudge::bridge(&nodes)), Vec::new())
-                    }
-                    Shape::MajoritiesRing(order) => {
-                        let nodes: Vec<usize> = order.iter().map(at).collect();
-                        let words = format!("majorities ring {}", order.join(" "));
-                        resolved(words, Action::Cut(grudge::majorities_ring(&nodes)), Vec::new())
-                    }
-                }
+            Self::Partition { shape, cut } => shape.resolve(cut, n, (&at, &who)),
+        }
+    }
+}
+
+/// Finds the position of a name, and of victims with the words for them.
+type Lookup<'a> = (&'a dyn Fn(&String) -> usize, &'a dyn Fn(&Victims) -> (Vec<usize>, String));
+
+impl Shape {
+    fn resolve(&self, cut: &Cut, n: usize, (at, who): Lookup<'_>) -> Resolved {
+        let done = |words: String, links: Grudge, disrupted: Vec<usize>| {
+            resolved(format!("{words}{}", cut.told()), Action::Cut(links, *cut), disrupted)
+        };
+        let one = |victims, verb: &str, links: &dyn Fn(usize) -> Grudge| {
+            let (nodes, words) = who(victims);
+            done(format!("{verb} {words}"), nodes.iter().flat_map(|&node| links(node)).collect(), nodes)
+        };
+        match self {
+            Self::Isolate(victims) => one(victims, "isolate", &|node| grudge::isolate(node, n)),
+            Self::Deaf(victims) => one(victims, "deafen", &|node| grudge::one_way(node, n, true)),
+            Self::Mute(victims) => one(victims, "mute", &|node| grudge::one_way(node, n, false)),
+            Self::Clients(victims) => one(victims, "cut clients off from", &|node| grudge::clients(node, n)),
+            Self::Everybody(victims) => {
+                one(victims, "cut everybody off from", &|node| grudge::everybody(node, n))
+            }
+            Self::Groups(groups) => {
+                let indexed: Vec<Vec<usize>> =
+                    groups.iter().map(|group| group.iter().map(at).collect()).collect();
+                let largest = indexed.iter().map(Vec::len).max().unwrap_or(0);
+                let majority = indexed.iter().position(|group| group.len() == largest);
+                let minority = indexed.iter().enumerate().filter(|(i, _)| Some(*i) != majority);
+                let disrupted = minority.flat_map(|(_, group)| group.clone()).collect();
+                let words: Vec<String> = groups.iter().map(|group| group.join(" ")).collect();
+                done(format!("partition {}", words.join(" | ")), grudge::groups(&indexed), disrupted)
+            }
+            Self::Bridge(order) => {
+                let nodes: Vec<usize> = order.iter().map(at).collect();
+                let words = format!("bridge over {} ({})", order[order.len() / 2], order.join(" "));
+                done(words, grudge::bridge(&nodes), Vec::new())
+            }
+            Self::MajoritiesRing(order) => {
+                let nodes: Vec<usize> = order.iter().map(at).collect();
+                let words = format!("majorities ring {}", order.join(" "));
+                done(words, grudge::majorities_ring(&nodes), Vec::new())
             }
         }
     }

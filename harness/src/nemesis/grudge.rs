@@ -39,6 +39,11 @@ pub fn clients(node: usize, n: usize) -> Grudge {
     groups(&[vec![node], vec![n]])
 }
 
+/// One node against everybody, both ways: all others, and the clients.
+pub fn everybody(node: usize, n: usize) -> Grudge {
+    groups(&[vec![node], (0..=n).filter(|&other| other != node).collect()])
+}
+
 /// One node against whom it talks to, both ways: all others, or the clients when it is alone.
 pub fn others(node: usize, n: usize) -> Grudge {
     if n == 1 { clients(node, n) } else { isolate(node, n) }
@@ -90,6 +95,7 @@ mod tests {
         assert_eq!(others(1, 3), isolate(1, 3));
         assert_eq!(others(0, 1), clients(0, 1));
         assert_eq!(clients(0, 1), [(0, 1), (1, 0)].into());
+        assert_eq!(everybody(0, 2), [(0, 1), (1, 0), (0, 2), (2, 0)].into());
         assert_eq!(one_way(1, 3, true), [(0, 1), (2, 1)].into());
         assert_eq!(one_way(1, 3, false), [(1, 0), (1, 2)].into());
     }

@@ -7,10 +7,12 @@
 
 mod clocks;
 mod disks;
+mod kinds_of_cuts;
 mod packets;
 mod remains;
 mod traps;
 
+use duress::env::cut::{Crossing, Cut};
 use duress::env::doctor;
 use duress::env::local::{Config, Data, Disks, Local, Ports, Privilege, ServerCommand, acquire};
 use duress::env::packet::{Policies, Policy};
@@ -42,7 +44,7 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 34] = [
+const TESTS: [Test; 39] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
@@ -86,6 +88,11 @@ const TESTS: [Test; 34] = [
     ("a_dropped_cluster_leaves_nothing", remains::a_dropped_cluster_leaves_nothing),
     ("a_killed_owner_leaves_nothing", remains::a_killed_owner_leaves_nothing),
     ("impossible_clusters_are_refused", remains::impossible_clusters_are_refused),
+    ("who_is_refused_hears_of_it_at_once", kinds_of_cuts::who_is_refused_hears_of_it_at_once),
+    ("one_port_is_cut_and_another_is_not", kinds_of_cuts::one_port_is_cut_and_another_is_not),
+    ("old_or_new_connections_alone_are_cut", kinds_of_cuts::old_or_new_connections_alone_are_cut),
+    ("what_waits_is_dropped_if_the_cut_is_for_it", kinds_of_cuts::what_waits_is_dropped_if_the_cut_is_for_it),
+    ("what_is_told_is_what_was_sent", kinds_of_cuts::what_is_told_is_what_was_sent),
 ];
 
 /// Under what circumstances a test runs.
@@ -293,7 +300,12 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 fn cuts(links: &[(usize, usize)]) -> Policies {
-    links.iter().map(|&link| (link, Policy { cut: true, behaviors: Vec::new() })).collect()
+    links.iter().map(|&link| (link, Policy::cut(1, Cut::default()))).collect()
+}
+
+/// Does a probe cross?
+fn arrives(cluster: &Local, link: (usize, usize)) -> bool {
+    cluster.probe(link, &Cut::default()).unwrap() == Crossing::Arrived
 }
 
 fn links(nodes: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -382,11 +394,11 @@ fn a_cut_is_directed_counted_and_proven(setting: &Setting) {
         sockets[at].recv(&mut [0; 8]).is_ok()
     };
     for link in links(3) {
-        assert!(cluster.probe(link).unwrap(), "{link:?} before");
+        assert!(arrives(&cluster, link), "{link:?} before");
     }
     cluster.set_links(&cuts(&[(0, 1), (2, 0)])).unwrap();
     for link in links(3) {
-        assert_eq!(cluster.probe(link).unwrap(), ![(0, 1), (2, 0)].contains(&link), "{link:?}");
+        assert_eq!(arrives(&cluster, link), ![(0, 1), (2, 0)].contains(&link), "{link:?}");
         assert_eq!(
             cluster.traffic(link).dropped + cluster.traffic(link).passed,
             0,
@@ -401,7 +413,7 @@ fn a_cut_is_directed_counted_and_proven(setting: &Setting) {
 
     // The clients' position is the one after the last node.
     cluster.set_links(&cuts(&[(3, 0)])).unwrap();
-    assert!(!cluster.probe((3, 0)).unwrap() && cluster.probe((0, 3)).unwrap());
+    assert!(!arrives(&cluster, (3, 0)) && arrives(&cluster, (0, 3)));
 
     // The set is replaced, not added to.
     cluster.set_links(&cuts(&[(1, 0)])).unwrap();
@@ -411,9 +423,9 @@ fn a_cut_is_directed_counted_and_proven(setting: &Setting) {
     assert!(!hears(0, SILENCE));
     // Proof does not depend on the node's processes.
     cluster.stop(1, Stop::Kill).unwrap();
-    assert!(!cluster.probe((1, 0)).unwrap() && cluster.probe((0, 1)).unwrap());
+    assert!(!arrives(&cluster, (1, 0)) && arrives(&cluster, (0, 1)));
     cluster.set_links(&Policies::new()).unwrap();
-    assert!(links(3).all(|link| cluster.probe(link).unwrap()));
+    assert!(links(3).all(|link| arrives(&cluster, link)));
     assert_eq!((cluster.traffic((0, 1)).dropped, cluster.traffic((1, 0)).dropped), (3, 1));
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Setting, address, in_network_of, pid, udp_on};
 use duress::env::Environment;
+use duress::env::cut::{Crossing, Cut};
 use duress::env::local::Local;
 use duress::env::packet::{Behavior, Distribution, Policies, Policy, Traffic};
 use std::collections::BTreeSet;
@@ -34,8 +35,7 @@ fn payload(number: u32) -> [u8; PAYLOAD] {
 }
 
 fn befall(cluster: &Local, behavior: &Behavior) {
-    let policy = Policy { cut: false, behaviors: vec![behavior.clone()] };
-    cluster.set_links(&Policies::from([(LINK, policy)])).unwrap();
+    cluster.set_links(&Policies::from([(LINK, Policy::mistreat(1, behavior.clone()))])).unwrap();
 }
 
 fn traffic(cluster: &Local) -> Traffic {
@@ -104,7 +104,7 @@ pub(super) fn delays_are_as_long_as_asked_for_and_in_order(setting: &Setting) {
     assert!(medians.is_sorted(), "{medians:?}");
     assert_eq!(traffic(&cluster).delayed, 60);
     cluster.set_links(&Policies::new()).unwrap();
-    assert!(cluster.probe(LINK).unwrap());
+    assert_eq!(cluster.probe(LINK, &Cut::default()).unwrap(), Crossing::Arrived);
     let after = send(&sockets, 5, gap, Duration::ZERO);
     assert_eq!((after.len(), traffic(&cluster).delayed), (5, 60), "nothing of it remains");
 }
@@ -183,11 +183,11 @@ pub(super) fn held_packets_all_arrive_afterwards_and_those_on_a_cut_link_never(s
         let before = traffic(&cluster);
         befall(&cluster, &behavior);
         send(&sockets, 10, Duration::ZERO, Duration::ZERO);
-        cluster.set_links(&Policies::from([(LINK, Policy { cut: true, behaviors: Vec::new() })])).unwrap();
+        cluster.set_links(&Policies::from([(LINK, Policy::cut(2, Cut::default()))])).unwrap();
         cluster.set_links(&Policies::new()).unwrap();
         assert_eq!(send(&sockets, 1, Duration::ZERO, Duration::ZERO).len(), 1);
-        // The probe that was sampled waits no longer either, but is not counted.
-        assert!(traffic(&cluster).dropped - before.dropped >= 10);
+        let after = traffic(&cluster);
+        assert_eq!((after.dropped - before.dropped, after.passed - before.passed), (10, 1));
     }
 }
 
@@ -245,7 +245,7 @@ pub(super) fn tcp_survives_all_of_it_together(setting: &Setting) {
         Behavior::Reorder { percent: 5, ms: 3 },
         Behavior::Corrupt { percent: 2, silent: false },
     ];
-    let policy = Policy { cut: false, behaviors };
+    let policy = Policy { behaviors: (1..).zip(behaviors).collect(), ..Policy::default() };
     cluster.set_links(&Policies::from([(LINK, policy.clone()), ((1, 0), policy)])).unwrap();
     transfer(&cluster, 7000, 512 << 10);
     let seen = traffic(&cluster);

@@ -1,8 +1,8 @@
 //! What a cluster leaves alone while it runs, and that nothing of it is left when it ends in any way.
 
 use super::{
-    FAMILY, FAMILY_SIZE, SILENCE, Setting, address, config, cuts, eventually, is_complete, namespace, pid,
-    process_state, processes_in, udp_on,
+    FAMILY, FAMILY_SIZE, SILENCE, Setting, address, arrives, config, cuts, eventually, is_complete,
+    namespace, pid, process_state, processes_in, udp_on,
 };
 use duress::env::local::{Config, Data, Disks, Local, Ports, Privilege};
 use duress::env::{Environment, ProcessState, Stop};
@@ -28,10 +28,10 @@ pub(super) fn two_clusters_do_not_meet(setting: &Setting) {
     one.set_links(&cuts(&[(0, 1), (1, 0)])).unwrap();
     one.stop(1, Stop::Kill).unwrap();
     one.pause(0).unwrap();
-    assert!(two.probe((0, 1)).unwrap());
+    assert!(arrives(&two, (0, 1)));
     assert!((0..2).all(|node| matches!(two.state(node), ProcessState::Running { .. })));
     drop(one);
-    assert!(two.probe((1, 0)).unwrap());
+    assert!(arrives(&two, (1, 0)));
     assert!((0..2).all(|node| matches!(two.state(node), ProcessState::Running { .. })));
 }
 

@@ -1,6 +1,6 @@
 //! The run directory on disk: its paths, and how its files are read and written whole.
 
-use super::{ArtifactError, FORMAT, FaultWindow, JournalEntry, RunInfo, RunStatus, windows};
+use super::{ArtifactError, FORMAT, FaultWindow, Flow, RunInfo, RunStatus, windows};
 use crate::conclusion::Conclusion;
 use duress_checkers::history::{self, Format, History, HistoryError, ReadOptions};
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,6 +13,8 @@ pub(crate) mod file {
     pub(crate) const INFO: &str = "run.json";
     pub(crate) const HISTORY: &str = "history.jsonl";
     pub(crate) const FAULTS: &str = "faults.jsonl";
+    pub(crate) const FLOWS: &str = "flows.jsonl";
+    pub(crate) const CAPTURE: &str = "capture.pcapng";
     pub(crate) const VERDICT: &str = "verdict.json";
     pub(crate) const REPORT: &str = "report.html";
     pub(crate) const JUNIT: &str = "junit.xml";
@@ -38,6 +40,10 @@ pub struct Run {
     pub truncated: bool,
     /// `faults.jsonl`, folded.
     pub faults: Vec<FaultWindow>,
+    /// `flows.jsonl`; empty where there is no network.
+    pub flows: Vec<Flow>,
+    /// There is a `capture.pcapng`.
+    pub captured: bool,
 }
 
 impl RunDir {
@@ -91,6 +97,16 @@ impl RunDir {
         self.path.join(file::FAULTS)
     }
 
+    /// `flows.jsonl`.
+    pub fn flows_file(&self) -> PathBuf {
+        self.path.join(file::FLOWS)
+    }
+
+    /// `capture.pcapng`.
+    pub fn capture_file(&self) -> PathBuf {
+        self.path.join(file::CAPTURE)
+    }
+
     /// `verdict.json`.
     pub fn verdict_file(&self) -> PathBuf {
         self.path.join(file::VERDICT)
@@ -132,6 +148,29 @@ impl RunDir {
         write_json(&self.verdict_file(), conclusion)
     }
 
+    /// Writes `flows.jsonl`, likewise.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`].
+    pub fn write_flows(&self, flows: &[Flow]) -> Result<(), ArtifactError> {
+        let path = self.flows_file();
+        let mut bytes = Vec::new();
+        for flow in flows {
+            serde_json::to_writer(&mut bytes, flow)
+                .map_err(|e| ArtifactError::io("write", &path)(std::io::Error::other(e)))?;
+            bytes.push(b'\n');
+        }
+        write_whole(&path, &bytes)
+    }
+
+    /// Writes `capture.pcapng`, likewise: the bytes of a whole file.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`].
+    pub fn write_capture(&self, capture: &[u8]) -> Result<(), ArtifactError> {
+        write_whole(&self.capture_file(), capture)
+    }
+
     /// `run.json` alone, for lists of runs.
     ///
     /// # Errors
@@ -156,8 +195,9 @@ impl RunDir {
     pub fn load(&self) -> Result<Run, ArtifactError> {
         let info = self.load_info()?;
         let (history, truncated) = self.load_history(&info)?;
-        let journal = self.load_journal()?;
-        Ok(Run { info, history, truncated, faults: windows(&journal) })
+        let faults = windows(&load_lines(self.faults_file())?);
+        let flows = load_lines(self.flows_file())?;
+        Ok(Run { info, history, truncated, faults, flows, captured: self.capture_file().is_file() })
     }
 
     fn load_history(&self, info: &RunInfo) -> Result<(History, bool), ArtifactError> {
@@ -177,28 +217,28 @@ impl RunDir {
             Err(source) => Err(ArtifactError::History { path, source }),
         }
     }
+}
 
-    fn load_journal(&self) -> Result<Vec<JournalEntry>, ArtifactError> {
-        let path = self.faults_file();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(ArtifactError::io("read", path)(e)),
-        };
-        let mut journal = Vec::new();
-        for (at, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            match serde_json::from_slice(line.trim_ascii()) {
-                Ok(entry) => journal.push(entry),
-                // Only the last line can lack its newline: the run was killed while writing it.
-                Err(_) if !line.ends_with(b"\n") => {}
-                Err(e) => return Err(ArtifactError::Broken { path, line: at + 1, why: e.to_string() }),
-            }
+/// Reads a file with a value per line; none where there is no file.
+fn load_lines<T: DeserializeOwned>(path: PathBuf) -> Result<Vec<T>, ArtifactError> {
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(ArtifactError::io("read", path)(e)),
+    };
+    let mut values = Vec::new();
+    for (at, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
         }
-        Ok(journal)
+        match serde_json::from_slice(line.trim_ascii()) {
+            Ok(value) => values.push(value),
+            // Only the last line can lack its newline: the run was killed while writing it.
+            Err(_) if !line.ends_with(b"\n") => {}
+            Err(e) => return Err(ArtifactError::Broken { path, line: at + 1, why: e.to_string() }),
+        }
     }
+    Ok(values)
 }
 
 /// Reads a file that carries a `format`; a newer one is refused before anything else is read.

@@ -5,6 +5,8 @@
 //!   run.json        what was asked, with everything resolved   [`RunInfo`]
 //!   history.jsonl   every operation, as it happened            `duress_checkers::Op`
 //!   faults.jsonl    the journal of the nemesis                 [`JournalEntry`]
+//!   flows.jsonl     who talked to whom                         [`Flow`]
+//!   capture.pcapng  the last frames, if the run failed         for Wireshark
 //!   verdict.json    what came of it                            [`crate::Conclusion`]
 //!   report.html  junit.xml  plots/*.svg
 //!   nodes/<node>/   logs of the servers
@@ -13,12 +15,14 @@
 mod dir;
 mod error;
 mod fault;
+mod flow;
 mod run;
 
 pub use dir::{Run, RunDir};
 pub(crate) use dir::{file, write_whole};
 pub use error::ArtifactError;
 pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
+pub use flow::{Flow, Taken, Volume};
 pub use run::{Binary, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus};
 
 /// Version of the formats above; a reader refuses a newer one.

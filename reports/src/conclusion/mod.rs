@@ -17,8 +17,8 @@ pub(crate) use placed::in_order;
 pub use recovery::NO_RECOVERY;
 pub use trust::{Mark, Trust};
 
-use crate::artifact::{FORMAT, Run, RunStatus, file};
-use crate::measure::{Calls, Quiet, effects, errors, latency};
+use crate::artifact::{FORMAT, Flow, Run, RunStatus, file};
+use crate::measure::{Calls, Quiet, busiest, effects, errors, latency, taken};
 use duress_checkers::Verdict;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,9 @@ pub struct Conclusion {
     pub errors: Vec<ErrorRow>,
     /// Latency by function.
     pub latency: Vec<LatencyRow>,
+    /// Who talked to whom, the busiest first; empty where there is no network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flows: Vec<Flow>,
     /// Files of the run, relative to its directory.
     pub files: Vec<String>,
 }
@@ -69,7 +72,10 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
     let quiet = Quiet::new(&calls, &run.faults, &run.info);
     let interrupted = matches!(run.info.status, RunStatus::Interrupted | RunStatus::Running);
     // A run that broke down may have done so between a fault and its probe, too.
-    let faults = effects(&calls, &quiet, &run.faults, run.info.status != RunStatus::Finished);
+    let mut faults = effects(&calls, &quiet, &run.faults, run.info.status != RunStatus::Finished);
+    for fault in &mut faults {
+        fault.taken = taken(&run.flows, fault.window.id);
+    }
     let evidence = evidence::evidence(run, &calls, &faults);
     let findings = placed::place(&verdicts, &run.faults, evidence.duration_ns);
     let errors = errors(&calls, &run.faults);
@@ -99,12 +105,22 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         quiet_rate: quiet.rate.map(|r| (r * 100.0).round() / 100.0),
         errors,
         latency: latency(&calls),
+        flows: busiest(&run.flows),
         files: files(run),
+    }
+}
+
+impl Conclusion {
+    /// Lists the files again, after one was added to the run.
+    pub fn list_files(&mut self, run: &Run) {
+        self.files = files(run);
     }
 }
 
 fn files(run: &Run) -> Vec<String> {
     let journal = (!run.faults.is_empty()).then_some(file::FAULTS);
+    let flows = (!run.flows.is_empty()).then_some(file::FLOWS);
+    let capture = run.captured.then_some(file::CAPTURE);
     let fixed = [
         file::INFO,
         file::HISTORY,
@@ -116,5 +132,5 @@ fn files(run: &Run) -> Vec<String> {
         file::LATENCY_QUANTILES,
     ];
     let logs = run.info.nodes.iter().filter_map(|n| n.log.as_deref());
-    fixed.into_iter().chain(journal).chain(logs).map(str::to_owned).collect()
+    fixed.into_iter().chain(journal).chain(flows).chain(capture).chain(logs).map(str::to_owned).collect()
 }

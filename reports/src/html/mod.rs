@@ -7,6 +7,7 @@
 
 mod finding;
 mod judged;
+mod network;
 mod run;
 mod tables;
 mod timeline;
@@ -74,6 +75,7 @@ impl Page<'_> {
                         (tables::faults(self))
                         (tables::errors(self))
                         (tables::latency(self))
+                        (network::section(self))
                         (tables::checkers(self))
                         (run::section(self))
                     }
@@ -109,6 +111,7 @@ impl Page<'_> {
                         @if !c.faults.is_empty() { " " a href="#faults" { "Faults" } }
                         @if !c.errors.is_empty() { " " a href="#errors" { "Errors" } }
                         @if !c.latency.is_empty() { " " a href="#latency" { "Latency" } }
+                        @if !c.flows.is_empty() { " " a href="#network" { "Network" } }
                         " " a href="#checkers" { "Checkers" }
                         " " a href="#run" { "Run" }
                     }

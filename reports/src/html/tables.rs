@@ -18,6 +18,8 @@ pub(super) fn faults(page: &Page<'_>) -> Markup {
         c.quiet_rate.map_or("unknown: there was too little time without a fault".to_owned(), |rate| {
             format!("{} operations per second", count(rate.round() as u64))
         });
+    // Only faults of networks keep frames from crossing.
+    let took = c.faults.iter().any(|fault| fault.taken.is_some());
     html! {
         @if !c.faults.is_empty() {
             section #faults {
@@ -33,8 +35,9 @@ pub(super) fn faults(page: &Page<'_>) -> Markup {
                             th.r { "No answer" br; "anywhere" } th.r { "First write" br; "acknowledged" }
                             th.r { "Usual rate" br; "after heal" } th.r { "p99 while" br; "active" }
                             th.r { "ok while" br; "active" } th.r { "fail" br; "info" }
+                            @if took { th.r { "Packets" br; "taken" } }
                         } }
-                        tbody { @for fault in &c.faults { (fault_row(page, fault)) } }
+                        tbody { @for fault in &c.faults { (fault_row(page, fault, took)) } }
                     }
                 }
             }
@@ -42,7 +45,7 @@ pub(super) fn faults(page: &Page<'_>) -> Markup {
     }
 }
 
-fn fault_row(page: &Page<'_>, fault: &FaultEffect) -> Markup {
+fn fault_row(page: &Page<'_>, fault: &FaultEffect, took: bool) -> Markup {
     let window = &fault.window;
     let findings = page.conclusion.findings.iter().filter(|f| f.fault == Some(window.id));
     html! {
@@ -61,6 +64,9 @@ fn fault_row(page: &Page<'_>, fault: &FaultEffect) -> Markup {
             td.r { @match fault.p99_ms { Some(ms) => (words::span_ms(ms)), None => span.dim { "no ok" } } }
             td.r { (count(fault.ok)) }
             td.r { (count(fault.fail)) " " small { (count(fault.info)) } }
+            @if took {
+                td.r { @match &fault.taken { Some(taken) => (count(taken.frames)), None => span.dim { "–" } } }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use super::errors::{explains, overlaps};
 use super::latency::milliseconds;
 use super::quiet::{Quiet, between, merged};
 use super::{Calls, access, quantile};
-use crate::artifact::FaultWindow;
+use crate::artifact::{FaultWindow, Volume};
 use crate::words::SECOND;
 use duress_checkers::Kind;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,9 @@ pub struct FaultEffect {
     pub fail: u64,
     /// Calls in doubt, likewise.
     pub info: u64,
+    /// What it kept from crossing the network; absent when that is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Volume>,
 }
 
 /// Did a fault take effect?
@@ -138,6 +141,7 @@ impl Measuring<'_> {
             ok: 0,
             fail: 0,
             info: 0,
+            taken: None,
         };
         if state == FaultState::Skipped {
             return effect;

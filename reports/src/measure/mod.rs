@@ -4,6 +4,7 @@
 mod calls;
 mod effect;
 mod errors;
+mod flows;
 mod latency;
 mod quiet;
 
@@ -12,6 +13,7 @@ pub use effect::{FaultEffect, FaultState, Reached};
 pub(crate) use effect::{effects, windows_in_effect};
 pub use errors::ErrorRow;
 pub(crate) use errors::errors;
+pub(crate) use flows::{busiest, taken};
 pub use latency::{LatencyRow, Quantiles};
 pub(crate) use latency::{latency, quantile};
 pub(crate) use quiet::Quiet;

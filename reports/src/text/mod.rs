@@ -32,6 +32,9 @@ pub fn summary(dir: &RunDir, run: &Run, conclusion: &Conclusion) -> String {
         path.clone()
     };
     let _ = writeln!(out, "\n  report   {path}/report.html");
+    if run.captured {
+        let _ = writeln!(out, "  packets  {path}/capture.pcapng");
+    }
     let _ = writeln!(out, "  repeat   {}", words::visible(&run.info.repeat, 1000));
     let _ = writeln!(out, "  recheck  duress check {quoted}");
     out
@@ -127,10 +130,19 @@ fn faults(out: &mut String, conclusion: &Conclusion) {
     if conclusion.faults.is_empty() {
         return;
     }
+    // Only faults of networks keep frames from crossing.
+    let took = conclusion.faults.iter().any(|fault| fault.taken.is_some());
     let _ = writeln!(
         out,
-        "\n  {:<FAULT_WIDTH$}  {:>9}  {:>9}  {:>11}  {:>11}  {:>6}  {:>6}",
-        "faults", "in effect", "no answer", "first write", "recovered", "fail", "info"
+        "\n  {:<FAULT_WIDTH$}  {:>9}  {:>9}  {:>11}  {:>11}  {:>6}  {:>6}{}",
+        "faults",
+        "in effect",
+        "no answer",
+        "first write",
+        "recovered",
+        "fail",
+        "info",
+        if took { "   packets" } else { "" }
     );
     for fault in conclusion.faults.iter().take(MAX_FAULTS) {
         let in_effect = match fault.state {
@@ -141,13 +153,18 @@ fn faults(out: &mut String, conclusion: &Conclusion) {
         };
         let _ = writeln!(
             out,
-            "  {:<FAULT_WIDTH$}  {in_effect:>9}  {:>9}  {:>11}  {:>11}  {:>6}  {:>6}",
+            "  {:<FAULT_WIDTH$}  {in_effect:>9}  {:>9}  {:>11}  {:>11}  {:>6}  {:>6}{}",
             words::short(&fault.window.name(), FAULT_WIDTH),
             reached(fault.no_answer.as_ref()),
             reached(fault.first_write.as_ref()),
             reached(fault.recovered.as_ref()),
             count(fault.fail),
             count(fault.info),
+            match &fault.taken {
+                Some(taken) => format!("  {:>8}", count(taken.frames)),
+                None if took => format!("  {:>8}", "-"),
+                None => String::new(),
+            }
         );
     }
     if conclusion.faults.len() > MAX_FAULTS {

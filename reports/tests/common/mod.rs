@@ -10,7 +10,8 @@ pub mod written;
 use duress_checkers::{History, Kind, Op, Process};
 use duress_reports::Run;
 use duress_reports::artifact::{
-    Binary, FORMAT, FaultWindow, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus,
+    Binary, FORMAT, FaultWindow, Flow, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus, Taken,
+    Volume,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -145,6 +146,26 @@ pub fn faults() -> Vec<FaultWindow> {
     ]
 }
 
+/// The clients and two of the nodes; the partitions took of both.
+pub fn flows() -> Vec<Flow> {
+    let volume = |frames| Volume { frames, bytes: frames * 180 };
+    let flow = |client: &str, server: &str, port, frames, taken: &[(Option<u32>, u64)]| Flow {
+        client: client.to_owned(),
+        server: server.to_owned(),
+        protocol: "tcp".to_owned(),
+        port: Some(port),
+        connections: 3,
+        there: volume(frames),
+        back: volume(frames * 2),
+        taken: taken.iter().map(|&(fault, frames)| Taken { fault, volume: volume(frames) }).collect(),
+    };
+    vec![
+        flow("clients", "n1", 2379, 800, &[]),
+        flow("n1", "n2", 2380, 40_000, &[(Some(2), 1_200), (Some(4), 7), (None, 2)]),
+        flow("n2", "n1", 2380, 39_000, &[(Some(2), 300)]),
+    ]
+}
+
 /// Ten clients in a closed loop against five nodes, for as long as `info` says.
 pub fn history(seed: u64, seconds: u64, think_ms: u64, faults: &[FaultWindow]) -> History {
     let mut events: Vec<(u64, u64, Op)> = Vec::new();
@@ -231,14 +252,21 @@ impl Client<'_> {
 /// The standard run: thirty seconds, six faults.
 pub fn run(think_ms: u64) -> Run {
     let faults = faults();
-    Run { info: info(30), history: history(7, 30, think_ms, &faults), truncated: false, faults }
+    Run {
+        info: info(30),
+        history: history(7, 30, think_ms, &faults),
+        truncated: false,
+        faults,
+        flows: Vec::new(),
+        captured: false,
+    }
 }
 
 /// A run that holds these operations and nothing else.
 pub fn bare(ops: Vec<Op>) -> Run {
     let history = History::new(ops).expect("a history");
     let info = RunInfo { phases: Vec::new(), ..info(30) };
-    Run { info, history, truncated: false, faults: Vec::new() }
+    Run { info, history, truncated: false, faults: Vec::new(), flows: Vec::new(), captured: false }
 }
 
 /// Nothing happened before it failed.
@@ -262,7 +290,14 @@ pub fn killed() -> Run {
     info.status = RunStatus::Running;
     info.phases.truncate(2);
     info.phases[1].end = None;
-    Run { info, history: History::new(ops).expect("a prefix"), truncated: true, faults }
+    Run {
+        info,
+        history: History::new(ops).expect("a prefix"),
+        truncated: true,
+        faults,
+        flows: Vec::new(),
+        captured: false,
+    }
 }
 
 /// A fault that did nothing, and a node that died by itself.

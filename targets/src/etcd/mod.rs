@@ -36,6 +36,7 @@ pub(crate) static ENTRY: TargetEntry = TargetEntry {
     options: settings::OPTIONS,
     default_nodes: 5,
     max_nodes: None,
+    ports: &[gateway::CLIENT_PORT, launch::PEER_PORT],
     recipe: Some(&RECIPE),
     make,
 };

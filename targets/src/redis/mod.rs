@@ -29,6 +29,7 @@ pub(crate) static ENTRY: TargetEntry = TargetEntry {
     options: settings::OPTIONS,
     default_nodes: 1,
     max_nodes: Some(1),
+    ports: &[connection::PORT],
     recipe: Some(&RECIPE),
     make: |settings, workload| Ok(Arc::new(Redis { config: Config::new(settings, workload)? })),
 };

@@ -31,6 +31,7 @@ pub static ENTRY: TargetEntry = TargetEntry {
     options: &[BUG, NODES, SEED],
     default_nodes: 5,
     max_nodes: Some(MAX_NODES),
+    ports: &[],
     recipe: None,
     make: |settings, _| Ok(Arc::new(Sim::new(settings)?)),
 };

@@ -54,6 +54,11 @@ impl Netns {
         })
     }
 
+    /// The same one.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
     /// Runs `f` on a thread inside it. Sockets opened there stay in it for ever.
     pub(crate) fn run<T: Send>(&self, f: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         on_own_thread(|| {

@@ -11,6 +11,7 @@ mod clock;
 mod clock;
 mod data;
 mod disk;
+mod flows;
 pub mod heal;
 mod host;
 mod interface;
@@ -32,11 +33,12 @@ pub(super) use trial::in_child;
 pub use try_out::faulty_disks;
 
 use super::clock::{Reading, Skews};
+use super::cut::{Connections, Crossing, Cut};
 use super::data::Files;
 use super::disk::FaultyDisk;
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
-use super::{EnvError, Environment, Exit, Link, ProcessState, Program, Stop};
+use super::{EnvError, Environment, Exit, Link, NetworkRecord, ProcessState, Program, Stop};
 use clock::NodeClocks;
 use disk::Disk;
 use duress_targets::Node;
@@ -404,8 +406,16 @@ impl Environment for Local {
         self.switch.set_links(policies.clone()).map_err(|error| failed(io::Error::other(error)))
     }
 
-    fn probe(&self, link: Link) -> Result<bool, EnvError> {
-        self.prober.probe(link).map_err(|why| self.probe_failed(link, why))
+    fn acquaint(&self, links: &BTreeSet<Link>, cut: &Cut) -> Result<(), EnvError> {
+        if cut.connections != Connections::Established {
+            return Ok(());
+        }
+        let one = |&link: &Link| self.prober.acquaint(link, cut).map_err(|why| self.probe_failed(link, why));
+        links.iter().try_for_each(one)
+    }
+
+    fn probe(&self, link: Link, cut: &Cut) -> Result<Crossing, EnvError> {
+        self.prober.probe(link, cut).map_err(|why| self.probe_failed(link, why))
     }
 
     fn sample(&self, link: Link, behavior: &Behavior) -> Result<Option<u32>, EnvError> {
@@ -415,6 +425,14 @@ impl Environment for Local {
 
     fn traffic(&self, link: Link) -> Traffic {
         self.switch.traffic(link)
+    }
+
+    fn network(&self) -> Option<NetworkRecord> {
+        let mut hosts: Vec<String> = self.nodes.iter().map(|node| node.node.name.clone()).collect();
+        hosts.push("clients".to_owned());
+        let seen = self.switch.tell(hosts.clone()).ok()?;
+        let flows = seen.talks.iter().map(|talk| flows::told(talk, &hosts)).collect();
+        Some(NetworkRecord { flows, capture: seen.capture })
     }
 
     fn trap(&self, node: usize, snare: Snare) -> Result<Trap, EnvError> {

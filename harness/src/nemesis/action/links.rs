@@ -1,6 +1,7 @@
 //! Links that are cut, or whose packets are mistreated, and mended.
 
 use super::{Scene, did_not_bite};
+use crate::env::cut::{Crossing, Cut};
 use crate::env::packet::{Behavior, Policies, Traffic};
 use crate::env::{EnvError, Environment, Link};
 use crate::nemesis::grudge::Grudge;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 /// What is done to links, by fault.
 #[derive(Debug, Default)]
 pub(super) struct Mistreated {
-    cuts: BTreeMap<u32, Grudge>,
+    cuts: BTreeMap<u32, (Grudge, Cut)>,
     packets: BTreeMap<u32, (Grudge, Behavior)>,
 }
 
@@ -19,51 +20,75 @@ type Before = Vec<(Link, Traffic)>;
 
 impl Mistreated {
     fn all_cuts(&self) -> Grudge {
-        self.cuts.values().flatten().copied().collect()
+        self.cuts.values().flat_map(|(links, _)| links).copied().collect()
     }
 
     fn policies(&self) -> Policies {
         let mut policies = Policies::new();
-        for link in self.all_cuts() {
-            policies.entry(link).or_default().cut = true;
-        }
-        for (links, behavior) in self.packets.values() {
+        for (&fault, (links, cut)) in &self.cuts {
             for &link in links {
-                policies.entry(link).or_default().behaviors.push(behavior.clone());
+                policies.entry(link).or_default().cuts.insert(fault, *cut);
+            }
+        }
+        for (&fault, (links, behavior)) in &self.packets {
+            for &link in links {
+                policies.entry(link).or_default().behaviors.insert(fault, behavior.clone());
             }
         }
         policies
     }
 }
 
-pub(super) fn cut(scene: Scene<'_>, links: &mut Mistreated, grudge: &Grudge) -> (JournalEvent, Before) {
+pub(super) fn cut(
+    scene: Scene<'_>,
+    links: &mut Mistreated,
+    grudge: &Grudge,
+    cut: &Cut,
+) -> (JournalEvent, Before) {
     let Scene { env, fault, .. } = scene;
     if grudge.is_empty() {
         return (no_link(), Vec::new());
     }
     let before = traffic(env, grudge);
-    links.cuts.insert(fault, grudge.clone());
-    let event = match env.set_links(&links.policies()).and_then(|()| passing(env, grudge)) {
-        Err(error) => did_not_bite(&error),
-        Ok(0) => JournalEvent::Bit { evidence: format!("all {} cut links drop their probe", grudge.len()) },
-        Ok(n) => JournalEvent::DidNotBite {
-            evidence: format!("{n} of {} cut links let their probe pass", grudge.len()),
-        },
+    let elsewhere = links.all_cuts();
+    links.cuts.insert(fault, (grudge.clone(), *cut));
+    let tried = env
+        .acquaint(grudge, cut)
+        .and_then(|()| env.set_links(&links.policies()))
+        .and_then(|()| crossings(env, grudge, cut));
+    (tried.map_or_else(|error| did_not_bite(&error), |seen| judged(&seen, cut, &elsewhere)), before)
+}
+
+/// Do all links do what was asked for? One that another fault cuts already need not do it in the same
+/// way.
+fn judged(seen: &[(Link, Crossing)], cut: &Cut, elsewhere: &Grudge) -> JournalEvent {
+    let expected = cut.leads_to();
+    let right = |(link, crossing): &&(Link, Crossing)| {
+        *crossing == expected || (*crossing != Crossing::Arrived && elsewhere.contains(link))
     };
-    (event, before)
+    let wrong = seen.len() - seen.iter().filter(right).count();
+    if wrong == 0 {
+        let verb = if cut.reject { "refuse" } else { "drop" };
+        let evidence = format!("all {} cut links {verb} their probe{}", seen.len(), cut.of());
+        return JournalEvent::Bit { evidence };
+    }
+    let passing = seen.iter().filter(|(_, crossing)| *crossing == Crossing::Arrived).count();
+    let rest = if cut.reject { format!(", {} drop it silently", wrong - passing) } else { String::new() };
+    let evidence = format!("{passing} of {} cut links let their probe pass{rest}", seen.len());
+    JournalEvent::DidNotBite { evidence }
 }
 
 /// Undoes [`cut`].
 pub(super) fn mend(
     scene: Scene<'_>,
     links: &mut Mistreated,
-    grudge: &Grudge,
+    (grudge, cut): (&Grudge, &Cut),
     before: &Before,
 ) -> Result<String, EnvError> {
     let Scene { env, fault, .. } = scene;
     links.cuts.remove(&fault);
     let dropped = counted(env, before, |traffic| traffic.dropped);
-    let freed = free(env, links, grudge)?;
+    let freed = free(env, links, grudge, cut)?;
     Ok(format!("{dropped} frames dropped; {freed}"))
 }
 
@@ -96,15 +121,16 @@ pub(super) fn spare(
     let (_, word) = behavior.count(&Traffic::default());
     let befallen = counted(env, before, |traffic| behavior.count(traffic).0);
     let passed = counted(env, before, |traffic| traffic.passed);
-    let freed = free(env, links, grudge)?;
+    let freed = free(env, links, grudge, &Cut::default())?;
     Ok(format!("{befallen} frames {word}, {passed} passed; {freed}"))
 }
 
 /// Does to the links what is still to be done to them, and probes those that nothing cuts any more.
-fn free(env: &dyn Environment, links: &Mistreated, grudge: &Grudge) -> Result<String, EnvError> {
+fn free(env: &dyn Environment, links: &Mistreated, grudge: &Grudge, cut: &Cut) -> Result<String, EnvError> {
     let free: Grudge = grudge.difference(&links.all_cuts()).copied().collect();
     env.set_links(&links.policies())?;
-    let passing = passing(env, &free)?;
+    let seen = crossings(env, &free, cut)?;
+    let passing = seen.iter().filter(|(_, crossing)| *crossing == Crossing::Arrived).count();
     Ok(format!("{passing} of {} links that were freed pass a probe", free.len()))
 }
 
@@ -140,11 +166,7 @@ fn counted(env: &dyn Environment, before: &Before, count: impl Fn(&Traffic) -> u
     before.iter().map(since).sum()
 }
 
-/// How many of these links let a probe pass.
-fn passing(env: &dyn Environment, links: &Grudge) -> Result<usize, EnvError> {
-    let mut n = 0;
-    for &link in links {
-        n += usize::from(env.probe(link)?);
-    }
-    Ok(n)
+/// What each of these links does to a probe.
+fn crossings(env: &dyn Environment, links: &Grudge, cut: &Cut) -> Result<Vec<(Link, Crossing)>, EnvError> {
+    links.iter().map(|&link| Ok((link, env.probe(link, cut)?))).collect()
 }

@@ -127,7 +127,7 @@ pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::V
         | Action::Corrupt(nodes, ..)
         | Action::StartWith(nodes, _)
         | Action::Lifecycle(nodes, _) => nodes.iter().map(|&node| env.undo_data(node)).collect(),
-        Action::Cut(links) | Action::Packet(links, _) => serde_json::json!({ "links": links }),
+        Action::Cut(links, _) | Action::Packet(links, _) => serde_json::json!({ "links": links }),
         // They are in this process, and gone with it.
         Action::Clients(..) => serde_json::Value::Null,
     }
@@ -158,7 +158,7 @@ fn apply_to(
         Action::Starve(victims, percent) => {
             seen((processes::starve(scene, &mut held.paused, victims, *percent), Vec::new()))
         }
-        Action::Cut(links) => seen(links::cut(scene, &mut held.links, links)),
+        Action::Cut(links, cut) => seen(links::cut(scene, &mut held.links, links, cut)),
         Action::Packet(links, behavior) => seen(links::mistreat(scene, &mut held.links, links, behavior)),
         Action::Clients(nodes, what) => (clients::strike(scene, nodes, *what), Vec::new()),
         Action::Clock(victims, which, skew) => {
@@ -221,7 +221,7 @@ fn undo_to(scene: Scene<'_>, held: &mut Things, applied: &Applied) -> Result<Str
         }
         Action::Pause(victims) => processes::resume(scene, &mut held.paused, victims),
         Action::Starve(victims, _) => processes::feed(scene, &mut held.paused, victims),
-        Action::Cut(links) => links::mend(scene, &mut held.links, links, before),
+        Action::Cut(links, cut) => links::mend(scene, &mut held.links, (links, cut), before),
         Action::Packet(links, behavior) => links::spare(scene, &mut held.links, links, behavior, before),
         Action::Clients(_, what) => Ok(clients::release(scene, *what)),
         Action::Clock(victims, ..) => clocks::right(scene, &mut held.clocks, victims),

@@ -167,7 +167,7 @@ fn check(
 
 /// Draws the nodes of roles that do not depend on the moment.
 fn cast(table: &mut Table, nodes: &[String], rng: &mut Rng) -> Result<(), (String, &'static str)> {
-    const VICTIMS: [&str; 5] = ["nodes", "isolate", "deaf", "mute", "clients"];
+    const VICTIMS: [&str; 6] = ["nodes", "isolate", "deaf", "mute", "clients", "everybody"];
     for (key, value) in table.iter_mut() {
         if VICTIMS.contains(&key.as_str()) {
             if let Some(n) = role(value, nodes.len())? {

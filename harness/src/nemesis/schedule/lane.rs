@@ -1,6 +1,7 @@
 //! A lane: faults of some kinds one after the other, with quiet between them. Lanes know nothing of each
 //! other; that they overlap is what they are for.
 
+use super::Request;
 use super::span::Span;
 use crate::failure::Failure;
 use crate::nemesis::catalogue::{Draw, FaultEntry, find};
@@ -108,11 +109,11 @@ pub(super) struct Turn<'a> {
 impl<'a> Turn<'a> {
     /// # Errors
     /// As [`Lane::entries`].
-    pub(super) fn new(lane: &'a Lane, names: &'a [String], rng: &Rng) -> Result<Self, Failure> {
+    pub(super) fn new(lane: &'a Lane, request: &Request<'a>, rng: &Rng) -> Result<Self, Failure> {
         let mut times = rng.split("times");
         let mean = lane.quiet.mean().max(2);
         let next_ms = times.between(mean / EARLY, mean);
-        let victims = Draw { rng: rng.split("victims"), names };
+        let victims = Draw { rng: rng.split("victims"), names: request.nodes, ports: request.ports };
         let kinds = rng.split("kinds");
         Ok(Self { entries: lane.entries()?, lane, times, kinds, drawn: 0, victims, next_ms, placed: false })
     }

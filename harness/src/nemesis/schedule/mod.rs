@@ -32,6 +32,8 @@ pub struct Request<'a> {
     pub lanes: &'a [Lane],
     /// The nodes' names.
     pub nodes: &'a [String],
+    /// The ports on which a server listens.
+    pub ports: &'a [u16],
     /// Length of the run; milliseconds.
     pub time_ms: u64,
     /// Let faults take the majority too.
@@ -66,7 +68,7 @@ pub fn plan(request: &Request<'_>, rng: &Rng) -> Result<Vec<PlannedFault>, Failu
 
 /// `None` when a lane finds no place.
 fn attempt(request: &Request<'_>, rng: &Rng) -> Result<Option<Vec<PlannedFault>>, Failure> {
-    let turn = |lane| Turn::new(lane, request.nodes, &rng.split(&lane.name()));
+    let turn = |lane| Turn::new(lane, request, &rng.split(&lane.name()));
     let mut turns: Vec<Turn<'_>> = request.lanes.iter().map(turn).collect::<Result<_, _>>()?;
     let budget = Budget::new(request.nodes, request.allow_majority_loss);
     let mut planned = request.planned.to_vec();
@@ -104,6 +106,13 @@ fn check_possible(entry: &FaultEntry, request: &Request<'_>) -> Result<(), Failu
             what,
             format!("that fault needs at least {} nodes", entry.min_nodes),
             format!("use --nodes {} or more, or other faults", entry.min_nodes),
+        ));
+    }
+    if entry.needs_ports && request.ports.is_empty() {
+        return Err(Failure::usage(
+            what,
+            "the servers listen on no port",
+            "use another target, or other faults",
         ));
     }
     if entry.takes_majority && !request.allow_majority_loss {

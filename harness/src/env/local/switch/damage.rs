@@ -5,6 +5,7 @@
 //! frame that still has it. So damage is silent as long as the note stays, and is detected when the
 //! checksum is made first.
 
+use super::frame::{TCP, internet_checksum};
 use super::port::HEADER;
 
 /// What is asked for.
@@ -25,7 +26,6 @@ const NEEDS_CSUM: u8 = 1;
 
 /// Offsets in the frame and in what it carries.
 const IP_PROTOCOL: usize = 14 + 9;
-const TCP: u8 = 6;
 const TCP_DATA_OFFSET: usize = 12;
 const UDP_HEADER: usize = 8;
 
@@ -57,20 +57,6 @@ pub(super) fn damage(frame: &mut [u8], how: Damage) -> bool {
     let bit = how.place % bits;
     frame[from + (bit / 8) as usize] ^= 1 << (bit % 8);
     true
-}
-
-/// RFC 1071, over everything from where it starts; the pseudo header is summed up in its place.
-fn internet_checksum(data: &[u8]) -> u16 {
-    let word = |two: &[u8]| u64::from(u16::from_be_bytes([two[0], *two.get(1).unwrap_or(&0)]));
-    let mut sum: u64 = data.chunks(2).map(word).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    // Zero means "none" to UDP; both stand for the same number.
-    match !(sum as u16) {
-        0 => 0xffff,
-        sum => sum,
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! The switch's thread: takes frames from ports, asks the link what becomes of them, hands them on.
 
+use super::answer::refuse;
+use super::capture::Capture;
 use super::damage::damage;
-use super::frame::{self, Destination};
-use super::link::{Counter, PerLink, State, Treatment};
+use super::flows::{Epoch, Flows, Ticket};
+use super::frame::{self, Destination, Packet};
+use super::link::{Counter, PerLink, State, Subject};
 use super::port::{HEADER, MAX_FRAME};
 use super::waiting::{Frame, Waiting};
-use super::{Command, ProbeFate};
+use super::{Command, ProbeFate, Seen};
 use crate::env::Link;
+use crate::env::packet::Policies;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
@@ -34,8 +38,12 @@ pub(super) struct Forwarder {
     commands: Receiver<Command>,
     probes: SyncSender<ProbeFate>,
     links: PerLink<State>,
+    /// Changes of links so far.
+    epoch: Epoch,
     waiting: Waiting,
     counters: Arc<PerLink<Counter>>,
+    flows: Flows,
+    capture: Capture,
     buffer: Vec<u8>,
 }
 
@@ -55,8 +63,20 @@ impl Forwarder {
         let waiting = Waiting::new()?;
         epoll.add(&waiting.timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
         let links = PerLink::perfect(ports.len(), Instant::now());
-        let buffer = vec![0; MAX_FRAME];
-        Ok(Self { epoll, ports, wake, commands, probes, links, waiting, counters, buffer })
+        Ok(Self {
+            epoll,
+            ports,
+            wake,
+            commands,
+            probes,
+            links,
+            epoch: 0,
+            waiting,
+            counters,
+            flows: Flows::default(),
+            capture: Capture::new(),
+            buffer: vec![0; MAX_FRAME],
+        })
     }
 
     /// Works until it is told to stop.
@@ -95,19 +115,34 @@ impl Forwarder {
             match command {
                 Command::Stop => return Next::Stop,
                 Command::SetLinks { policies, done } => {
-                    let now = Instant::now();
-                    self.links.set(&policies, now);
-                    for link in self.waiting.settle(&self.links, now) {
-                        self.counters.get(link).drop_waiting();
-                    }
-                    // Before anything newer: those that waited come first.
-                    self.release();
+                    self.change(&policies);
                     // The asker gave up waiting: the change stands.
                     let _ = done.send(());
+                }
+                Command::Tell { hosts, done } => {
+                    let seen = Seen { talks: self.flows.talks(), capture: self.capture.take(&hosts) };
+                    let _ = done.send(seen);
                 }
             }
         }
         Next::Go
+    }
+
+    fn change(&mut self, policies: &Policies) {
+        let now = Instant::now();
+        self.epoch += 1;
+        self.links.set(policies, (now, self.epoch));
+        for (frame, fault) in self.waiting.settle(&self.links, now) {
+            let bytes = &frame.bytes[HEADER..];
+            let fate = format!("dropped by F{fault} while it waited");
+            self.capture.keep(now, frame.link, bytes, Some(&fate));
+            if frame.counted {
+                self.counters.get(frame.link).drop_waiting();
+                self.flows.take_back(frame.ticket, Some(fault), bytes.len());
+            }
+        }
+        // Before anything newer: those that waited come first.
+        self.release();
     }
 
     fn serve(&mut self, from: usize) {
@@ -128,14 +163,16 @@ impl Forwarder {
 
     fn forward(&mut self, from: usize, length: usize) {
         let Some(frame) = self.buffer[..length].get(HEADER..) else { return };
-        let probe = frame::probe(frame);
         match frame::destination(frame) {
             Some(Destination::Port(to)) if to < self.ports.len() && to != from => {
-                self.cross(from, to, length, probe);
+                let packet = frame::packet(frame);
+                let probe = frame::probe(frame, &packet);
+                self.cross((from, to), length, &packet, probe);
             }
             Some(Destination::Everyone) => {
+                let packet = frame::packet(frame);
                 for to in (0..self.ports.len()).filter(|&to| to != from) {
-                    self.cross(from, to, length, None);
+                    self.cross((from, to), length, &packet, None);
                 }
             }
             Some(Destination::Port(_)) | None => {}
@@ -143,29 +180,55 @@ impl Forwarder {
     }
 
     /// One frame at one link.
-    fn cross(&mut self, from: usize, to: usize, length: usize, probe: Option<u64>) {
-        let link = (from, to);
+    fn cross(&mut self, link: Link, length: usize, packet: &Packet, probe: Option<u64>) {
         let now = Instant::now();
-        let mut treatment = self.links.get_mut(link).judge(now, length - HEADER);
+        let bytes = length - HEADER;
+        let ticket = self.flows.note(link, packet, self.epoch);
+        let subject = Subject { bytes, ports: packet.ports, begun: ticket.begun };
+        let mut treatment = self.links.get_mut(link).judge(now, &subject);
         let damaged = treatment.damage.and_then(|how| {
             let mut copy = self.buffer[..length].to_vec();
             damage(&mut copy, how).then_some(copy)
         });
         treatment.effects.corrupted = damaged.is_some();
+        if damaged.is_none() {
+            treatment.by.retain(|(_, what)| *what != "corrupted");
+        }
+        let frame = &self.buffer[HEADER..length];
+        if treatment.refused
+            && let Some(answer) = refuse(frame, packet)
+        {
+            treatment.effects.refused = write(&self.ports[link.0], &answer).is_ok();
+        }
+        self.capture.keep(now, link, frame, treatment.told().as_deref());
         let effects = treatment.effects;
         match probe {
             // Nobody waits when the queue is full: a prober takes its answers.
             Some(nonce) => _ = self.probes.try_send(ProbeFate { link, nonce, effects }),
-            None => self.counters.get(link).add(effects),
+            None => {
+                self.counters.get(link).add(effects);
+                match treatment.taker {
+                    Some((fault, _)) => self.flows.take(ticket, Some(fault), bytes),
+                    None => self.flows.pass(ticket, bytes),
+                }
+            }
         }
-        if effects.dropped || effects.lost {
+        if treatment.taker.is_some() {
             return;
         }
-        let frame = damaged.as_deref().unwrap_or(&self.buffer[..length]);
-        for _ in 0..=u8::from(effects.duplicated) {
-            let sent = hand_on(&self.ports[to], &mut self.waiting, link, &treatment, now, frame);
+        let whole = damaged.as_deref().unwrap_or(&self.buffer[..length]);
+        for copy in 0..=u8::from(effects.duplicated) {
+            let counted = copy == 0 && probe.is_none();
+            let sent = match treatment.due {
+                None if !effects.held => write(&self.ports[link.1], whole).is_ok(),
+                due => {
+                    let due = due.unwrap_or(now);
+                    let frame = Frame { due, number: 0, link, ticket, counted, bytes: whole.to_vec() };
+                    self.waiting.push(frame, effects.held)
+                }
+            };
             if !sent {
-                self.counters.get(link).add_overrun();
+                miss((&self.counters, &mut self.flows), link, counted.then_some(ticket), bytes);
             }
         }
     }
@@ -173,27 +236,26 @@ impl Forwarder {
     /// Hands on what is due by now.
     fn release(&mut self) {
         let now = Instant::now();
-        while let Some(Frame { link, bytes, .. }) = self.waiting.pop(now) {
+        while let Some(Frame { link, bytes, ticket, counted, .. }) = self.waiting.pop(now) {
             if write(&self.ports[link.1], &bytes).is_err() {
-                self.counters.get(link).add_overrun();
+                let counts = (&*self.counters, &mut self.flows);
+                miss(counts, link, counted.then_some(ticket), bytes.len() - HEADER);
             }
         }
         self.waiting.arm(now);
     }
 }
 
-/// Writes a frame, or lets it wait. False: there is no room.
-fn hand_on(
-    port: &OwnedFd,
-    waiting: &mut Waiting,
+/// A frame that should have passed, but there was no room for it.
+fn miss(
+    (counters, flows): (&PerLink<Counter>, &mut Flows),
     link: Link,
-    treatment: &Treatment,
-    now: Instant,
-    frame: &[u8],
-) -> bool {
-    match treatment.due {
-        None if !treatment.effects.held => write(port, frame).is_ok(),
-        due => waiting.push(link, due.unwrap_or(now), treatment.effects.held, frame),
+    counted: Option<Ticket>,
+    bytes: usize,
+) {
+    counters.get(link).add_overrun();
+    if let Some(ticket) = counted {
+        flows.take_back(ticket, None, bytes);
     }
 }
 

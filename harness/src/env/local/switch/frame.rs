@@ -1,4 +1,4 @@
-//! What the switch reads of a frame: where it goes, and whether it is a probe.
+//! What the switch reads of a frame: where it goes, whose it is, and whether it is a probe.
 
 /// First octets of every interface address: locally administered, unicast. The last is the port.
 const MAC_PREFIX: [u8; 5] = [0x02, b'd', b'u', b'r', 0];
@@ -9,9 +9,29 @@ pub(crate) const PROBE_PORT: u16 = 9;
 /// Begins the payload of a probe; its nonce follows.
 const PROBE_MAGIC: [u8; 8] = *b"duress?\0";
 
-/// Offsets in a frame without a VLAN tag.
+/// Length of the header of a frame without a VLAN tag.
+pub(super) const ETHERNET: usize = 14;
+
+/// Offsets in it, and in the IPv4 header behind it.
 const ETHERTYPE: usize = 12;
-const IP: usize = 14;
+const IP: usize = ETHERNET;
+const FRAGMENT: usize = IP + 6;
+const PROTOCOL: usize = IP + 9;
+
+/// Protocols of IP.
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+
+const UDP_HEADER: usize = 8;
+const TCP_FLAGS: usize = 13;
+
+/// Flags of TCP.
+pub(super) mod flag {
+    pub(in super::super) const FIN: u8 = 1;
+    pub(in super::super) const SYN: u8 = 2;
+    pub(in super::super) const RST: u8 = 4;
+    pub(in super::super) const ACK: u8 = 16;
+}
 
 /// Where a frame is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +39,33 @@ pub(super) enum Destination {
     Port(usize),
     /// Broadcast or multicast.
     Everyone,
+}
+
+/// Whose a frame is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Packet {
+    /// Of IP.
+    pub(super) protocol: u8,
+    /// Source and destination, where there are any.
+    pub(super) ports: Option<(u16, u16)>,
+    /// Of TCP; none in other protocols.
+    pub(super) flags: u8,
+    /// Where in the frame IP's content begins.
+    pub(super) transport: usize,
+    /// A part of a packet without its beginning, and so without its ports.
+    pub(super) is_later_fragment: bool,
+}
+
+/// Reads an IPv4 frame. What is too short for something has none of it.
+pub(super) fn packet(frame: &[u8]) -> Packet {
+    let half = |at: usize| frame.get(at..at + 2).map(|two| u16::from_be_bytes([two[0], two[1]]));
+    let protocol = frame.get(PROTOCOL).copied().unwrap_or_default();
+    let transport = IP + frame.get(IP).map_or(0, |length| usize::from(length & 0x0f) * 4);
+    let is_later_fragment = half(FRAGMENT).is_some_and(|fragment| fragment & 0x1fff != 0);
+    let has_ports = matches!(protocol, TCP | UDP) && !is_later_fragment;
+    let ports = has_ports.then(|| half(transport).zip(half(transport + 2))).flatten();
+    let flags = if protocol == TCP && ports.is_some() { frame.get(transport + TCP_FLAGS) } else { None };
+    Packet { protocol, ports, flags: flags.copied().unwrap_or_default(), transport, is_later_fragment }
 }
 
 /// The address of the interface at a port.
@@ -55,18 +102,26 @@ pub(crate) fn probe_nonce(payload: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(nonce.try_into().ok()?))
 }
 
-/// The nonce, if this IPv4 frame is a probe.
-pub(super) fn probe(frame: &[u8]) -> Option<u64> {
-    const UDP: u8 = 17;
-    const UDP_HEADER: usize = 8;
-    if *frame.get(IP + 9)? != UDP {
+/// The nonce, if this frame is a probe, to whichever port.
+pub(super) fn probe(frame: &[u8], packet: &Packet) -> Option<u64> {
+    if packet.protocol != UDP || packet.is_later_fragment {
         return None;
     }
-    let udp = IP + usize::from(frame[IP] & 0x0f) * 4;
-    if frame.get(udp + 2..udp + 4)? != PROBE_PORT.to_be_bytes() {
-        return None;
+    probe_nonce(frame.get(packet.transport + UDP_HEADER..)?)
+}
+
+/// RFC 1071, over everything from where it starts; what is not in the data is summed up in its place.
+pub(super) fn internet_checksum(data: &[u8]) -> u16 {
+    let word = |two: &[u8]| u64::from(u16::from_be_bytes([two[0], *two.get(1).unwrap_or(&0)]));
+    let mut sum: u64 = data.chunks(2).map(word).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
     }
-    probe_nonce(frame.get(udp + UDP_HEADER..)?)
+    // Zero means "none" to UDP; both stand for the same number.
+    match !(sum as u16) {
+        0 => 0xffff,
+        sum => sum,
+    }
 }
 
 #[cfg(test)]
@@ -104,12 +159,28 @@ mod tests {
 
     #[test]
     fn a_probe_is_told_from_traffic_and_no_truncation_panics() {
+        let read = |frame: &[u8]| probe(frame, &packet(frame));
         let probing = udp_frame(1, [8, 0], PROBE_PORT, &probe_payload(77));
-        assert_eq!(probe(&probing), Some(77));
-        assert_eq!(probe(&udp_frame(1, [8, 0], 10, &probe_payload(77))), None);
-        assert_eq!(probe(&udp_frame(1, [8, 0], PROBE_PORT, b"duress!\0\0\0\0\0\0\0\0\0")), None);
+        assert_eq!(read(&probing), Some(77));
+        assert_eq!(read(&udp_frame(1, [8, 0], 2380, &probe_payload(77))), Some(77));
+        assert_eq!(read(&udp_frame(1, [8, 0], PROBE_PORT, b"duress!\0\0\0\0\0\0\0\0\0")), None);
         for length in 0..probing.len() {
-            assert_eq!(probe(&probing[..length]), None, "{length}");
+            assert_eq!(read(&probing[..length]), None, "{length}");
         }
+    }
+
+    #[test]
+    fn ports_are_read_where_there_are_some() {
+        let frame = udp_frame(1, [8, 0], 2380, b"");
+        assert_eq!((packet(&frame).ports, packet(&frame).transport), (Some((0, 2380)), 34));
+        let mut later = frame.clone();
+        later[FRAGMENT + 1] = 3;
+        assert!(packet(&later).ports.is_none() && packet(&later).is_later_fragment);
+        let mut other = frame.clone();
+        other[PROTOCOL] = 1;
+        assert_eq!(packet(&other).ports, None);
+        let mut tcp = [&frame[..], &[0; 12]].concat();
+        (tcp[PROTOCOL], tcp[34 + TCP_FLAGS]) = (TCP, flag::SYN);
+        assert_eq!(packet(&tcp).flags, flag::SYN);
     }
 }

@@ -1,7 +1,9 @@
 //! One directed link: what it does to frames, and what it has counted.
 
 use super::damage::Damage;
+use super::flows::Epoch;
 use crate::env::Link;
+use crate::env::cut::{Connections, Cut};
 use crate::env::packet::{Behavior, Distribution, Effects, Policies, Policy, Traffic};
 use duress_workloads::Rng;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +17,11 @@ const UNIT: u64 = 1 << 20;
 
 /// A link's policy, and where it stands.
 pub(super) struct State {
-    policy: Policy,
-    /// When the policy came into force.
+    /// Each with its fault, and since when it is in force.
+    cuts: Vec<(u32, Cut, Epoch)>,
+    /// Each with its fault.
+    behaviors: Vec<(u32, Behavior)>,
+    /// When these came into force.
     since: Instant,
     rng: Rng,
     /// Per behavior: a burst of losses is under way.
@@ -27,19 +32,48 @@ pub(super) struct State {
     last_due: Instant,
 }
 
+/// What of a frame decides over it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Subject {
+    pub(super) bytes: usize,
+    /// Source and destination.
+    pub(super) ports: Option<(u16, u16)>,
+    /// When its connection began.
+    pub(super) begun: Epoch,
+}
+
 /// What becomes of a frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Treatment {
     pub(super) effects: Effects,
     /// When it is due; absent: now.
     pub(super) due: Option<Instant>,
     pub(super) damage: Option<Damage>,
+    /// Its sender is to be told that it does not arrive.
+    pub(super) refused: bool,
+    /// The fault that keeps it from arriving, and how.
+    pub(super) taker: Option<(u32, &'static str)>,
+    /// Faults that did something else to it, and what.
+    pub(super) by: Vec<(u32, &'static str)>,
+}
+
+impl Treatment {
+    /// `delayed by F3, duplicated by F4`; absent where nothing happened.
+    pub(super) fn told(&self) -> Option<String> {
+        let one = |(fault, what): &(u32, &str)| format!("{what} by F{fault}");
+        match &self.taker {
+            Some(taker) => Some(one(taker)),
+            None if self.by.is_empty() => None,
+            None => Some(self.by.iter().map(one).collect::<Vec<_>>().join(", ")),
+        }
+    }
 }
 
 impl State {
     fn new(link: Link, now: Instant) -> Self {
         Self {
-            policy: Policy::default(),
+            cuts: Vec::new(),
+            behaviors: Vec::new(),
             since: now,
             // What befalls which packet depends on when it comes; a seed of the run's own would
             // promise more than it could keep.
@@ -50,88 +84,137 @@ impl State {
         }
     }
 
-    fn set(&mut self, policy: Policy, now: Instant) {
-        if self.policy != policy {
-            self.bursts = vec![false; policy.behaviors.len()];
+    fn set(&mut self, policy: &Policy, (now, epoch): (Instant, Epoch)) {
+        let before = std::mem::take(&mut self.cuts);
+        self.cuts.extend(policy.cuts.iter().map(|(&fault, &cut)| {
+            let same = before.iter().find(|(known, same, _)| (*known, *same) == (fault, cut));
+            (fault, cut, same.map_or(epoch, |(_, _, since)| *since))
+        }));
+        let same = self.behaviors.iter().map(|(fault, behavior)| (fault, behavior)).eq(&policy.behaviors);
+        if !same {
+            self.behaviors =
+                policy.behaviors.iter().map(|(fault, behavior)| (*fault, behavior.clone())).collect();
+            self.bursts = vec![false; self.behaviors.len()];
             self.since = now;
-            self.policy = policy;
             if !self.delays() {
                 (self.busy_until, self.last_due) = (now, now);
             }
         }
     }
 
-    pub(super) fn is_cut(&self) -> bool {
-        self.policy.cut
+    /// The first fault whose cut is for this frame, and whether it refuses.
+    pub(super) fn cut(&self, subject: &Subject) -> Option<(u32, bool)> {
+        let is_for = |(_, cut, since): &&(u32, Cut, Epoch)| {
+            let port = cut.port.is_none_or(|port| subject.ports.is_some_and(|(a, b)| a == port || b == port));
+            port && match cut.connections {
+                Connections::All => true,
+                Connections::Established => subject.begun < *since,
+                Connections::New => subject.begun >= *since,
+            }
+        };
+        self.cuts.iter().find(is_for).map(|(fault, cut, _)| (*fault, cut.reject))
     }
 
     /// May frames of this link wait?
     pub(super) fn delays(&self) -> bool {
-        let waits = |behavior: &Behavior| {
+        let waits = |(_, behavior): &(u32, Behavior)| {
             matches!(behavior, Behavior::Delay { .. } | Behavior::Reorder { .. } | Behavior::Rate { .. })
         };
-        self.policy.behaviors.iter().any(waits)
+        self.behaviors.iter().any(waits)
     }
 
     pub(super) fn holds(&self) -> bool {
-        self.policy.behaviors.contains(&Behavior::Hold)
+        self.behaviors.iter().any(|(_, behavior)| *behavior == Behavior::Hold)
     }
 
-    /// Decides over one frame of so many bytes.
-    pub(super) fn judge(&mut self, now: Instant, bytes: usize) -> Treatment {
+    /// Decides over one frame. One that is dropped is asked about all the same: what else befalls its link
+    /// has to show to a probe.
+    pub(super) fn judge(&mut self, now: Instant, subject: &Subject) -> Treatment {
         let mut treatment = Treatment::default();
-        let effects = &mut treatment.effects;
-        effects.dropped = self.policy.cut;
-        let (mut delay, mut late) = (Duration::ZERO, Duration::ZERO);
-        for (at, behavior) in self.policy.behaviors.iter().enumerate() {
-            match *behavior {
-                Behavior::Delay { ms, jitter_ms, distribution } => {
-                    delay += jittered(&mut self.rng, ms, jitter_ms, distribution);
-                    effects.delayed = true;
-                }
-                Behavior::Loss { percent, burst } => {
-                    self.bursts[at] = loses(&mut self.rng, self.bursts[at], percent, burst);
-                    effects.lost |= self.bursts[at];
-                }
-                Behavior::Duplicate { percent } => effects.duplicated |= chance(&mut self.rng, percent),
-                Behavior::Reorder { percent, ms } => {
-                    if chance(&mut self.rng, percent) {
-                        effects.reordered = true;
-                        late += millis(ms);
-                    }
-                }
-                Behavior::Corrupt { percent, silent } => {
-                    if chance(&mut self.rng, percent) {
-                        treatment.damage = Some(Damage { silent, place: self.rng.bits() });
-                    }
-                }
-                Behavior::Rate { kbit, queue_kib } => {
-                    let begin = self.busy_until.max(now);
-                    let takes = |bytes: u64| Duration::from_micros(bytes * 8_000 / u64::from(kbit));
-                    if begin - now > takes(u64::from(queue_kib) << 10) {
-                        effects.lost = true;
-                    } else if !effects.lost && !effects.dropped {
-                        self.busy_until = begin + takes(bytes as u64);
-                        delay += self.busy_until - now;
-                        effects.delayed = true;
-                    }
-                }
-                Behavior::Hold => effects.held = true,
-                Behavior::Flap { up_ms, down_ms } => {
-                    let phase = (now - self.since).as_millis() % u128::from(up_ms + down_ms);
-                    effects.dropped |= phase >= u128::from(up_ms);
-                }
+        if let Some((fault, refused)) = self.cut(subject) {
+            treatment.effects.dropped = true;
+            treatment.refused = refused;
+            treatment.taker = Some((fault, if refused { "refused" } else { "dropped" }));
+        }
+        let mut wait = Wait::default();
+        for at in 0..self.behaviors.len() {
+            let (before, damage) = (treatment.effects, treatment.damage);
+            self.befall(at, (now, subject.bytes), &mut treatment, &mut wait);
+            let after = treatment.effects;
+            let (fault, behavior) = &self.behaviors[at];
+            if after.lost != before.lost {
+                treatment.taker.get_or_insert((*fault, "lost"));
+            } else if after.dropped != before.dropped {
+                treatment.taker = Some((*fault, "dropped"));
+            } else if after != before || treatment.damage != damage {
+                treatment.by.push((*fault, behavior.count(&Traffic::default()).1));
             }
         }
         if treatment.effects.reordered {
-            treatment.due = Some(now + delay + late);
-        } else if self.last_due > now || !delay.is_zero() {
+            treatment.due = Some(now + wait.in_order + wait.late);
+        } else if self.last_due > now || !wait.in_order.is_zero() {
             // A link keeps its order, also when it has just become faster.
-            self.last_due = self.last_due.max(now + delay);
+            self.last_due = self.last_due.max(now + wait.in_order);
             treatment.due = Some(self.last_due);
         }
         treatment
     }
+
+    /// What one behavior does to one frame of so many bytes.
+    fn befall(
+        &mut self,
+        at: usize,
+        (now, bytes): (Instant, usize),
+        treatment: &mut Treatment,
+        wait: &mut Wait,
+    ) {
+        let effects = &mut treatment.effects;
+        match self.behaviors[at].1 {
+            Behavior::Delay { ms, jitter_ms, distribution } => {
+                wait.in_order += jittered(&mut self.rng, ms, jitter_ms, distribution);
+                effects.delayed = true;
+            }
+            Behavior::Loss { percent, burst } => {
+                self.bursts[at] = loses(&mut self.rng, self.bursts[at], percent, burst);
+                effects.lost |= self.bursts[at];
+            }
+            Behavior::Duplicate { percent } => effects.duplicated |= chance(&mut self.rng, percent),
+            Behavior::Reorder { percent, ms } => {
+                if chance(&mut self.rng, percent) {
+                    effects.reordered = true;
+                    wait.late += millis(ms);
+                }
+            }
+            Behavior::Corrupt { percent, silent } => {
+                if chance(&mut self.rng, percent) {
+                    treatment.damage = Some(Damage { silent, place: self.rng.bits() });
+                }
+            }
+            Behavior::Rate { kbit, queue_kib } => {
+                let begin = self.busy_until.max(now);
+                let takes = |bytes: u64| Duration::from_micros(bytes * 8_000 / u64::from(kbit));
+                if begin - now > takes(u64::from(queue_kib) << 10) {
+                    effects.lost = true;
+                } else if !effects.lost && !effects.dropped {
+                    self.busy_until = begin + takes(bytes as u64);
+                    wait.in_order += self.busy_until - now;
+                    effects.delayed = true;
+                }
+            }
+            Behavior::Hold => effects.held = true,
+            Behavior::Flap { up_ms, down_ms } => {
+                let phase = (now - self.since).as_millis() % u128::from(up_ms + down_ms);
+                effects.dropped |= phase >= u128::from(up_ms);
+            }
+        }
+    }
+}
+
+/// How long a frame waits: with those behind it, and by itself.
+#[derive(Default)]
+struct Wait {
+    in_order: Duration,
+    late: Duration,
 }
 
 fn millis(ms: u32) -> Duration {
@@ -204,10 +287,11 @@ impl PerLink<State> {
     }
 
     /// Replaces all policies.
-    pub(super) fn set(&mut self, policies: &Policies, now: Instant) {
-        for at in 0..self.values.len() {
-            let policy = policies.get(&(at / self.ports, at % self.ports));
-            self.values[at].set(policy.cloned().unwrap_or_default(), now);
+    pub(super) fn set(&mut self, policies: &Policies, at: (Instant, Epoch)) {
+        let none = Policy::default();
+        for position in 0..self.values.len() {
+            let policy = policies.get(&(position / self.ports, position % self.ports));
+            self.values[position].set(policy.unwrap_or(&none), at);
         }
     }
 }
@@ -289,14 +373,19 @@ mod tests {
 
     const FRAMES: u32 = 100_000;
 
+    const FRAME: Subject = Subject { bytes: 1_000, ports: None, begun: 0 };
+
     fn treated(behaviors: &[Behavior], frames: u32, gap: Duration) -> Vec<(Instant, Treatment)> {
         let start = Instant::now();
         let mut state = State::new((0, 1), start);
-        state.set(Policy { cut: false, behaviors: behaviors.to_vec() }, start);
+        state.set(
+            &Policy { behaviors: (1..).zip(behaviors.to_vec()).collect(), ..Policy::default() },
+            (start, 1),
+        );
         (0..frames)
             .map(|n| {
                 let now = start + gap * n;
-                (now, state.judge(now, 1_000))
+                (now, state.judge(now, &FRAME))
             })
             .collect()
     }
@@ -309,12 +398,13 @@ mod tests {
     fn a_cut_is_directed_and_everything_else_is_perfect() {
         let now = Instant::now();
         let mut links = PerLink::perfect(3, now);
-        links.set(&Policies::from([((0, 2), Policy { cut: true, behaviors: Vec::new() })]), now);
+        links.set(&Policies::from([((0, 2), Policy::cut(7, Cut::default()))]), (now, 1));
         for from in 0..3 {
             for to in 0..3 {
-                let treatment = links.get_mut((from, to)).judge(now, 100);
+                let treatment = links.get_mut((from, to)).judge(now, &FRAME);
                 let cut = (from, to) == (0, 2);
                 assert_eq!(treatment.effects.dropped, cut, "{from}->{to}");
+                assert_eq!(treatment.told(), cut.then(|| "dropped by F7".to_owned()));
                 assert!(treatment.due.is_none() && treatment.damage.is_none());
             }
         }
@@ -400,13 +490,55 @@ mod tests {
     #[test]
     fn what_changes_for_other_links_moves_nothing_here() {
         let now = Instant::now();
-        let flap = Policy { cut: false, behaviors: vec![Behavior::Flap { up_ms: 30, down_ms: 10 }] };
+        let flap = Policy::mistreat(1, Behavior::Flap { up_ms: 30, down_ms: 10 });
         let mut links = PerLink::perfect(2, now);
-        links.set(&Policies::from([((0, 1), flap.clone())]), now);
-        let cut = Policy { cut: true, behaviors: Vec::new() };
-        links.set(&Policies::from([((0, 1), flap), ((1, 0), cut)]), now + Duration::from_millis(20));
+        links.set(&Policies::from([((0, 1), flap.clone())]), (now, 1));
+        let cut = Policy::cut(2, Cut::default());
+        links.set(&Policies::from([((0, 1), flap), ((1, 0), cut)]), (now + Duration::from_millis(20), 2));
         let phase = |ms| now + Duration::from_millis(ms);
-        assert!(!links.get_mut((0, 1)).judge(phase(29), 1).effects.dropped);
-        assert!(links.get_mut((0, 1)).judge(phase(31), 1).effects.dropped);
+        assert!(!links.get_mut((0, 1)).judge(phase(29), &FRAME).effects.dropped);
+        assert!(links.get_mut((0, 1)).judge(phase(31), &FRAME).effects.dropped);
+    }
+
+    #[test]
+    fn a_cut_is_for_its_port_and_for_its_connections() {
+        use Connections::{All, Established, New};
+        let now = Instant::now();
+        for (port, connections, expected) in [
+            (None, Established, [true, false, true]),
+            (None, New, [false, true, false]),
+            (Some(2380), All, [true, true, false]),
+            (Some(2380), Established, [true, false, false]),
+            (Some(9), All, [false, false, true]),
+        ] {
+            let mut state = State::new((0, 1), now);
+            let cut = Policy::cut(3, Cut { port, connections, reject: false });
+            state.set(&cut, (now, 5));
+            // Also when something else has changed meanwhile.
+            state.set(&cut, (now, 9));
+            let old = Subject { bytes: 60, ports: Some((40_000, 2380)), begun: 4 };
+            let new = Subject { ports: Some((2380, 40_001)), begun: 5, ..old };
+            let other = Subject { ports: Some((40_000, 9)), ..old };
+            let dropped = [old, new, other].map(|subject| state.judge(now, &subject).effects.dropped);
+            assert_eq!(dropped, expected, "{port:?} {connections:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_fault_that_takes_a_frame_is_named() {
+        let now = Instant::now();
+        let mut state = State::new((0, 1), now);
+        let (lost, late) = (Behavior::Loss { percent: 100, burst: 1 }, Behavior::Hold);
+        let mut policy = Policy { behaviors: [(4, late), (5, lost)].into(), ..Policy::default() };
+        state.set(&policy, (now, 1));
+        assert_eq!(state.judge(now, &FRAME).told().as_deref(), Some("lost by F5"));
+        policy.cuts.insert(6, Cut { reject: true, ..Cut::default() });
+        state.set(&policy, (now, 2));
+        let treatment = state.judge(now, &FRAME);
+        assert_eq!(treatment.told().as_deref(), Some("refused by F6"));
+        assert!(treatment.refused && treatment.effects.held, "a probe still sees what else is asked for");
+        policy = Policy { behaviors: policy.behaviors.into_iter().take(1).collect(), ..Policy::default() };
+        state.set(&policy, (now, 3));
+        assert_eq!(state.judge(now, &FRAME).told().as_deref(), Some("held by F4"));
     }
 }

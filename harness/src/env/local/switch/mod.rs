@@ -5,7 +5,10 @@
 //! change all links at one instant nor say why a frame was dropped. It knows ports, not nodes:
 //! which port is whose, and what to cut, is told by its owner.
 
+mod answer;
+mod capture;
 mod damage;
+pub(super) mod flows;
 mod forward;
 pub(super) mod frame;
 mod link;
@@ -15,6 +18,7 @@ mod waiting;
 
 use crate::env::Link;
 use crate::env::packet::{Effects, Policies, Traffic};
+use flows::Talk;
 use forward::Forwarder;
 use link::{Counter, PerLink};
 use nix::errno::Errno;
@@ -51,7 +55,16 @@ pub(super) struct Switch {
 /// What is asked of the switch's thread.
 enum Command {
     SetLinks { policies: Policies, done: SyncSender<()> },
+    Tell { hosts: Vec<String>, done: SyncSender<Seen> },
     Stop,
+}
+
+/// What the switch has seen.
+pub(super) struct Seen {
+    /// Who talked to whom.
+    pub(super) talks: Vec<Talk>,
+    /// The last frames, as a file of pcapng.
+    pub(super) capture: Vec<u8>,
 }
 
 /// What became of a probe.
@@ -86,6 +99,14 @@ impl Switch {
     pub(super) fn set_links(&self, policies: Policies) -> Result<(), Stopped> {
         let (done, wait) = sync_channel(1);
         self.command(Command::SetLinks { policies, done })?;
+        wait.recv_timeout(COMMAND_TIMEOUT).map_err(|_| Stopped)
+    }
+
+    /// What it has seen so far, and for the capture, since it was last asked. `hosts` are the names of
+    /// those at the ports.
+    pub(super) fn tell(&self, hosts: Vec<String>) -> Result<Seen, Stopped> {
+        let (done, wait) = sync_channel(1);
+        self.command(Command::Tell { hosts, done })?;
         wait.recv_timeout(COMMAND_TIMEOUT).map_err(|_| Stopped)
     }
 

@@ -1,6 +1,9 @@
 //! Frames that are not due yet, and those that a link holds back.
 
-use super::link::{PerLink, State};
+use super::flows::Ticket;
+use super::frame;
+use super::link::{PerLink, State, Subject};
+use super::port::HEADER;
 use crate::env::Link;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -16,10 +19,24 @@ const SOON: Duration = Duration::from_nanos(1);
 /// A frame that waits.
 pub(super) struct Frame {
     pub(super) due: Instant,
-    /// Breaks ties: what came first goes first.
-    number: u64,
+    /// Breaks ties, as it is given when it begins to wait: what came first goes first.
+    pub(super) number: u64,
     pub(super) link: Link,
+    /// Whose it is.
+    pub(super) ticket: Ticket,
+    /// It is in the counts: no probe, and no second copy.
+    pub(super) counted: bool,
     pub(super) bytes: Vec<u8>,
+}
+
+impl Frame {
+    /// The fault whose cut is now for it.
+    fn cut(&self, state: &State) -> Option<u32> {
+        let frame = self.bytes.get(HEADER..).unwrap_or_default();
+        let subject =
+            Subject { bytes: frame.len(), ports: frame::packet(frame).ports, begun: self.ticket.begun };
+        state.cut(&subject).map(|(fault, _)| fault)
+    }
 }
 
 /// All that wait.
@@ -44,15 +61,15 @@ impl Waiting {
     }
 
     /// Keeps a frame until it is due, or until its link lets go. False: there is no room.
-    pub(super) fn push(&mut self, link: Link, due: Instant, held: bool, bytes: &[u8]) -> bool {
-        if self.bytes + bytes.len() > MAX_BYTES {
+    pub(super) fn push(&mut self, mut frame: Frame, held: bool) -> bool {
+        if self.bytes + frame.bytes.len() > MAX_BYTES {
             return false;
         }
-        self.bytes += bytes.len();
+        self.bytes += frame.bytes.len();
         self.next += 1;
-        let frame = Frame { due, number: self.next, link, bytes: bytes.to_vec() };
+        frame.number = self.next;
         if held {
-            self.held.entry(link).or_default().push(frame);
+            self.held.entry(frame.link).or_default().push(frame);
         } else {
             self.delayed.push(frame);
         }
@@ -79,15 +96,15 @@ impl Waiting {
         }
     }
 
-    /// After a change of policies: takes out what is on a link that is now cut, and makes due what
-    /// waits for a link that no longer makes anybody wait. Returns the links of those taken out.
-    pub(super) fn settle(&mut self, links: &PerLink<State>, now: Instant) -> Vec<Link> {
+    /// After a change of policies: takes out what a cut is now for, and makes due what waits for a link
+    /// that no longer makes anybody wait. Returns those taken out, each with the fault.
+    pub(super) fn settle(&mut self, links: &PerLink<State>, now: Instant) -> Vec<(Frame, u32)> {
         let mut dropped = Vec::new();
         for mut frame in std::mem::take(&mut self.delayed) {
             let link = links.get(frame.link);
-            if link.is_cut() {
+            if let Some(fault) = frame.cut(link) {
                 self.bytes -= frame.bytes.len();
-                dropped.push(frame.link);
+                dropped.push((frame, fault));
                 continue;
             }
             if !link.delays() {
@@ -97,14 +114,16 @@ impl Waiting {
         }
         for (link, frames) in std::mem::take(&mut self.held) {
             let state = links.get(link);
-            if state.is_cut() {
-                self.bytes -= frames.iter().map(|frame| frame.bytes.len()).sum::<usize>();
-                dropped.extend(frames.iter().map(|frame| frame.link));
-            } else if state.holds() {
-                self.held.insert(link, frames);
-            } else {
-                self.delayed
-                    .extend(frames.into_iter().map(|frame| Frame { due: frame.due.min(now), ..frame }));
+            for mut frame in frames {
+                if let Some(fault) = frame.cut(state) {
+                    self.bytes -= frame.bytes.len();
+                    dropped.push((frame, fault));
+                } else if state.holds() {
+                    self.held.entry(link).or_default().push(frame);
+                } else {
+                    frame.due = frame.due.min(now);
+                    self.delayed.push(frame);
+                }
             }
         }
         dropped

@@ -1,16 +1,21 @@
-//! What the switch costs: how long a partition takes, the way there and back between two hosts, and
-//! bytes per second, next to the kernel's own bridge. `cargo bench -p duress --bench network`, as root
-//! and with `ip` for the bridge, which is left out otherwise.
+//! What the switch costs: how long a partition takes, the way there and back between two hosts, bytes
+//! per second, and what etcd does on it, next to the kernel's own bridge. `cargo bench -p duress --bench
+//! network`, as root and with `ip` for the bridge, which is left out otherwise.
 
+mod bridge;
+mod etcd;
+
+use bridge::Bridge;
 use duress::env::Environment as _;
+use duress::env::cut::Cut;
 use duress::env::local::{Config, Data, Disks, Local, Ports, ServerCommand, acquire};
 use duress::env::packet::{Policies, Policy};
 use nix::sched::{CloneFlags, setns};
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,15 +55,19 @@ fn main() {
             duress::env::ProcessState::Running { pid } => pid,
             state => panic!("{state:?}"),
         };
+        let before = (frames(&cluster), switch_time());
         talk(&format!("switch, {ports:?}"), (pid(0), address(0)), (pid(1), address(1)));
-    }
-    match Bridge::new() {
-        Some(bridge) => {
-            let [one, two] = bridge.hosts();
-            talk("kernel bridge", one, two);
+        let after = (frames(&cluster), switch_time());
+        if let (Some(before_time), Some(after_time)) = (before.1, after.1) {
+            let each = (after_time - before_time).as_secs_f64() * 1e6 / (after.0 - before.0) as f64;
+            println!("switch, {ports:?}: {each:.2} µs of its thread per frame");
         }
+    }
+    match Bridge::new(2) {
+        Some(bridge) => talk("kernel bridge", bridge.host(0), bridge.host(1)),
         None => println!("kernel bridge: needs root, and `ip` and `unshare`"),
     }
+    etcd::compare(privilege);
 }
 
 /// Three against two, all twelve links at once.
@@ -66,7 +75,7 @@ fn partitions(cluster: &Local, ports: Ports) {
     let mut cut = Policies::new();
     for (one, two) in (0..3).flat_map(|one| (3..5).map(move |two| (one, two))) {
         for link in [(one, two), (two, one)] {
-            cut.insert(link, Policy { cut: true, behaviors: Vec::new() });
+            cut.insert(link, Policy::cut(1, Cut::default()));
         }
     }
     let none = Policies::new();
@@ -82,6 +91,22 @@ fn partitions(cluster: &Local, ports: Ports) {
     println!("{ports:?}: partition of 5 nodes {}, healed {}", quantiles(cut), quantiles(healed));
 }
 
+/// Frames between the first two hosts.
+fn frames(cluster: &Local) -> u64 {
+    cluster.traffic((0, 1)).passed + cluster.traffic((1, 0)).passed
+}
+
+/// What the switch's thread has worked so far.
+fn switch_time() -> Option<Duration> {
+    let tasks = fs::read_dir("/proc/self/task").ok()?.flatten().map(|task| task.path());
+    let is_switch =
+        |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "switch\n");
+    let times = tasks.filter(is_switch).filter_map(|task| fs::read_to_string(task.join("schedstat")).ok());
+    let nanoseconds = times.filter_map(|time| time.split(' ').next()?.parse::<u64>().ok()).sum();
+    Some(Duration::from_nanos(nanoseconds))
+}
+
+/// The process whose network a host is, and its address there.
 type Host = (u32, IpAddr);
 
 fn talk(name: &str, one: Host, two: Host) {
@@ -149,54 +174,4 @@ fn quantiles(mut took: Vec<Duration>) -> String {
     took.sort();
     let at = |percent: usize| took[took.len() * percent / 100].as_secs_f64() * 1e6;
     format!("p50 {:.0} µs, p99 {:.0} µs", at(50), at(99))
-}
-
-/// Two hosts on a bridge in a namespace of its own; all of it ends with three processes.
-struct Bridge([Child; 3]);
-
-impl Bridge {
-    fn new() -> Option<Self> {
-        let sleep = || {
-            let mut command = Command::new("unshare");
-            command.args(["--net", "sleep", "1000"]).stderr(Stdio::null()).spawn().ok()
-        };
-        let bridge = Self([sleep()?, sleep()?, sleep()?]);
-        // They have their namespaces once they are asleep.
-        thread::sleep(Duration::from_millis(300));
-        let [middle, ..] = bridge.pids();
-        ip(middle, "link add br0 type bridge")?;
-        ip(middle, "link set br0 up")?;
-        for (n, host) in (1..).zip(&bridge.pids()[1..]) {
-            ip(middle, &format!("link add p{n} type veth peer name eth0 netns {host}"))?;
-            ip(middle, &format!("link set p{n} master br0 up"))?;
-            ip(*host, &format!("addr add 10.78.0.{n}/24 dev eth0"))?;
-            ip(*host, "link set eth0 up")?;
-        }
-        Some(bridge)
-    }
-
-    fn pids(&self) -> [u32; 3] {
-        self.0.each_ref().map(Child::id)
-    }
-
-    fn hosts(&self) -> [Host; 2] {
-        let [_, one, two] = self.pids();
-        [(one, [10, 78, 0, 1].into()), (two, [10, 78, 0, 2].into())]
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn ip(pid: u32, words: &str) -> Option<()> {
-    let pid = pid.to_string();
-    let mut command = Command::new("nsenter");
-    command.args(["--net", "--target", &pid, "ip"]).args(words.split(' '));
-    command.status().ok()?.success().then_some(())
 }
