@@ -23,15 +23,6 @@ pub(super) struct Clash {
     pub(super) empty: Option<u32>,
 }
 
-impl Step {
-    /// The position that it is about.
-    pub(super) fn about(self) -> u32 {
-        match self {
-            Self::Put(id) | Self::Take(id) | Self::Empty(id) => id,
-        }
-    }
-}
-
 /// A part of `items` that still fails and of which nothing can be left out, if that is found with
 /// bounded effort and in time. All of them fail.
 pub(super) fn fewest(

@@ -78,7 +78,8 @@ fn placed(case: &Case, takes: impl Iterator<Item = (Time, Turn)>) -> Vec<Step> {
         places.push((at, turn, item.rank, Step::Take(id)));
     }
     places.extend((0..).zip(&case.empties).map(|(id, empty)| (empty.at, Turn::Empty, 0, Step::Empty(id))));
-    // Elements of the same rank and instant: one after the other, each put before it is taken.
-    places.sort_unstable_by_key(|&(at, turn, rank, step)| (at, turn, rank, step.about(), step));
+    // An element that comes and goes in one instant is put in before it is taken, as steps are ordered; and
+    // two that have an instant in common differ in rank, or are only taken in it.
+    places.sort_unstable();
     places.into_iter().map(|(.., step)| step).collect()
 }
