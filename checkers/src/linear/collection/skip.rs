@@ -27,3 +27,24 @@ impl Skip {
         self.next[at] += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_what_a_list_says() {
+        const PLACES: usize = 12;
+        for step in [1, 5, 7, 11] {
+            let (mut skip, mut left) = (Skip::new(PLACES), [true; PLACES]);
+            for n in 0..PLACES {
+                for at in 0..PLACES {
+                    assert_eq!(skip.next(at), (at..PLACES).find(|&place| left[place]));
+                }
+                skip.remove(n * step % PLACES);
+                left[n * step % PLACES] = false;
+            }
+            assert!((0..PLACES).all(|at| skip.next(at).is_none()));
+        }
+    }
+}

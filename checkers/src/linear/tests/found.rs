@@ -13,7 +13,10 @@ use super::model_specs::{Subject, subjects};
 use super::oracle;
 use super::random::Dice;
 use crate::history::History;
-use crate::model::{Bag, Counter, FetchAdd, Log, Model, PriorityQueue, Queue, Set, Stack};
+use crate::model::{
+    Bag, Container, ContainerOp, Counter, Discipline, Element, FetchAdd, Fifo, Lifo, Log, Model,
+    PriorityQueue, Queue, Set, SmallestFirst, Stack, Unordered,
+};
 use crate::{Budget, Kind};
 use serde_json::{Value, json};
 use std::hash::Hash;
@@ -36,8 +39,8 @@ enum Answer {
 }
 
 /// A kind of object, what is asked of it, and who decides.
-struct Kinds {
-    subject: Subject,
+pub(super) struct Kinds {
+    pub(super) subject: Subject,
     answer: fn(&History, Moment) -> Option<Said>,
     /// How many answers are open at most, without doubt and with it.
     open: [u64; 2],
@@ -67,9 +70,30 @@ fn answer<M: Model>(model: &M, history: &History, until: Moment) -> Option<Said>
         Some(Found::Impossible(evidence)) => {
             assert!(evidence.ops.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", evidence.ops);
             let is_shown = |at: u32| evidence.ops.contains(&at);
+            if evidence.others == Others::Dropped {
+                // What was in at first is there whether its operations are left out or not.
+                let (_, initial) = model.container().expect("elements of a container are left out");
+                let is_initial = |at: &u32| {
+                    let entry = &part.entries[*at as usize];
+                    match model.container_op(&part.classes[entry.class as usize]) {
+                        Some(ContainerOp::Put(element) | ContainerOp::Took(element)) => {
+                            entry.invoke <= until && initial.contains(&element)
+                        }
+                        _ => false,
+                    }
+                };
+                let mut theirs = (0..u32::try_from(part.entries.len()).expect("small")).filter(is_initial);
+                assert!(theirs.all(is_shown), "{:?}", evidence.ops);
+            }
             let told = match evidence.others {
                 Others::Optional => Some(told(part, until, |at| (true, is_shown(at)))),
-                Others::Dropped => Some(told(part, until, |at| (is_shown(at), true))),
+                // Of what a container did, all that is about some elements can be left out, and nothing else:
+                // somebody who took nobody knows what may have taken something of what is left.
+                Others::Dropped => Some(told(part, until, |at| {
+                    let entry = part.entries[at as usize];
+                    let is_any = entry.ret.is_none() && part.call(entry.invoke).invoke.value.is_null();
+                    (is_any || is_shown(at), true)
+                })),
                 Others::Within(_) => None,
             };
             Answer::Impossible(told, evidence.ops.len())
@@ -113,43 +137,63 @@ fn told<O: Eq + Hash>(part: &Part<'_, O>, until: Moment, is: impl Fn(u32) -> (bo
     all.map(build).collect()
 }
 
+/// Compares the answer for what happened up to some moment with trying every order. Answers with whether
+/// there is one, and how many operations are shown to say that there is none; `None`: it is open.
+pub(super) fn judge(kinds: &Kinds, build: &Build, until: Moment) -> Option<(bool, Option<usize>)> {
+    let Kinds { subject, .. } = kinds;
+    let (answer, told) = (kinds.answer)(&build.history(), until)?;
+    let is_allowed = |build: &Build| oracle::allowed(&build.history(), &subject.initial, subject.spec);
+    let expected = told.iter().any(is_allowed);
+    let context = || format!("{} until {until}\n{:#?}", subject.name, build.ops);
+    let shown = match answer {
+        Answer::Order => {
+            assert!(expected, "{}", context());
+            Some(0)
+        }
+        Answer::Impossible(told, shown) => {
+            assert!(!expected, "{}", context());
+            assert!(!told.into_iter().flatten().any(|told| is_allowed(&told)), "{}", context());
+            Some(shown)
+        }
+        Answer::Open => None,
+    };
+    Some((expected, shown))
+}
+
 /// Answers at the end of random histories and at some moment before: how many are open, and the most
 /// operations that are shown.
-fn compare(kinds: &Kinds, seed: u64, doubt: u64) -> (u64, usize) {
-    let Kinds { subject, .. } = kinds;
+pub(super) fn compare(
+    kinds: &Kinds,
+    seed: u64,
+    histories: u64,
+    make: impl Fn(&mut Dice) -> Build,
+) -> (u64, usize) {
     let mut dice = Dice(seed);
     let (mut open, mut most, mut counts) = (0, 0, [0_u64; 2]);
-    for _ in 0..HISTORIES {
-        let run = Run {
-            calls: 2 + dice.below(6),
-            clients: 1 + usize::try_from(dice.below(4)).expect("small"),
-            values: 0,
-            doubt: doubt * dice.below(3),
-            stale: [0, 300, 800][usize::try_from(dice.below(3)).expect("small")],
-        };
-        let build = simulate(&mut dice, subject, run);
-        let history = build.history();
+    for _ in 0..histories {
+        let build = make(&mut dice);
         let end = u32::try_from(build.ops.len() - 1).expect("small");
         for until in [end, u32::try_from(dice.below(u64::from(end) + 1)).expect("small")] {
-            let Some((answer, told)) = (kinds.answer)(&history, until) else { continue };
-            let is_allowed =
-                |build: &Build| oracle::allowed(&build.history(), &subject.initial, subject.spec);
-            let expected = told.iter().any(is_allowed);
-            let context = || format!("{} until {until}\n{:#?}", subject.name, build.ops);
-            match answer {
-                Answer::Order => assert!(expected, "{}", context()),
-                Answer::Impossible(told, shown) => {
-                    assert!(!expected, "{}", context());
-                    assert!(!told.into_iter().flatten().any(|told| is_allowed(&told)), "{}", context());
-                    most = most.max(shown);
-                }
-                Answer::Open => open += 1,
-            }
+            let Some((expected, shown)) = judge(kinds, &build, until) else { continue };
+            open += u64::from(shown.is_none());
+            most = most.max(shown.unwrap_or_default());
             counts[usize::from(expected)] += 1;
         }
     }
-    assert!(counts.iter().all(|&n| n > HISTORIES / 20), "{} {counts:?}", subject.name);
+    assert!(counts.iter().all(|&n| n > histories / 20), "{} {counts:?}", kinds.subject.name);
     (open, most)
+}
+
+/// What an object did that follows its specification, or now and then does not.
+fn simulated(dice: &mut Dice, subject: &Subject, doubt: u64) -> Build {
+    let run = Run {
+        calls: 2 + dice.below(6),
+        clients: 1 + usize::try_from(dice.below(4)).expect("small"),
+        values: 0,
+        doubt: doubt * dice.below(3),
+        stale: [0, 300, 800][usize::try_from(dice.below(3)).expect("small")],
+    };
+    simulate(dice, subject, run)
 }
 
 fn named(name: &str, ask: fn(&mut Dice, u64) -> (&'static str, Value)) -> Subject {
@@ -157,7 +201,7 @@ fn named(name: &str, ask: fn(&mut Dice, u64) -> (&'static str, Value)) -> Subjec
     Subject { ask, ..found.expect("a model of that name") }
 }
 
-fn growing_ones() -> Vec<Kinds> {
+pub(super) fn growing_ones() -> Vec<Kinds> {
     let set = named("set", |dice, n| match dice.below(2) {
         0 => ("add", json!(n)),
         _ => ("read", Value::Null),
@@ -194,7 +238,7 @@ fn growing_ones() -> Vec<Kinds> {
     ]
 }
 
-fn containers() -> Vec<Kinds> {
+pub(super) fn containers() -> Vec<Kinds> {
     let of = |name: &str| {
         subjects().into_iter().find(|subject| subject.name == name).expect("a model of that name")
     };
@@ -226,10 +270,30 @@ fn containers() -> Vec<Kinds> {
     ]
 }
 
+/// Containers with something in them at first.
+pub(super) fn filled() -> Vec<Kinds> {
+    fn answers<D: Discipline>(history: &History, until: Moment) -> Option<Said> {
+        let initial = [json!(100), json!(200)].iter().map(Element::from).collect();
+        answer(&Container::<D> { initial, ..Container::default() }, history, until)
+    }
+    let all = containers().into_iter().map(|kinds| Kinds {
+        answer: match kinds.subject.name {
+            "queue" => answers::<Fifo>,
+            "bag" => answers::<Unordered>,
+            "stack" => answers::<Lifo>,
+            _ => answers::<SmallestFirst>,
+        },
+        subject: Subject { initial: json!([100, 200]), ..kinds.subject },
+        ..kinds
+    });
+    all.collect()
+}
+
 fn decides(all: Vec<Kinds>) {
     for (seed, kinds) in (71..).zip(all) {
         for (doubt, open) in [0, 150].into_iter().zip(kinds.open) {
-            let found = compare(&kinds, seed, doubt);
+            let make = |dice: &mut Dice| simulated(dice, &kinds.subject, doubt);
+            let found = compare(&kinds, seed, HISTORIES, make);
             let name = kinds.subject.name;
             assert!(found.0 <= open && found.1 <= kinds.shown, "{name} {doubt}: {found:?}");
         }
@@ -249,7 +313,10 @@ fn containers_are_decided_right_and_nearly_always() {
 /// What became of the first two elements, when the third one came out.
 #[test]
 fn in_a_queue_there_have_to_be_enough_takes_of_nobody_knows_what_and_early_enough() {
-    for (before, after) in [(0, 0), (0, 2), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0)] {
+    // Before it came out, after that, and how many operations show that it cannot have: with all takes.
+    for (before, after, shows) in
+        [(0, 0, 3), (0, 2, 5), (1, 0, 5), (1, 1, 6), (2, 0, 0), (2, 1, 0), (3, 0, 0)]
+    {
         let mut build = Build::default();
         for n in 1..=3 {
             build.did(n, "enqueue", json!(n));
@@ -266,7 +333,7 @@ fn in_a_queue_there_have_to_be_enough_takes_of_nobody_knows_what_and_early_enoug
         let (answer, _) = answer(&Queue::default(), &build.history(), end).expect("one object");
         match answer {
             Answer::Order => assert!(before >= 2, "{before} {after}"),
-            Answer::Impossible(..) => assert!(before < 2, "{before} {after}"),
+            Answer::Impossible(_, shown) => assert!(before < 2 && shown == shows, "{before} {after} {shown}"),
             Answer::Open => panic!("{before} {after}"),
         }
     }
@@ -297,4 +364,73 @@ fn what_cannot_fill_a_hole_is_no_supply() {
             |build: &Build| oracle::allowed(&build.history(), &kinds.subject.initial, kinds.subject.spec);
         assert!(!told.iter().any(is_allowed), "{name}");
     }
+}
+
+/// Until it is known where an append went, it is said to be at a place because all others were seen
+/// elsewhere. Those have to be shown too, unless they are too many.
+#[test]
+fn who_was_seen_elsewhere_is_shown_up_to_a_number() {
+    for (elsewhere, is_shown) in [(1, true), (2, true), (20, true), (31, true), (32, false)] {
+        let mut build = Build::default();
+        for n in 0..elsewhere {
+            build.invoke(n, "append", json!(n));
+        }
+        build.lost(100, "append", json!(100)).invoke(101, "read", json!([1, null]));
+        for n in 0..elsewhere {
+            let place = 2 + n;
+            build.invoke(200 + n, "read", json!([place, null])).ok(200 + n, "read", json!([place, n]));
+        }
+        // This one says itself where it went.
+        build.invoke(103, "append", json!(103)).ok(103, "append", json!([2 + elsewhere, 103]));
+        build.ok(101, "read", json!([1, 100])).invoke(102, "append", json!(102));
+        let until = u32::try_from(build.ops.len() - 1).expect("small");
+        build.ok(102, "append", json!([0, 102]));
+        let (answer, _) = answer(&Log::default(), &build.history(), until).expect("one object");
+        match answer {
+            // The reads of their places, and of that of 100.
+            Answer::Impossible(_, shown) => assert!(is_shown && shown as u64 == elsewhere + 1, "{shown}"),
+            _ => assert!(!is_shown, "{elsewhere} {answer:?}"),
+        }
+    }
+}
+
+/// Each of two fits where it says it was, and nobody has heard of them yet: the second one did it.
+#[test]
+fn of_two_that_may_have_been_at_one_place_either_is_possible() {
+    for (first, second, seen) in [([2, 0], [3, 0], 3), ([2, 0], [2, 1], 3), ([2, 0], [1, 0], 1)] {
+        let mut build = Build::default();
+        for (process, [by, _]) in [(0, first), (1, second)] {
+            build.invoke(process, "fetch-add", json!([by, null]));
+        }
+        build.invoke(2, "read", Value::Null).ok(2, "read", json!(seen));
+        build.ok(0, "fetch-add", json!(first)).ok(1, "fetch-add", json!(second));
+        let kinds = growing_ones().swap_remove(2);
+        for until in 3..6 {
+            let told = judge(&kinds, &build, until);
+            assert!(told.is_some_and(|(_, shown)| shown.is_some()) || until < 5, "{until} {:#?}", build.ops);
+        }
+    }
+}
+
+/// Two equal elements lie above the one that came out, and one of them was taken, or none.
+#[test]
+fn who_took_an_element_took_it_once() {
+    let mut build = Build::default();
+    build.did(0, "push", json!(1)).did(1, "push", json!(2)).did(2, "push", json!(2));
+    build.invoke(3, "pop", Value::Null).did(4, "pop", json!(1)).ok(3, "pop", json!(2));
+    let stack = containers().swap_remove(2);
+    for until in 0..10 {
+        judge(&stack, &build, until);
+    }
+}
+
+/// Of two that nobody is known to have taken, the one above is gone first, and the first take was its.
+#[test]
+fn in_a_stack_the_first_take_of_nobody_knows_what_need_not_be_that_of_the_first_element() {
+    let mut build = Build::default();
+    build.did(0, "push", json!(1)).did(1, "push", json!(2)).did(2, "push", json!(3));
+    build.lost(3, "pop", Value::Null).did(4, "pop", json!(2));
+    build.lost(5, "pop", Value::Null).did(6, "pop", Value::Null);
+    let end = u32::try_from(build.ops.len() - 1).expect("small");
+    assert_eq!(judge(&containers().swap_remove(2), &build, end), Some((true, Some(0))));
 }

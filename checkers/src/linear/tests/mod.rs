@@ -11,6 +11,7 @@ mod doomed;
 mod explained;
 mod found;
 mod growing;
+mod guessed;
 mod layout;
 mod limits;
 mod metamorphic;

@@ -12,7 +12,7 @@ use crate::model::{
     Bag, Counter, FencedLock, FetchAdd, KeyValue, Log, Model, Mutex, PriorityQueue, Queue, ReentrantMutex,
     Register, Semaphore, Set, Stack, Text, VersionedRegister,
 };
-use crate::{Alarm, Budget, Checker, Deferral, HistoryError, OnlineError, Valid, Watch};
+use crate::{Alarm, Budget, Checker, Deferral, HistoryError, OnlineError, Tally, Valid, Watch};
 use serde_json::{Value, json};
 
 /// Histories of each model; `DURESS_ORACLE_HISTORIES` asks for more.
@@ -270,6 +270,29 @@ fn what_takes_too_much_is_given_up_and_counted() {
     }
     assert_eq!(all(&mut online, &line.ops), []);
     assert_eq!(online.tally().deferred.get(&Deferral::Width), Some(&1));
+}
+
+#[test]
+fn how_things_stand_is_told() {
+    let mut online = Online::keyed(Register::default());
+    let mut build = Build::default();
+    // Either write may have been the last one; on two other keys somebody waits.
+    build.invoke(1, "write", json!([1, 1])).invoke(2, "write", json!([1, 2]));
+    build.ok(1, "write", json!([1, 1])).ok(2, "write", json!([1, 2]));
+    build.invoke(3, "write", json!([2, 1])).invoke(4, "write", json!([3, 1]));
+    build.invoke(5, "read", json!([3, null])).ok(5, "read", json!([3, 1]));
+    build.ops.iter().for_each(|op| assert_eq!(online.push(op).expect("a history"), None));
+    assert_eq!(online.load(), (2, 4));
+    let (tally, deferred) = (online.tally(), std::collections::BTreeMap::new());
+    assert_eq!(*tally, Tally { events: 8, keys: 3, violated: 0, deferred });
+    let alarm = Alarm { key: Some(json!(7)), index: 1_234, time: 12_340_000_000 };
+    assert_eq!(alarm.to_string(), "violation at op 1234, key 7, 12.3 s");
+    assert_eq!(Alarm { key: None, ..alarm }.to_string(), "violation at op 1234, 12.3 s");
+    let why =
+        [Deferral::Open, Deferral::Doubt, Deferral::Width, Deferral::Waiting].map(|why| why.to_string());
+    let starts =
+        ["more than 64 operations", "more than 1024 different", "too many", "more than 65536 events"];
+    assert!(why.iter().zip(starts).all(|(why, start)| why.starts_with(start)), "{why:?}");
 }
 
 #[test]
