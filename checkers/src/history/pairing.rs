@@ -24,6 +24,7 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// How it ended; an operation that never returned counts as `Info`.
+    #[inline]
     pub fn kind(&self) -> Kind {
         self.completion.map_or(Kind::Info, |op| op.kind)
     }
@@ -72,6 +73,7 @@ impl History {
     }
 
     /// The call whose invocation is at this position.
+    #[inline]
     pub(crate) fn call_at(&self, at: usize) -> Call<'_> {
         Call { invoke: &self.ops[at], completion: self.ops.get(self.partner[at] as usize) }
     }

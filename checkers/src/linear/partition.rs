@@ -162,7 +162,12 @@ pub(super) fn partition<'h, M: Model>(
             }
             let (key, op) = read_call(model, keyed, &call)?;
             let part = *by_key.entry(key).or_insert_with(|| {
-                parts.push(Part::new(key.cloned(), history));
+                let mut part = Part::new(key.cloned(), history);
+                if !keyed {
+                    // All are its: a list that grows is copied.
+                    part.entries.reserve_exact(history.len().div_ceil(2));
+                }
+                parts.push(part);
                 classes.push(Numbers::new());
                 parts.len() - 1
             });

@@ -32,7 +32,7 @@ pub use lock::{
 pub use log::{Entries, Log, LogOp};
 pub use map::{Cells, KeyValue, MapOp, Micro};
 pub use persist::Element;
-pub use register::{Held, Register, RegisterOp};
+pub use register::{Datum, Held, Register, RegisterOp};
 pub use registry::{Made, ModelEntry, models};
 pub use set::{Elements, Members, Set, SetOp};
 pub use text::{Text, TextOp, TextState};

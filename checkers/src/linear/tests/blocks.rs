@@ -5,7 +5,7 @@ use super::super::{Flags, Keys, Linearizable};
 use super::agree::check;
 use super::build::Build;
 use super::random::{Dice, Run, atomic};
-use crate::model::{Held, Model, RegisterOp};
+use crate::model::{Datum, Held, Model, RegisterOp};
 use crate::{Budget, Checker, Kind, Register, Valid, Verdict};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -162,11 +162,11 @@ fn what_was_there_at_first_comes_first() {
 
 #[test]
 fn an_access_says_what_a_step_does() {
-    let values = [Value::Null, json!(1), json!(2), json!("1"), json!([1])];
+    let values = [json!(null), json!(1), json!(2), json!("1"), json!([1])].map(Datum::from);
     let mut ops: Vec<RegisterOp> = Vec::new();
     for a in &values {
         ops.extend([RegisterOp::Read(a.clone()), RegisterOp::Write(a.clone())]);
-        ops.extend(values.iter().map(|b| RegisterOp::Cas(Box::new([a.clone(), b.clone()]))));
+        ops.extend(values.iter().map(|b| RegisterOp::Cas(a.clone(), b.clone())));
     }
     let register = Register::default();
     let states = || values.iter().cloned().map(Held::Value).chain([Held::Other]);

@@ -43,10 +43,10 @@ fn is_order(classes: &[RegisterOp], entries: &[Entry], order: &[u32]) -> bool {
 #[test]
 fn an_order_is_certified_exactly_if_it_is_one() {
     let classes = [
-        RegisterOp::Write(json!(1)),
-        RegisterOp::Write(json!(2)),
-        RegisterOp::Read(json!(1)),
-        RegisterOp::Read(json!(2)),
+        RegisterOp::Write(json!(1).into()),
+        RegisterOp::Write(json!(2).into()),
+        RegisterOp::Read(json!(1).into()),
+        RegisterOp::Read(json!(2).into()),
     ];
     let (mut dice, orders) = (Dice(4), orders(3));
     let mut counts = [0_u64; 2];
@@ -72,7 +72,7 @@ fn an_order_is_certified_exactly_if_it_is_one() {
 
 #[test]
 fn what_is_wrong_with_an_order_is_said() {
-    let classes = [RegisterOp::Write(json!(1)), RegisterOp::Read(json!(2))];
+    let classes = [RegisterOp::Write(json!(1).into()), RegisterOp::Read(json!(2).into())];
     let entry = |class, invoke, ret| Entry { class, invoke, ret };
     let entries = [entry(0, 0, Some(1)), entry(0, 2, Some(3)), entry(1, 4, None)];
     let said = |order: &[u32]| certify(&Register::default(), &classes, &entries, order);

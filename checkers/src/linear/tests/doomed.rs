@@ -121,5 +121,5 @@ fn who_looks_ahead_looks_at_a_few() {
     }
     let problem = problem(Vec::new());
     assert!(Ahead::new::<Register>(&problem).is_none());
-    assert!(Register::default().overwrites(&RegisterOp::Write(json!(1))));
+    assert!(Register::default().overwrites(&RegisterOp::Write(json!(1).into())));
 }

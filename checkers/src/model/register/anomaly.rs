@@ -3,28 +3,27 @@
 //! Each rule below argues from the calls alone and is silent when an operation in doubt could
 //! explain what was seen: a name that is wrong misleads more than no name.
 
-use super::RegisterOp;
+use super::{Datum, RegisterOp};
 use crate::model::{Anomaly, Case, NOT_LINEARIZABLE, Seen};
-use crate::words::{after, value as word, who};
-use serde_json::Value;
+use crate::words::{after, who};
 
 type Call<'a> = Seen<'a, RegisterOp>;
 
 /// So many reads that miss a write make it lost instead of late.
 const READS_THAT_MISS: usize = 2;
 
-pub(super) fn classify(initial: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
+pub(super) fn classify(initial: &Datum, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
     match case.calls[case.culprit].op {
         RegisterOp::Read(value) => {
             never_written(initial, value, case).or_else(|| overwritten(initial, value, case))
         }
-        RegisterOp::Cas(pair) if pair[0] != pair[1] => lost_update(initial, &pair[0], case),
-        RegisterOp::Cas(_) | RegisterOp::Write(_) => None,
+        RegisterOp::Cas(old, new) if old != new => lost_update(initial, old, case),
+        RegisterOp::Cas(..) | RegisterOp::Write(_) => None,
     }
 }
 
 /// Nobody had begun to write the value when it was read.
-fn never_written(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
+fn never_written(initial: &Datum, value: &Datum, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
     let culprit = &case.calls[case.culprit];
     let read = culprit.returned()?;
     let is_writer = |call: &&Call| call.op.written() == Some(value);
@@ -32,19 +31,18 @@ fn never_written(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) ->
         return None;
     }
     let unproven = |because| Some(Anomaly { name: NOT_LINEARIZABLE, because, evidence: Vec::new() });
-    let shown = word(value);
     if let Some(failed) = case.failed.iter().find(|call| is_writer(call) && call.invoked() < read) {
         let by = who(&failed.call);
-        return unproven(format!("although the only write of {shown}, by {by}, had been reported as failed"));
+        return unproven(format!("although the only write of {value}, by {by}, had been reported as failed"));
     }
     match case.calls.iter().find(is_writer) {
         Some(later) => unproven(format!(
-            "although the first write of {shown}, by {}, began only after that",
+            "although the first write of {value}, by {}, began only after that",
             who(&later.call)
         )),
         None => Some(Anomaly {
             name: "phantom value",
-            because: format!("but nobody ever wrote {shown} to it"),
+            because: format!("but nobody ever wrote {value} to it"),
             evidence: Vec::new(),
         }),
     }
@@ -52,7 +50,7 @@ fn never_written(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) ->
 
 /// The value was gone for good before the read began: whoever wrote it had returned before
 /// something else began and returned that shows another value.
-fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
+fn overwritten(initial: &Datum, value: &Datum, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
     let culprit = &case.calls[case.culprit];
     let (began, read) = (culprit.invoked(), culprit.returned()?);
     let mut written_until = None;
@@ -71,7 +69,7 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
     }
     let shows_another = |op: &RegisterOp| match op {
         RegisterOp::Read(other) | RegisterOp::Write(other) => other != value,
-        RegisterOp::Cas(pair) => pair.iter().any(|other| other != value),
+        RegisterOp::Cas(old, new) => old != value || new != value,
     };
     let proves = |call: &Call| {
         Some(call.invoked()) > written_until
@@ -98,8 +96,7 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
     Some(Anomaly {
         name: "stale read",
         because: format!(
-            "in an operation that began {late} {label} by {by} {how}: {} was gone by then, and nothing wrote it again",
-            word(value)
+            "in an operation that began {late} {label} by {by} {how}: {value} was gone by then, and nothing wrote it again"
         ),
         evidence,
     })
@@ -107,7 +104,7 @@ fn overwritten(initial: &Value, value: &Value, case: &Case<'_, RegisterOp>) -> O
 
 /// How many reads in a row returned the old `value` after the write at `over`, if nobody ever saw
 /// what that wrote.
-fn lost(value: &Value, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize> {
+fn lost(value: &Datum, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize> {
     let RegisterOp::Write(written) = case.calls[over].op else { return None };
     let seen = |call: &Call| call.op.found() == Some(written);
     if case.calls.iter().any(seen) {
@@ -141,13 +138,13 @@ fn lost(value: &Value, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize
 }
 
 /// More operations replaced `old` than ever wrote it.
-fn lost_update(initial: &Value, old: &Value, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
+fn lost_update(initial: &Datum, old: &Datum, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
     let read = case.calls[case.culprit].returned()?;
     let replaced: Vec<usize> = (0..case.calls.len())
         .filter(|&at| {
             let call = &case.calls[at];
             call.returned().is_some_and(|end| end <= read)
-                && matches!(call.op, RegisterOp::Cas(pair) if pair[0] == *old && pair[1] != *old)
+                && matches!(call.op, RegisterOp::Cas(before, after) if before == old && after != old)
         })
         .collect();
     let written =
@@ -160,8 +157,7 @@ fn lost_update(initial: &Value, old: &Value, case: &Case<'_, RegisterOp>) -> Opt
     Some(Anomaly {
         name: "lost update",
         because: format!(
-            "although {} had been there only {}, and {} by {} had replaced it too",
-            word(old),
+            "although {old} had been there only {}, and {} by {} had replaced it too",
             if written == 1 { "once".to_owned() } else { format!("{written} times") },
             case.calls[other].op.label(),
             who(&case.calls[other].call)

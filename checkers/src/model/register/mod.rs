@@ -4,8 +4,10 @@
 //! answer is left out, a read that was answered `null` says that the register held `null`.
 
 mod anomaly;
+mod datum;
 mod op;
 
+pub use datum::Datum;
 pub use op::RegisterOp;
 
 use super::{Access, Anomaly, Case, Model, Refusal};
@@ -38,7 +40,7 @@ impl Default for Register {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Held {
     /// This.
-    Value(Value),
+    Value(Datum),
     /// Something that no operation in question reads or compares with.
     Other,
 }
@@ -52,9 +54,10 @@ impl Model for Register {
     }
 
     fn initial(&self) -> Held {
-        Held::Value(self.initial.clone())
+        Held::Value(Datum::from(&self.initial))
     }
 
+    #[inline]
     fn op(
         &self,
         _: Process,
@@ -63,40 +66,43 @@ impl Model for Register {
         answered: Option<&Value>,
     ) -> Result<Option<RegisterOp>, String> {
         match f {
-            "read" => Ok(answered.map(|value| RegisterOp::Read(value.clone()))),
+            "read" => Ok(answered.map(|value| RegisterOp::Read(value.into()))),
             // Which of the two took effect would be a guess.
             "write" | "cas" if answered.is_some_and(|value| !value.is_null() && value != asked) => {
                 Err(format!("{f} of {asked} was answered with another value"))
             }
-            "write" => Ok(Some(RegisterOp::Write(asked.clone()))),
+            "write" => Ok(Some(RegisterOp::Write(asked.into()))),
             "cas" => match asked.as_array().map(Vec::as_slice) {
-                Some([old, new]) => Ok(Some(RegisterOp::Cas(Box::new([old.clone(), new.clone()])))),
+                Some([old, new]) => Ok(Some(RegisterOp::Cas(old.into(), new.into()))),
                 _ => Err(format!("cas wants [old, new], not {asked}")),
             },
             _ => Err(format!("a register knows read, write and cas, not `{f}`")),
         }
     }
 
+    #[inline]
     fn step(&self, state: &Held, op: &RegisterOp) -> Result<Held, Refusal> {
         self.after(state, op).ok_or_else(|| {
             let held = self.show(state);
             match op {
                 RegisterOp::Read(value) | RegisterOp::Write(value) => {
-                    Refusal::Returned { returned: word(value), held }
+                    Refusal::Returned { returned: value.to_string(), held }
                 }
-                RegisterOp::Cas(pair) => Refusal::Compared { expected: word(&pair[0]), held },
+                RegisterOp::Cas(old, _) => Refusal::Compared { expected: old.to_string(), held },
             }
         })
     }
 
+    #[inline]
     fn after(&self, state: &Held, op: &RegisterOp) -> Option<Held> {
         match op {
             RegisterOp::Write(value) => Some(Held::Value(value.clone())),
             RegisterOp::Read(value) => holds(state, value).then(|| state.clone()),
-            RegisterOp::Cas(pair) => holds(state, &pair[0]).then(|| Held::Value(pair[1].clone())),
+            RegisterOp::Cas(old, new) => holds(state, old).then(|| Held::Value(new.clone())),
         }
     }
 
+    #[inline]
     fn is_observer(&self, op: &RegisterOp) -> bool {
         op.written().is_none()
     }
@@ -107,7 +113,7 @@ impl Model for Register {
 
     fn show(&self, state: &Held) -> String {
         match state {
-            Held::Value(value) => word(value),
+            Held::Value(value) => value.to_string(),
             Held::Other => "another value".to_owned(),
         }
     }
@@ -118,11 +124,10 @@ impl Model for Register {
 
     fn told(&self, op: &RegisterOp, object: &str) -> String {
         match op {
-            RegisterOp::Read(value) => format!("read {} from {object}", word(value)),
-            RegisterOp::Write(value) => format!("wrote {} to {object}", word(value)),
-            RegisterOp::Cas(pair) => {
-                let [old, new] = &**pair;
-                format!("changed {object} from {} to {} (compare-and-set)", word(old), word(new))
+            RegisterOp::Read(value) => format!("read {value} from {object}"),
+            RegisterOp::Write(value) => format!("wrote {value} to {object}"),
+            RegisterOp::Cas(old, new) => {
+                format!("changed {object} from {old} to {new} (compare-and-set)")
             }
         }
     }
@@ -130,8 +135,9 @@ impl Model for Register {
     /// Only values that somebody compares with can make a difference, and of these only those
     /// that somebody may have written; all others are alike.
     fn any_state(&self, past: &[&RegisterOp], ops: &[&RegisterOp]) -> Option<Vec<Held>> {
-        let written: FxHashSet<&Value> =
-            past.iter().filter_map(|op| op.written()).chain([&self.initial]).collect();
+        let initial = Datum::from(&self.initial);
+        let written: FxHashSet<&Datum> =
+            past.iter().filter_map(|op| op.written()).chain([&initial]).collect();
         let mut states = vec![Held::Other];
         let mut seen = FxHashSet::default();
         for op in ops {
@@ -145,28 +151,34 @@ impl Model for Register {
 
     fn heap_bytes(&self, state: &Held) -> usize {
         match state {
-            Held::Value(Value::String(text)) => text.len(),
-            Held::Value(Value::Array(list)) => list.len() * size_of::<Value>(),
-            // An entry is a key and a value.
-            Held::Value(Value::Object(map)) => map.len() * 2 * size_of::<Value>(),
-            Held::Value(_) | Held::Other => 0,
+            Held::Value(value) => value.heap_bytes(),
+            Held::Other => 0,
         }
     }
 
+    fn op_heap_bytes(&self, op: &RegisterOp) -> usize {
+        match op {
+            RegisterOp::Read(value) | RegisterOp::Write(value) => value.heap_bytes(),
+            RegisterOp::Cas(old, new) => old.heap_bytes() + new.heap_bytes(),
+        }
+    }
+
+    #[inline]
     fn access(&self, op: &RegisterOp) -> Option<Access<Held>> {
-        let held = |value: &Value| Some(Held::Value(value.clone()));
+        let held = |value: &Datum| Some(Held::Value(value.clone()));
         Some(match op {
             RegisterOp::Read(value) => Access { expects: held(value), leaves: None },
             RegisterOp::Write(value) => Access { expects: None, leaves: held(value) },
-            RegisterOp::Cas(pair) => Access { expects: held(&pair[0]), leaves: held(&pair[1]) },
+            RegisterOp::Cas(old, new) => Access { expects: held(old), leaves: held(new) },
         })
     }
 
     fn anomaly(&self, case: &Case<'_, RegisterOp>) -> Option<Anomaly> {
-        anomaly::classify(&self.initial, case)
+        anomaly::classify(&Datum::from(&self.initial), case)
     }
 }
 
-fn holds(state: &Held, value: &Value) -> bool {
+#[inline]
+fn holds(state: &Held, value: &Datum) -> bool {
     matches!(state, Held::Value(held) if held == value)
 }
