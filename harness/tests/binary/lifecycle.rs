@@ -6,6 +6,7 @@ use super::common::{Bench, alone, assert_exercised, clusters_wanted};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::{Duration, Instant};
 
 /// What was journaled of each fault: its kind, and the evidence of these events.
 fn evidence(bench: &Bench, run: &str, event: &str) -> BTreeMap<String, String> {
@@ -82,8 +83,8 @@ fn members_and_versions_are_exchanged() {
     // While the leader is replaced, nothing may be answered; while history is compacted, all is.
     let schedule = [
         planned(700, 3_000, &lifecycle("n3", "compact")),
-        planned(700, 3_000, &lifecycle("leader", "member-replace")),
-        planned(7_000, 500, &lifecycle("n3", "upgrade")),
+        planned(700, 500, &lifecycle("leader", "member-replace")),
+        planned(7_300, 500, &lifecycle("n3", "upgrade")),
     ];
     fs::write(bench.path("schedule.toml"), schedule.concat()).expect("written");
     let fixed = ["--upgrade-to", "3.5.1", "--nodes", "3", "--seed", "4", "--time", "8s", "--dir", "run"];
@@ -106,31 +107,41 @@ fn data_that_is_gone_or_older_is_missed() {
     }
     let _machine = alone();
     let bench = Bench::new();
-    for data in ["wiped", "older"] {
-        write(&bench, &[format!("kind = 'start-with'\nnodes = 'n1'\ndata = '{data}'")]);
-        let fixed = ["--schedule", "schedule.toml", "--time", "2s", "--seed", "1", "--dir", data];
-        let run = bench.duress(&[&["run", "redis"], &fixed[..]].concat()).expect(1);
-        assert!(run.stdout.contains("Not linearizable"), "{}", run.stdout);
-        let bitten = evidence(&bench, data, "bit");
-        assert!(bitten[&format!("start-{data}")].contains("it had"), "{bitten:#?}");
+    let with = |data: &str| format!("kind = 'start-with'\nnodes = 'n1'\ndata = '{data}'");
+    write(&bench, &[with("wiped"), with("older")]);
+    let fixed = ["--schedule", "schedule.toml", "--time", "2500ms", "--seed", "1", "--dir", "run"];
+    let run = bench.duress(&[&["run", "redis"], &fixed[..]].concat()).expect(1);
+    assert!(run.stdout.contains("Not linearizable"), "{}", run.stdout);
+    let bitten = evidence(&bench, "run", "bit");
+    for kind in ["start-wiped", "start-older"] {
+        assert!(bitten.get(kind).is_some_and(|told| told.contains("it had")), "{kind}: {bitten:#?}");
     }
 }
 
-/// Members know each other, and themselves: nobody takes another one's place unnoticed.
+/// What becomes of such nodes is theirs to decide, and may take a minute: it is not waited for.
 #[test]
-fn a_member_with_other_data_loses_nothing_for_the_others() {
-    if !clusters_wanted("a_member_with_other_data_loses_nothing_for_the_others") {
+fn two_nodes_find_the_data_of_each_other() {
+    if !clusters_wanted("two_nodes_find_the_data_of_each_other") {
         return;
     }
     let _machine = alone();
     let bench = Bench::new();
     write(&bench, &["kind = 'start-with'\nnodes = ['n1', 'n2']\ndata = 'swapped'".to_owned()]);
-    let fixed = ["--nodes", "5", "--time", "2s", "--seed", "1", "--dir", "run"];
-    let run = bench.duress(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat());
-    let verdict = bench.json("run/verdict.json");
+    let fixed = ["--nodes", "5", "--time", "60s", "--seed", "1", "--dir", "run"];
+    let mut child = bench.spawn(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat());
+    let patience = Instant::now() + Duration::from_secs(60);
+    let journal = || fs::read_to_string(bench.path("run/faults.jsonl")).unwrap_or_default();
+    while !journal().contains("healed") && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
     let bitten = evidence(&bench, "run", "bit");
-    assert!(bitten["start-swapped"].contains("it had"), "{bitten:#?}");
-    // Whether such members come back is theirs to decide; a cluster without them has lost nothing.
-    assert!(matches!(run.code, Some(0 | 3)), "{verdict:#}");
-    assert_ne!(verdict["outcome"], "violation", "{verdict:#}");
+    let told = &bitten["start-swapped"];
+    let words = |node: &str, before: &str| {
+        let told = told.split("; ").find_map(|told| told.strip_prefix(node)?.strip_prefix(": it had "));
+        let (had, has) = told.and_then(|told| told.split_once(", and now has ")).expect("had and has");
+        if before == "had" { had.to_owned() } else { has.to_owned() }
+    };
+    assert_eq!((words("n1", "has"), words("n2", "has")), (words("n2", "had"), words("n1", "had")), "{told}");
 }
