@@ -356,6 +356,11 @@ impl Fault {
         matches!(self, Self::Lifecycle { act, .. } if act.changes_members())
     }
 
+    /// May it take as long to begin as it is to last?
+    pub fn begins_slowly(&self) -> bool {
+        self.changes_members() || matches!(self, Self::StartWith { data: OtherData::Older, .. })
+    }
+
     /// Does it leave data behind that nobody should have to work with?
     pub fn spoils_data(&self) -> bool {
         matches!(self, Self::DiskCorrupt { .. } | Self::StartWith { .. })

@@ -128,8 +128,8 @@ impl Nemesis {
         drop(held);
         let Some(applied) = applied.map(Arc::new) else { return Ok(()) };
         let mut end_ms = if planned.on.is_some() { begun + planned.for_ms } else { planned.end_ms() };
-        if planned.fault.changes_members() {
-            // The cluster's consent may have taken as long as the fault itself.
+        if planned.fault.begins_slowly() {
+            // The cluster's consent, or a copy of the data, may have taken as long as the fault itself.
             end_ms = end_ms.max(self.clock.now() / 1_000_000 + planned.for_ms / 2);
         }
         match applied.shows_later() {

@@ -53,7 +53,7 @@ fn what_operators_do_bites_and_harms_nobody() {
         lifecycle("n3", "member-remove"),
     ];
     write(&bench, &faults);
-    let fixed = ["--nodes", "3", "--seed", "3", "--time", "6s", "--dir", "run"];
+    let fixed = ["--nodes", "3", "--seed", "3", "--time", "8s", "--dir", "run"];
     bench.duress(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat()).expect(0);
     assert_exercised(&bench.json("run/verdict.json"), 50);
     let bitten = evidence(&bench, "run", "bit");
@@ -87,7 +87,7 @@ fn members_and_versions_are_exchanged() {
         planned(7_300, 500, &lifecycle("n3", "upgrade")),
     ];
     fs::write(bench.path("schedule.toml"), schedule.concat()).expect("written");
-    let fixed = ["--upgrade-to", "3.5.1", "--nodes", "3", "--seed", "4", "--time", "8s", "--dir", "run"];
+    let fixed = ["--upgrade-to", "3.5.1", "--nodes", "3", "--seed", "4", "--time", "10s", "--dir", "run"];
     bench.duress(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat()).expect(0);
     assert_exercised(&bench.json("run/verdict.json"), 50);
     let (bitten, healed) = (evidence(&bench, "run", "bit"), evidence(&bench, "run", "healed"));
@@ -109,7 +109,7 @@ fn data_that_is_gone_or_older_is_missed() {
     let bench = Bench::new();
     let with = |data: &str| format!("kind = 'start-with'\nnodes = 'n1'\ndata = '{data}'");
     write(&bench, &[with("wiped"), with("older")]);
-    let fixed = ["--schedule", "schedule.toml", "--time", "2500ms", "--seed", "1", "--dir", "run"];
+    let fixed = ["--schedule", "schedule.toml", "--time", "3500ms", "--seed", "1", "--dir", "run"];
     let run = bench.duress(&[&["run", "redis"], &fixed[..]].concat()).expect(1);
     assert!(run.stdout.contains("Not linearizable"), "{}", run.stdout);
     let bitten = evidence(&bench, "run", "bit");
