@@ -74,8 +74,9 @@ impl PlannedFault {
         self.at_ms < other.settled_ms() && other.at_ms < self.settled_ms()
     }
 
-    /// Do both end or stop processes of the same node at some time, or hit the same clients? The
-    /// second would find nothing to break. Nor does one that begins to skew the clocks of a node while
+    /// Do both end or stop processes of the same node at some time, or hit the same clients, or ask the
+    /// same node for something that an operator would not ask for at once? The second would find
+    /// nothing to break. Nor does one that begins to skew the clocks of a node while
     /// the other keeps it ended.
     pub fn meets(&self, other: &Self) -> bool {
         let same = match (self.fault.named(), other.fault.named()) {
@@ -87,8 +88,10 @@ impl PlannedFault {
         };
         let client = |fault: &Fault| matches!(fault, Fault::Client { .. });
         let clients = client(&self.fault) && client(&other.fault) && self.overlaps(other);
+        let act = |fault: &Fault| matches!(fault, Fault::Lifecycle { act, .. } if !act.is_bearable());
+        let acts = act(&self.fault) && act(&other.fault) && self.overlaps(other);
         let both = self.fault.ends_or_stops() && other.fault.ends_or_stops() && self.overlaps(other);
-        same && (clients || both || self.finds_ended(other) || other.finds_ended(self))
+        same && (clients || acts || both || self.finds_ended(other) || other.finds_ended(self))
     }
 
     fn finds_ended(&self, other: &Self) -> bool {

@@ -25,6 +25,9 @@ pub enum Act {
     UpgradeAndBack,
 }
 
+/// How long a node takes to serve with another version, in milliseconds.
+const RESTART_MS: u64 = 2_000;
+
 /// How long a node takes to come back as a new member, in milliseconds: it is added once the cluster
 /// has been whole for 5 seconds, and has its vote once it has caught up.
 const JOIN_MS: u64 = 6_000;
@@ -73,7 +76,11 @@ impl Act {
 
     /// How long the node may be missing after the fault's own end, in milliseconds.
     pub const fn settles_ms(self) -> u64 {
-        if self.changes_members() { JOIN_MS } else { 0 }
+        match self {
+            Self::MemberRemove | Self::MemberReplace => JOIN_MS,
+            Self::UpgradeAndBack => RESTART_MS,
+            Self::LeaderTransfer | Self::Defragment | Self::Compact | Self::Upgrade => 0,
+        }
     }
 
     /// Fewest nodes that it makes sense for.

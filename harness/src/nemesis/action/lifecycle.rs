@@ -74,6 +74,10 @@ pub(super) fn undo(scene: Scene<'_>, held: &Held, victims: &[usize], act: Act) -
     let mut failed = None;
     for &node in victims {
         let name = &scene.nodes[node].name;
+        if let Some(first) = scene.programs.first().filter(|_| !act.changes_members()) {
+            // Whoever starts it next, starts this.
+            scene.env.set_program(node, first)?;
+        }
         if held.let_go(node, scene.fault) {
             evidence.push(format!("{name} is held by another fault"));
             continue;
@@ -293,11 +297,18 @@ impl<'a> Operator<'a> {
     /// Has it hand over to the next one that votes and runs.
     fn transfer(&self, node: usize) -> Result<Seen, String> {
         let leader = &self.nodes[node];
-        let before = self.ask(self.target.status(leader))?;
+        // Nothing is touched yet: one that has ended since it was found to lead is none to ask.
+        let asked = async {
+            let before = self.target.status(leader).await?;
+            Ok((before, self.lifecycle.members(leader).await?))
+        };
+        let (before, members) = match self.ask(asked) {
+            Ok(answer) => answer,
+            Err(why) => return Ok(Seen::Nothing(why)),
+        };
         if !before.is_leader {
             return Ok(Seen::Nothing("it does not lead".to_owned()));
         }
-        let members = self.ask(self.lifecycle.members(leader))?;
         let votes = |&at: &usize| {
             let addr = self.nodes[at].addr;
             let id = members.iter().find(|member| member.addr == addr && !member.learner)?.id;
