@@ -90,8 +90,16 @@ impl PlannedFault {
         let clients = client(&self.fault) && client(&other.fault) && self.overlaps(other);
         let act = |fault: &Fault| matches!(fault, Fault::Lifecycle { act, .. } if !act.is_bearable());
         let acts = act(&self.fault) && act(&other.fault) && self.overlaps(other);
+        let surely = self.fault.named().is_some() == other.fault.named().is_some();
+        let ended = |one: &Self, other: &Self| act(&one.fault) && other.fault.ends_or_stops();
+        let ended = self.overlaps(other) && (ended(self, other) || ended(other, self));
         let both = self.fault.ends_or_stops() && other.fault.ends_or_stops() && self.overlaps(other);
-        same && (clients || acts || both || self.finds_ended(other) || other.finds_ended(self))
+        same && (clients
+            || acts
+            || surely && ended
+            || both
+            || self.finds_ended(other)
+            || other.finds_ended(self))
     }
 
     fn finds_ended(&self, other: &Self) -> bool {

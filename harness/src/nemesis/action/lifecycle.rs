@@ -40,7 +40,9 @@ pub(super) fn perform(scene: Scene<'_>, held: &Held, victims: &[usize], act: Act
     let mut evidence = Vec::new();
     let (mut bit, mut skipped) = (true, true);
     for &node in victims {
+        let runs = matches!(scene.env.state(node), ProcessState::Running { .. });
         let done = match act {
+            _ if !runs && !act.changes_members() => Ok(Seen::Nothing("it has no running process".to_owned())),
             Act::MemberRemove | Act::MemberReplace => operator.remove(node, || held.hold(node, scene.fault)),
             Act::LeaderTransfer => operator.transfer(node),
             Act::Defragment => operator.defragment(node),
