@@ -76,6 +76,12 @@ pub trait Environment: Send + Sync {
     /// What a link did to frames so far, probes not counted.
     fn traffic(&self, link: Link) -> Traffic;
 
+    /// How many frames a fault kept from crossing so far, probes not counted; `None` where nobody can tell
+    /// one fault's from another's.
+    fn taken(&self, _fault: u32) -> Option<u64> {
+        None
+    }
+
     /// What was seen on the network so far; `None` where there is none.
     fn network(&self) -> Option<NetworkRecord> {
         None

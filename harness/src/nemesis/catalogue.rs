@@ -383,7 +383,7 @@ pub const FAULTS: [FaultEntry; 66] = [
     entry("cut-flap", "one node is cut off from the others again and again, for a moment each", 2, |draw| {
         partition(Shape::Isolate(draw.one()))
     })
-    .in_rhythm(Rhythm::Pulses { on_ms: 300, off_ms: 700 }),
+    .in_rhythm(Rhythm::Pulses { on_ms: 500, off_ms: 1_500 }),
 ];
 
 /// The group of what operators do.

@@ -246,6 +246,7 @@ pub(super) fn what_is_told_is_what_was_sent(setting: &Setting) {
         (lost[0].fault, lost[0].volume.frames, lost[0].volume.bytes),
         (Some(9), 4, 4 * (1_000 + HEADERS))
     );
+    assert_eq!(cluster.taken(9), Some(taken(udp, 9) + taken(flow("tcp"), 9)));
     let tcp = flow("tcp");
     assert_eq!((&tcp.client[..], tcp.port, tcp.connections), ("n1", Some(7001), 1));
     assert!(tcp.there.frames >= 3 && tcp.back.frames >= 2, "{tcp:?}");

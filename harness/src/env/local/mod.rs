@@ -427,6 +427,10 @@ impl Environment for Local {
         self.switch.traffic(link)
     }
 
+    fn taken(&self, fault: u32) -> Option<u64> {
+        Some(self.switch.taken(fault))
+    }
+
     fn network(&self) -> Option<NetworkRecord> {
         let mut hosts: Vec<String> = self.nodes.iter().map(|node| node.node.name.clone()).collect();
         hosts.push("clients".to_owned());

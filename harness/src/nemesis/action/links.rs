@@ -87,7 +87,7 @@ pub(super) fn mend(
 ) -> Result<String, EnvError> {
     let Scene { env, fault, .. } = scene;
     links.cuts.remove(&fault);
-    let dropped = counted(env, before, |traffic| traffic.dropped);
+    let dropped = env.taken(fault).unwrap_or_else(|| counted(env, before, |traffic| traffic.dropped));
     let freed = free(env, links, grudge, cut)?;
     Ok(format!("{dropped} frames dropped; {freed}"))
 }

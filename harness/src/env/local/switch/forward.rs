@@ -5,7 +5,7 @@ use super::capture::Capture;
 use super::damage::damage;
 use super::flows::{Epoch, Flows, Ticket};
 use super::frame::{self, Destination, Packet};
-use super::link::{Counter, PerLink, State, Subject};
+use super::link::{Counter, PerLink, State, Subject, Taken};
 use super::port::{HEADER, MAX_FRAME};
 use super::waiting::{Frame, Waiting};
 use super::{Command, ProbeFate, Seen};
@@ -43,6 +43,8 @@ pub(super) struct Forwarder {
     waiting: Waiting,
     counters: Arc<PerLink<Counter>>,
     flows: Flows,
+    /// Frames that each fault kept from crossing, for those who ask meanwhile.
+    taken: Arc<Taken>,
     capture: Capture,
     buffer: Vec<u8>,
 }
@@ -53,7 +55,7 @@ impl Forwarder {
         wake: Arc<EventFd>,
         commands: Receiver<Command>,
         probes: SyncSender<ProbeFate>,
-        counters: Arc<PerLink<Counter>>,
+        (counters, taken): (Arc<PerLink<Counter>>, Arc<Taken>),
     ) -> nix::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         for (index, port) in ports.iter().enumerate() {
@@ -74,6 +76,7 @@ impl Forwarder {
             waiting,
             counters,
             flows: Flows::default(),
+            taken,
             capture: Capture::new(),
             buffer: vec![0; MAX_FRAME],
         })
@@ -139,6 +142,7 @@ impl Forwarder {
             if frame.counted {
                 self.counters.get(frame.link).drop_waiting();
                 self.flows.take_back(frame.ticket, Some(fault), bytes.len());
+                self.taken.add(fault);
             }
         }
         // Before anything newer: those that waited come first.
@@ -208,7 +212,10 @@ impl Forwarder {
             None => {
                 self.counters.get(link).add(effects);
                 match treatment.taker {
-                    Some((fault, _)) => self.flows.take(ticket, Some(fault), bytes),
+                    Some((fault, _)) => {
+                        self.flows.take(ticket, Some(fault), bytes);
+                        self.taken.add(fault);
+                    }
                     None => self.flows.pass(ticket, bytes),
                 }
             }

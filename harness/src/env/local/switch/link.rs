@@ -6,7 +6,9 @@ use crate::env::Link;
 use crate::env::cut::{Connections, Cut};
 use crate::env::packet::{Behavior, Distribution, Effects, Policies, Policy, Traffic};
 use duress_workloads::Rng;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Draws that a normal distribution is made of: their sum has a standard deviation of one.
@@ -293,6 +295,21 @@ impl PerLink<State> {
             let policy = policies.get(&(position / self.ports, position % self.ports));
             self.values[position].set(policy.unwrap_or(&none), at);
         }
+    }
+}
+
+/// Frames that each fault kept from crossing so far, probes not counted. Written by the switch's thread
+/// alone.
+#[derive(Debug, Default)]
+pub(super) struct Taken(Mutex<BTreeMap<u32, u64>>);
+
+impl Taken {
+    pub(super) fn add(&self, fault: u32) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(fault).or_default() += 1;
+    }
+
+    pub(super) fn by(&self, fault: u32) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&fault).copied().unwrap_or_default()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::env::Link;
 use crate::env::packet::{Effects, Policies, Traffic};
 use flows::Talk;
 use forward::Forwarder;
-use link::{Counter, PerLink};
+use link::{Counter, PerLink, Taken};
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -48,6 +48,7 @@ pub(super) struct Switch {
     commands: SyncSender<Command>,
     wake: Arc<EventFd>,
     counters: Arc<PerLink<Counter>>,
+    taken: Arc<Taken>,
     thread: Option<JoinHandle<()>>,
     realtime: Result<(), Errno>,
 }
@@ -79,17 +80,18 @@ impl Switch {
     pub(super) fn start(ports: Vec<OwnedFd>) -> io::Result<(Self, Receiver<ProbeFate>)> {
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let counters = Arc::new(PerLink::zero(ports.len()));
+        let taken = Arc::<Taken>::default();
+        let counts = (Arc::clone(&counters), Arc::clone(&taken));
         let (commands, receive_commands) = sync_channel(COMMAND_QUEUE);
         let (send_probes, probes) = sync_channel(PROBE_QUEUE);
         let (send_realtime, realtime) = sync_channel(1);
-        let forwarder =
-            Forwarder::new(ports, Arc::clone(&wake), receive_commands, send_probes, Arc::clone(&counters))?;
+        let forwarder = Forwarder::new(ports, Arc::clone(&wake), receive_commands, send_probes, counts)?;
         let thread = std::thread::Builder::new().name("switch".into()).spawn(move || {
             let _ = send_realtime.send(super::realtime::enter(PRIORITY));
             forwarder.run();
         })?;
         let realtime = realtime.recv().unwrap_or(Err(Errno::ECANCELED));
-        Ok((Self { commands, wake, counters, thread: Some(thread), realtime }, probes))
+        Ok((Self { commands, wake, counters, taken, thread: Some(thread), realtime }, probes))
     }
 
     /// Replaces all policies. When this returns, frames read later are judged by the new ones: none
@@ -113,6 +115,11 @@ impl Switch {
     /// What a link did so far, probes not counted.
     pub(super) fn traffic(&self, link: Link) -> Traffic {
         self.counters.get(link).traffic()
+    }
+
+    /// Frames that a fault kept from crossing so far, probes not counted.
+    pub(super) fn taken(&self, fault: u32) -> u64 {
+        self.taken.by(fault)
     }
 
     /// Frames that there was no room for, over all links: loss that nobody asked for.
