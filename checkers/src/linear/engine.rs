@@ -197,6 +197,7 @@ impl<M: Model> Engine<'_, M> {
 
     fn rounds<K: Mask>(&mut self, problem: &Problem, cap: u64) -> Result<Option<Round>, Spent> {
         let states = States::new(self.subject.model, &self.subject.part.classes);
+        let states = if self.flags.ahead { states.among(problem) } else { states };
         let mut search = Search::<M, K>::new(problem, states, self.flags, self.subject.limits);
         search.start(self.subject.model.initial(), std::iter::empty());
         let mut round = FIRST_ROUND;

@@ -39,7 +39,9 @@ pub(super) struct Flags {
     /// First look without counting optional operations at all: see [`Supply::Endless`].
     pub(super) endless: bool,
     /// A configuration from which something that was seen cannot come about any more is left at once:
-    /// [`super::ahead`].
+    /// [`super::ahead`]. States from which nothing can that is seen at all are one: [`Model::doomed`].
+    ///
+    /// [`Model::doomed`]: crate::model::Model::doomed
     pub(super) ahead: bool,
     /// Of equal operations the one that is due first is linearized first, optional ones last. All are
     /// invoked already. In an order that takes another one first the two can change places: the one

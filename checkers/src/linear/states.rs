@@ -1,5 +1,6 @@
 //! States by number: each distinct state is kept once, and steps between them are remembered.
 
+use super::problem::Problem;
 use crate::model::Model;
 use rustc_hash::FxHashMap;
 
@@ -25,17 +26,39 @@ pub(super) struct States<'a, M: Model> {
     rows: Vec<u32>,
     /// What the states own beside themselves, twice: here and as keys.
     heap: usize,
+    /// The state that stands for all that are doomed for every one of these classes: [`Model::doomed`].
+    doomed: Option<(M::State, Vec<u32>)>,
 }
 
 impl<'a, M: Model> States<'a, M> {
     pub(super) fn new(model: &'a M, classes: &'a [M::Op]) -> Self {
-        Self { model, classes, ids: FxHashMap::default(), states: Vec::new(), rows: Vec::new(), heap: 0 }
+        let (ids, states, rows) = (FxHashMap::default(), Vec::new(), Vec::new());
+        Self { model, classes, ids, states, rows, heap: 0, doomed: None }
+    }
+
+    /// The same, but all states from which nothing can come about that is seen in `problem` are one.
+    pub(super) fn among(self, problem: &Problem) -> Self {
+        let doomed = self.model.doomed().map(|doomed| {
+            let observers = problem.items.iter().filter(|item| item.observer);
+            let mut observers: Vec<u32> = observers.map(|item| item.class).collect();
+            observers.sort_unstable();
+            observers.dedup();
+            (doomed, observers)
+        });
+        Self { doomed, ..self }
     }
 
     /// The number of a state.
     pub(super) fn id(&mut self, state: M::State) -> u32 {
         if let Some(&id) = self.ids.get(&state) {
             return id;
+        }
+        if let Some((doomed, observers)) = &self.doomed
+            && state != *doomed
+            && self.is_lost(&state, observers)
+        {
+            let doomed = doomed.clone();
+            return self.id(doomed);
         }
         let id = u32::try_from(self.states.len()).expect("memory ends before 2^32 states");
         self.heap += 2 * self.model.heap_bytes(&state);
@@ -54,6 +77,10 @@ impl<'a, M: Model> States<'a, M> {
     /// As [`Model::is_doomed`].
     pub(super) fn is_doomed(&self, state: u32, seen: u32) -> bool {
         self.model.is_doomed(&self.states[state as usize], &self.classes[seen as usize])
+    }
+
+    fn is_lost(&self, state: &M::State, observers: &[u32]) -> bool {
+        observers.iter().all(|&seen| self.model.is_doomed(state, &self.classes[seen as usize]))
     }
 
     /// The state after an operation of `class`, unless the model refuses it.

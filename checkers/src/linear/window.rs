@@ -120,6 +120,7 @@ impl Window {
         cap: u64,
     ) -> Trial {
         let states = States::new(subject.model, &subject.part.classes);
+        let states = if flags.ahead { states.among(problem) } else { states };
         let mut search = Search::<M, K>::new(problem, states, flags, subject.limits);
         let end = match self.starts(subject, problem, &mut search) {
             Ok(true) => search.run(cap),

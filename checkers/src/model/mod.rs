@@ -262,6 +262,14 @@ pub trait Model: Send + Sync {
         false
     }
 
+    /// The state that stands for every other from which no observer in question can be reached: for
+    /// each of them [`Model::is_doomed`] says yes. It has to allow what any of these allows, with the same
+    /// state after what overwrites, and with itself after everything else. Then a search need not
+    /// tell apart in which order happened what nobody will see.
+    fn doomed(&self) -> Option<Self::State> {
+        None
+    }
+
     /// The container that the object is, if it is nothing else: which element comes out, and what is
     /// in it at first, in the order in which it was put in. A model that answers gets a decision
     /// without search for all elements that are put in once.

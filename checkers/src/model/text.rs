@@ -111,6 +111,10 @@ impl Model for Text {
         }
     }
 
+    fn doomed(&self) -> Option<TextState> {
+        Some(TextState::Other)
+    }
+
     fn label(&self, op: &TextOp) -> String {
         match op {
             TextOp::Get(got) => format!("get → {}", quoted(got)),
@@ -282,6 +286,27 @@ mod tests {
             assert_eq!(model.step(&state, &put), Ok(TextState::Held("a".into())));
         }
         assert!((12..24).contains(&doomed), "{doomed}");
+    }
+
+    /// A text is like the one that stands for it exactly if nothing that is got can come of it.
+    #[test]
+    fn what_is_doomed_for_every_get_is_like_another_text() {
+        let model = Text::default();
+        let stands = model.doomed().expect("a text that stands for others");
+        let gets = ["a", "ba"].map(|text| TextOp::Get(text.into()));
+        let changes = ["a", "b"].into_iter();
+        let changes = changes.flat_map(|text| [TextOp::Put(text.into()), TextOp::Append(text.into())]);
+        let ops: Vec<TextOp> = changes.chain(gets.clone()).collect();
+        let mut counts = [0, 0];
+        for held in ["", "a", "b", "ab", "bb", "aab"] {
+            let state = TextState::Held(held.into());
+            let lost = gets.iter().all(|get| model.is_doomed(&state, get));
+            let allows = |state: &TextState, order: &[&TextOp]| run(&model, state.clone(), order).is_some();
+            let alike = lists(&ops, 4).iter().all(|order| allows(&state, order) == allows(&stands, order));
+            assert_eq!(lost, alike, "{held:?}");
+            counts[usize::from(lost)] += 1;
+        }
+        assert_eq!(counts, [3, 3]);
     }
 
     #[test]
