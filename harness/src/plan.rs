@@ -208,7 +208,7 @@ impl Plan {
         }
         check_versions(&schedule, options.upgrade_to.as_deref())?;
         if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {
-            check_clocks(planned.fault.kind(), entry, &schedule)?;
+            check_clocks(planned.fault.kind(), entry)?;
         }
         if options.data_on_disk
             && let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_a_disk())
@@ -365,7 +365,7 @@ fn check_versions(schedule: &[PlannedFault], upgrade_to: Option<&str>) -> Result
 }
 
 /// What the machine allows is tried when the hosts are made.
-fn check_clocks(kind: &str, entry: &TargetEntry, schedule: &[PlannedFault]) -> Result<(), Failure> {
+fn check_clocks(kind: &str, entry: &TargetEntry) -> Result<(), Failure> {
     let refuse = |why, fix| Err(Failure::usage(format!("{kind} on {}", entry.name), why, fix));
     if entry.recipe.is_none() {
         return refuse(
@@ -375,13 +375,6 @@ fn check_clocks(kind: &str, entry: &TargetEntry, schedule: &[PlannedFault]) -> R
     }
     if cfg!(not(target_arch = "x86_64")) {
         return refuse("clocks are skewed on x86-64 only", "use such a machine, or other faults");
-    }
-    if schedule.iter().any(|planned| planned.on.as_ref().is_some_and(|on| on.call().is_some())) {
-        return refuse(
-            "clocks and faults that wait for a system call each need the one watcher that the kernel allows \
-             a process",
-            "use two runs",
-        );
     }
     Ok(())
 }

@@ -33,10 +33,6 @@ fn unknown_names() {
 
 #[test]
 fn impossible_numbers_and_combinations() {
-    refused(
-        &["run", "etcd", "--faults", "clock-jump,kill-at-sync"],
-        "clock-jump on etcd: clocks and faults that wait for a system call each need the one watcher",
-    );
     refused(&["run", "etcd", "--ops", "0"], "--ops 0: out of range; use 1 or more");
     refused(
         &["run", "sim", "--faults", "kill-at-sync"],

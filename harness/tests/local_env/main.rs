@@ -44,7 +44,7 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 39] = [
+const TESTS: [Test; 40] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
@@ -80,6 +80,10 @@ const TESTS: [Test; 39] = [
     ("a_program_that_cannot_start_is_an_error", a_program_that_cannot_start_is_an_error),
     ("data_survives_the_server", data_survives_the_server),
     ("exactly_the_nth_sync_waits", traps::exactly_the_nth_sync_waits),
+    (
+        "calls_are_caught_of_servers_with_clocks_of_their_own",
+        traps::calls_are_caught_of_servers_with_clocks_of_their_own,
+    ),
     ("who_is_killed_in_a_call_never_makes_it", traps::who_is_killed_in_a_call_never_makes_it),
     ("a_call_made_in_its_place_has_the_same_result", traps::a_call_made_in_its_place_has_the_same_result),
     ("renames_and_sends_are_caught_as_well", traps::renames_and_sends_are_caught_as_well),

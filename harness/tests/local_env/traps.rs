@@ -2,6 +2,7 @@
 //! and nothing is different for the server but the wait.
 
 use super::{Cluster, PATIENCE, SILENCE, Setting, config, eventually, shell};
+use duress::env::clock::{Clocks, Skew};
 use duress::env::local::{Config, Data, Local};
 use duress::env::trap::{Call, Moment, Snare, Trap};
 use duress::env::{Environment, ProcessState, Stop};
@@ -57,6 +58,41 @@ pub(super) fn exactly_the_nth_sync_waits(setting: &Setting) {
     assert_eq!((lines(&cluster, "did"), cluster.calls(0, Call::Sync)), (before, NTH));
     drop(trap);
     eventually("it goes on", || lines(&cluster, "did") > before + 5);
+}
+
+/// A process has one that asks and no more: both have to share it.
+pub(super) fn calls_are_caught_of_servers_with_clocks_of_their_own(setting: &Setting) {
+    if cfg!(not(target_arch = "x86_64")) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let tells = "while :; do date +%s; echo x > data/x; sync data/x && echo did; done";
+    let config = Config {
+        calls: [Call::Sync].into(),
+        clocks: true,
+        servers: vec![bash(tells); 2],
+        ..config(setting.ports, dir.path(), 2, tells, Data::Memory)
+    };
+    let cluster = Cluster { local: Local::create(setting.privilege, config).unwrap(), dir };
+    let mut trap = cluster.trap(0, snare(Call::Sync, 3, Moment::Before)).unwrap();
+    cluster.set_clocks(0, &[(1, (Clocks::Wall, Skew::Jump { ms: 86_400_000 }))].into()).unwrap();
+    (0..2).for_each(|node| cluster.start(node).unwrap());
+    assert!(catches(&mut trap), "it was not caught");
+    let log = |node: usize| fs::read_to_string(cluster.log(node).unwrap()).unwrap();
+    // The other node goes on, new programs and all, while this one stands still.
+    let before = log(1).lines().count();
+    eventually("the other node goes on", || log(1).lines().count() > before + 10);
+    assert_eq!(lines(&cluster, "did"), 2);
+    drop(trap);
+    eventually("it goes on", || lines(&cluster, "did") > 5);
+    let first = |node: usize| log(node).lines().next().and_then(|line| line.parse::<i64>().ok()).unwrap();
+    let ahead = first(0) - first(1);
+    assert!((86_300..86_500).contains(&ahead), "{ahead} s");
+    assert!(
+        cluster.warnings().iter().all(|warning| !warning.contains("left with")),
+        "{:?}",
+        cluster.warnings()
+    );
 }
 
 pub(super) fn who_is_killed_in_a_call_never_makes_it(setting: &Setting) {

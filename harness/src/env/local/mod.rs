@@ -4,6 +4,7 @@
 //! Nothing it makes has a name outside the cluster, and the kernel removes all of it when this
 //! process ends, however it ends (`spawner`, `host`). It needs a [`Privilege`].
 
+mod asked;
 #[cfg(target_arch = "x86_64")]
 mod clock;
 #[cfg(not(target_arch = "x86_64"))]
@@ -39,6 +40,7 @@ use super::disk::FaultyDisk;
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, NetworkRecord, ProcessState, Program, Stop};
+use asked::Asked;
 use clock::NodeClocks;
 use disk::Disk;
 use duress_targets::Node;
@@ -49,7 +51,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use prober::Prober;
 use processes::Activity;
-use spawner::{Spawner, Start, Started};
+use spawner::{Spawner, Start};
 use starve::Starving;
 use std::collections::BTreeSet;
 use std::fs;
@@ -86,7 +88,9 @@ pub struct Local {
     switch: Switch,
     spawner: Spawner,
     /// If they were asked for.
-    clocks: Option<NodeClocks>,
+    clocks: Option<Arc<NodeClocks>>,
+    /// Answers the kernel, if it asks.
+    _asked: Option<Asked>,
     /// Hosts send packets as they are on a wire, not many in one.
     real_packets: Mutex<bool>,
     /// Those that are caught.
@@ -199,7 +203,9 @@ impl Local {
         }
         let nodes = Self::addresses(count);
         let mut warnings = Vec::new();
-        let (spawner, execs) = Spawner::new(config.clocks).map_err(|e| unable("make a PID namespace", &e))?;
+        let asks = config.clocks || !config.calls.is_empty();
+        let filter = asks.then(|| Filter::new(&config.calls, config.clocks));
+        let (spawner, listener) = Spawner::new(filter).map_err(|e| unable("make a PID namespace", &e))?;
         let control = Netns::create().map_err(|e| unable("make a network namespace", &e))?;
         let (wiring, control_port) = Wiring::begin(&control, count, config.ports)
             .map_err(|e| unable("connect a network namespace to the switch", &e))?;
@@ -236,10 +242,17 @@ impl Local {
             });
         }
         ports.push(control_port);
-        let clocks = execs
-            .map(|execs| NodeClocks::create(execs, built.iter().map(|node| node.namespace)))
+        let namespaces = || built.iter().map(|node: &LocalNode| node.namespace);
+        let clocks = config
+            .clocks
+            .then(|| NodeClocks::create(namespaces()).map(Arc::new))
             .transpose()
             .map_err(|e| unable("give the nodes clocks of their own", &e))?;
+        let traps = built.iter().map(|node| Arc::clone(&node.traps));
+        let asked = listener
+            .map(|listener| Asked::answer(listener, namespaces().zip(traps), clocks.clone()))
+            .transpose()
+            .map_err(|e| unable("watch the nodes' system calls", &e))?;
 
         let (switch, fates) = Switch::start(ports).map_err(|e| unable("start the switch", &e))?;
         if let Err(error) = switch.realtime() {
@@ -258,6 +271,7 @@ impl Local {
             spawner,
             real_packets: Mutex::new(false),
             clocks,
+            _asked: asked,
             calls: config.calls,
             warnings,
         })
@@ -278,7 +292,7 @@ impl Local {
     /// What is not as one would want it, in sentences for the user.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.warnings.clone();
-        let complaints = self.clocks.iter().flat_map(NodeClocks::complaints);
+        let complaints = self.clocks.iter().flat_map(|clocks| clocks.complaints());
         warnings
             .extend(complaints.map(|why| format!("a program was left with this machine's clocks: {why}")));
         match self.switch.overruns() {
@@ -329,18 +343,16 @@ impl Environment for Local {
             command: server.command.clone(),
             work_dir: node.dir.clone(),
             log: node.log.clone(),
-            filter: (!self.calls.is_empty()).then(|| Filter::new(&self.calls)),
         };
         node.disk.iter().for_each(|disk| disk.begins_anew());
-        let Started { child, listener } = self.spawner.start(start).map_err(|error| {
+        let child = self.spawner.start(start).map_err(|error| {
             node.error("start its server", format!("{}: {error}", server.command.program.display()))
         })?;
         server.child = Some(child);
         if let Some(clocks) = &self.clocks {
             clocks.settle();
         }
-        let watched = listener.map_or(Ok(()), |listener| trap::watch(listener, Arc::clone(&node.traps)));
-        watched.map_err(|error| node.error("watch its system calls", error.to_string()))
+        Ok(())
     }
 
     fn stop(&self, node: usize, how: Stop) -> Result<(), EnvError> {

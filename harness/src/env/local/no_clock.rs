@@ -1,16 +1,20 @@
 //! Clocks of nodes on processors for which there is no code that tells the time: refused.
 
+use super::asked::{Listener, Question};
 use super::host::NamespaceId;
 use crate::env::clock::{Reading, Skews};
 use std::io;
-use std::os::fd::OwnedFd;
 
 /// There is none of these.
 pub(super) enum NodeClocks {}
 
 impl NodeClocks {
-    pub(super) fn create(_: OwnedFd, _: impl Iterator<Item = NamespaceId>) -> io::Result<Self> {
+    pub(super) fn create(_: impl Iterator<Item = NamespaceId>) -> io::Result<Self> {
         Err(none())
+    }
+
+    pub(super) fn admit(&self, _: &Listener, _: &Question) {
+        match *self {}
     }
 
     pub(super) fn set(&self, _: usize, _: &Skews) -> Result<(), String> {
@@ -32,10 +36,6 @@ impl NodeClocks {
     pub(super) fn complaints(&self) -> Vec<String> {
         match *self {}
     }
-}
-
-pub(super) fn watch() -> io::Result<OwnedFd> {
-    Err(none())
 }
 
 pub(in crate::env) fn try_out() -> io::Result<()> {

@@ -11,7 +11,6 @@
 #![expect(unsafe_code, reason = "fork, and code between fork and exec, have no safe wrapper")]
 
 use super::ServerCommand;
-use super::clock;
 use super::host::Host;
 use super::trap::Filter;
 use nix::errno::Errno;
@@ -58,34 +57,25 @@ pub(super) struct Start {
     pub(super) work_dir: PathBuf,
     /// Where its output is appended.
     pub(super) log: PathBuf,
-    /// System calls that are to be caught.
-    pub(super) filter: Option<Filter>,
-}
-
-/// A server that runs.
-pub(super) struct Started {
-    pub(super) child: Child,
-    /// Where its calls are caught, if they are.
-    pub(super) listener: Option<OwnedFd>,
 }
 
 enum Request {
     MountProc { host: Arc<Host>, done: SyncSender<Result<(), Errno>> },
-    Start { start: Start, done: SyncSender<io::Result<Started>> },
+    Start { start: Start, done: SyncSender<io::Result<Child>> },
 }
 
 impl Spawner {
-    /// Makes the namespace and its init. With `watch`, nothing in it becomes another program unless
-    /// somebody answers at the file that is returned.
-    pub(super) fn new(watch: bool) -> io::Result<(Self, Option<OwnedFd>)> {
+    /// Makes the namespace and its init. With a filter, none of the servers makes the calls that it
+    /// asks about unless somebody answers at the file that is returned.
+    pub(super) fn new(filter: Option<Filter>) -> io::Result<(Self, Option<OwnedFd>)> {
         let (requests, receive) = sync_channel(REQUEST_QUEUE);
         let (ready, is_ready) = sync_channel(1);
         let thread = std::thread::Builder::new().name("spawner".into()).spawn(move || {
             let made = make_namespace().map_err(io::Error::from);
             // Not sooner: init would have it, too.
-            match made.and_then(|made| Ok((made, watch.then(clock::watch).transpose()?))) {
-                Ok(((init, lifeline), execs)) => {
-                    let _ = ready.send(Ok(execs));
+            match made.and_then(|made| Ok((made, filter.map(|filter| filter.put_on()).transpose()?))) {
+                Ok(((init, lifeline), listener)) => {
+                    let _ = ready.send(Ok(listener));
                     serve(&receive);
                     drop(lifeline);
                     wait_for_end(init);
@@ -93,8 +83,8 @@ impl Spawner {
                 Err(error) => _ = ready.send(Err(error)),
             };
         })?;
-        let execs = is_ready.recv().unwrap_or_else(|_| Err(Errno::ECANCELED.into()))?;
-        Ok((Self { requests: Some(requests), thread: Some(thread) }, execs))
+        let listener = is_ready.recv().unwrap_or_else(|_| Err(Errno::ECANCELED.into()))?;
+        Ok((Self { requests: Some(requests), thread: Some(thread) }, listener))
     }
 
     /// Gives the host a `/proc` of the cluster's processes. A container may forbid that.
@@ -103,7 +93,7 @@ impl Spawner {
     }
 
     /// Starts a server. An error means that its program did not begin to run.
-    pub(super) fn start(&self, start: Start) -> io::Result<Started> {
+    pub(super) fn start(&self, start: Start) -> io::Result<Child> {
         self.ask(|done| Request::Start { start, done })
             .unwrap_or_else(|| Err(io::Error::other("the thread that starts servers has ended")))
     }
@@ -213,8 +203,8 @@ fn mount_proc(host: &Host) -> Result<(), Errno> {
     }
 }
 
-fn start_server(start: Start) -> io::Result<Started> {
-    let Start { host, command, work_dir, log, filter } = start;
+fn start_server(start: Start) -> io::Result<Child> {
+    let Start { host, command, work_dir, log } = start;
     let output = OpenOptions::new().create(true).append(true).open(&log)?;
     let work_dir = CString::new(work_dir.as_os_str().as_bytes())?;
     let mut process = Command::new(&command.program);
@@ -226,7 +216,6 @@ fn start_server(start: Start) -> io::Result<Started> {
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);
-    let (announcer, listener) = filter.as_ref().map(|_| Filter::announce()).transpose()?.unzip();
     // SAFETY: system calls only, on memory that was allocated before the fork.
     unsafe {
         process.pre_exec(move || {
@@ -237,22 +226,10 @@ fn start_server(start: Start) -> io::Result<Started> {
             // In a user namespace, only who may be dumped may be traced, and so be given clocks. Exec
             // sets it anew.
             prctl::set_dumpable(true)?;
-            // Last: nobody answers yet what it asks.
-            if let Some((announcer, filter)) = announcer.as_ref().zip(filter.as_ref()) {
-                announcer.put_on(filter)?;
-            }
             Ok(())
         })
     };
-    let mut child = process.spawn()?;
-    match listener.map(|listener| listener.take_from(child.id())).transpose() {
-        Ok(listener) => Ok(Started { child, listener }),
-        Err(error) => {
-            // Its calls would wait for an answer for ever.
-            let _ = child.kill().and_then(|()| child.wait());
-            Err(error)
-        }
-    }
+    process.spawn()
 }
 
 /// Where servers look for programs when Duress itself has no `PATH`.

@@ -6,8 +6,10 @@ use super::host::{Host, Netns, Plan};
 use super::network::Wiring;
 use super::spawner::Spawner;
 use super::switch::PRIORITY;
+use super::trap::Filter;
 use super::{Data, Ports, Privilege, in_child};
 use crate::env::EnvError;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -42,7 +44,7 @@ pub(crate) fn fuse() -> io::Result<()> {
 
 /// Makes a PID namespace with its init.
 pub(crate) fn pid_namespace() -> io::Result<()> {
-    Spawner::new(false).map(drop)
+    Spawner::new(None).map(drop)
 }
 
 /// Connects a host by a TAP device.
@@ -62,14 +64,14 @@ pub(crate) fn realtime() -> io::Result<()> {
 
 /// Skews the clocks of a process, and is told of new programs.
 pub(crate) fn clocks() -> io::Result<()> {
-    Spawner::new(true)?;
+    Spawner::new(Some(Filter::new(&BTreeSet::new(), true)))?;
     super::clock::try_out()
 }
 
 /// Mounts `/proc` of a new PID namespace on a host.
 pub(crate) fn proc_mount() -> io::Result<()> {
     let host = Arc::new(make_host(false)?);
-    Ok(Spawner::new(false)?.0.mount_proc(&host)?)
+    Ok(Spawner::new(None)?.0.mount_proc(&host)?)
 }
 
 /// Catches a system call.

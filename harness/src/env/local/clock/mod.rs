@@ -21,15 +21,13 @@ mod tracee;
 mod vdso;
 mod witness;
 
-pub(super) use execs::watch;
-
+use super::asked::{Listener, Question};
 use super::host::NamespaceId;
 use super::processes;
 use crate::env::clock::{Clocks, Reading, Skew, Skews, signed};
 use execs::{Execs, Nodes};
 use page::{Family, Page};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 use witness::{Sample, Samples};
 
@@ -62,15 +60,17 @@ pub(super) struct NodeClocks {
 }
 
 impl NodeClocks {
-    /// Gives clocks to nodes, by their network namespaces. `listener` tells of new programs.
-    pub(super) fn create(
-        listener: OwnedFd,
-        nodes: impl Iterator<Item = NamespaceId>,
-    ) -> Result<Self, io::Error> {
+    /// Gives clocks to nodes, by their network namespaces.
+    pub(super) fn create(nodes: impl Iterator<Item = NamespaceId>) -> io::Result<Self> {
         let nodes: Nodes = nodes.map(|id| Ok((id, Page::create()?))).collect::<io::Result<Vec<_>>>()?.into();
-        let execs = Execs::answer(listener, Nodes::clone(&nodes))?;
+        let execs = Execs::new(Nodes::clone(&nodes));
         try_out()?;
         Ok(Self { nodes, execs })
+    }
+
+    /// A program of some node is about to become another one.
+    pub(super) fn admit(&self, listener: &Listener, question: &Question) {
+        self.execs.admit(listener, question);
     }
 
     /// Replaces what skews the clocks of a node; it is in force when this returns.

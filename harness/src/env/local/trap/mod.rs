@@ -10,12 +10,15 @@ mod filter;
 mod watch;
 
 pub(super) use filter::Filter;
-pub(super) use watch::watch;
+pub(super) use watch::Watch;
 
+use super::asked::Asked;
+use super::processes::namespace_of;
 use crate::env::trap::{Call, Catcher, Snare, Trap};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is known of a node's calls, and the snares that are laid for them.
@@ -32,17 +35,17 @@ struct State {
 /// that does no harm: in a child process that ends soon.
 pub(super) fn try_out() -> io::Result<()> {
     let traps = Arc::new(Traps::default());
-    let filter = Filter::new(&BTreeSet::from([Call::Sync]));
-    let (announcer, listener) = Filter::announce()?;
+    let filter = Filter::new(&BTreeSet::from([Call::Sync]), false);
+    let namespace = namespace_of(std::process::id()).ok_or_else(|| io::Error::other("it has no network"))?;
+    let (tell, told) = sync_channel(1);
     let caller = std::thread::spawn(move || {
-        announcer.put_on(&filter)?;
-        drop(announcer);
+        let _ = tell.send(filter.put_on());
         // Whether this file can be made durable is not asked.
-        let _ = File::open("/")?.sync_all();
-        Ok::<(), io::Error>(())
+        let _ = File::open("/").and_then(|file| file.sync_all());
     });
-    watch(listener.take_from(std::process::id())?, Arc::clone(&traps))?;
-    caller.join().map_err(|_| io::Error::other("the thread that made a call ended"))??;
+    let listener = told.recv().map_err(io::Error::other)??;
+    let _answers = Asked::answer(listener, [(namespace, Arc::clone(&traps))].into_iter(), None)?;
+    caller.join().map_err(|_| io::Error::other("the thread that made a call ended"))?;
     match traps.seen(Call::Sync) {
         0 => Err(io::Error::other("a call was not caught")),
         _ => Ok(()),
