@@ -57,10 +57,11 @@ const LANE_NAME: usize = 10;
 
 /// A kind, as far as there is room for it and it cannot be mistaken.
 fn lane_name(kind: &str) -> String {
-    let plain = ["packet-", "clock-", "disk-"].into_iter().find_map(|group| kind.strip_prefix(group));
+    const GROUPS: [&str; 6] = ["packet-", "clock-", "disk-", "member-", "leader-", "cpu-"];
+    let plain = GROUPS.into_iter().find_map(|group| kind.strip_prefix(group));
     // Packets and disks can both be corrupt.
     let plain = plain.filter(|_| kind != "disk-corrupt");
-    plain.unwrap_or(kind).replace("monotonic-", "mono-")
+    plain.unwrap_or(kind).replace("monotonic-", "mono-").replace("partition-", "cut-")
 }
 
 struct Scale((u64, u64));
