@@ -125,6 +125,46 @@ pub const FAULTS: [FaultEntry; 66] = [
         partition(Shape::Clients(victim))
     }),
     entry(
+        "cut-all",
+        "neither clients nor the other nodes reach one node, as if its cable was pulled",
+        1,
+        |draw| partition(Shape::Everybody(draw.one_or_leader())),
+    ),
+    entry(
+        "cut-reject",
+        "the same, but who sends something is told: connections are reset, and new ones refused",
+        1,
+        |draw| cut(Shape::Everybody(draw.one_or_leader()), Cut { reject: true, ..Cut::default() }),
+    ),
+    entry("cut-port", "one port of one node is cut, for nodes and clients; others are not", 1, |draw| {
+        let shape = Shape::Everybody(draw.one_or_leader());
+        let port = draw.ports.get(draw.rng.index(draw.ports.len().max(1))).copied();
+        cut(shape, Cut { port, ..Cut::default() })
+    })
+    .about_a_port(),
+    entry(
+        "cut-established",
+        "connections of one node with nodes and clients stand still for ever; new ones work",
+        1,
+        |draw| {
+            let connections = Connections::Established;
+            cut(Shape::Everybody(draw.one_or_leader()), Cut { connections, ..Cut::default() })
+        },
+    ),
+    entry(
+        "cut-new",
+        "one node can make no new connections, nor others to it; those that it has work",
+        1,
+        |draw| {
+            let connections = Connections::New;
+            cut(Shape::Everybody(draw.one_or_leader()), Cut { connections, ..Cut::default() })
+        },
+    ),
+    entry("cut-flap", "one node is cut off from the others again and again, for a moment each", 2, |draw| {
+        partition(Shape::Isolate(draw.one()))
+    })
+    .in_rhythm(Rhythm::Pulses { on_ms: 500, off_ms: 1_500 }),
+    entry(
         "packet",
         "mistreats packets of one or more nodes, or of the leader: any of the kinds below but the silent one",
         1,
@@ -344,46 +384,6 @@ pub const FAULTS: [FaultEntry; 66] = [
         1,
         |draw| Fault::Lifecycle { nodes: draw.victims(), act: Act::UpgradeAndBack },
     ),
-    entry(
-        "cut-all",
-        "neither clients nor the other nodes reach one node, as if its cable was pulled",
-        1,
-        |draw| partition(Shape::Everybody(draw.one_or_leader())),
-    ),
-    entry(
-        "cut-reject",
-        "the same, but who sends something is told: connections are reset, and new ones refused",
-        1,
-        |draw| cut(Shape::Everybody(draw.one_or_leader()), Cut { reject: true, ..Cut::default() }),
-    ),
-    entry("cut-port", "one port of one node is cut, for nodes and clients; others are not", 1, |draw| {
-        let shape = Shape::Everybody(draw.one_or_leader());
-        let port = draw.ports.get(draw.rng.index(draw.ports.len().max(1))).copied();
-        cut(shape, Cut { port, ..Cut::default() })
-    })
-    .about_a_port(),
-    entry(
-        "cut-established",
-        "connections of one node with nodes and clients stand still for ever; new ones work",
-        1,
-        |draw| {
-            let connections = Connections::Established;
-            cut(Shape::Everybody(draw.one_or_leader()), Cut { connections, ..Cut::default() })
-        },
-    ),
-    entry(
-        "cut-new",
-        "one node can make no new connections, nor others to it; those that it has work",
-        1,
-        |draw| {
-            let connections = Connections::New;
-            cut(Shape::Everybody(draw.one_or_leader()), Cut { connections, ..Cut::default() })
-        },
-    ),
-    entry("cut-flap", "one node is cut off from the others again and again, for a moment each", 2, |draw| {
-        partition(Shape::Isolate(draw.one()))
-    })
-    .in_rhythm(Rhythm::Pulses { on_ms: 500, off_ms: 1_500 }),
 ];
 
 /// The group of what operators do.
