@@ -208,13 +208,14 @@ impl Measuring<'_> {
         let start = self.window.in_effect.unwrap_or(self.window.start);
         let writes: Vec<bool> = self.calls.fs.iter().map(|f| access(f).writes).collect();
         let asked = |row: &&super::Row| row.invoked >= start && writes[row.f as usize];
-        // Without a write that asked there is nothing to be measured.
-        self.calls.rows.iter().find(asked)?;
+        // Without a write that asked there is nothing to be measured, nor after the last one.
+        let given_up = self.calls.rows.iter().filter(asked);
+        let given_up = given_up.map(|row| row.completed.unwrap_or(self.calls.end)).max()?;
         let first = self.calls.rows.iter().filter(asked).filter_map(super::Row::succeeded).min();
         Some(match first {
             Some(t) => Reached::After(t - start),
             None => {
-                Reached::Not { within: self.calls.end.saturating_sub(start), before: "end of run".to_owned() }
+                Reached::Not { within: given_up.saturating_sub(start), before: "no more writes".to_owned() }
             }
         })
     }
