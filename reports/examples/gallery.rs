@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         truncated: false,
         faults,
         flows: Vec::new(),
+        nodes: Vec::new(),
         captured: false,
     };
     show(&out, "large", &large, vec![verdicts::valid()])?;

@@ -1,6 +1,6 @@
 //! The run directory on disk: its paths, and how its files are read and written whole.
 
-use super::{ArtifactError, FORMAT, FaultWindow, Flow, RunInfo, RunStatus, windows};
+use super::{ArtifactError, FORMAT, FaultWindow, Flow, NodeSeen, RunInfo, RunStatus, windows};
 use crate::conclusion::Conclusion;
 use duress_checkers::history::{self, Format, History, HistoryError, ReadOptions};
 use serde::{Serialize, de::DeserializeOwned};
@@ -14,6 +14,7 @@ pub(crate) mod file {
     pub(crate) const HISTORY: &str = "history.jsonl";
     pub(crate) const FAULTS: &str = "faults.jsonl";
     pub(crate) const FLOWS: &str = "flows.jsonl";
+    pub(crate) const NODES: &str = "nodes.jsonl";
     pub(crate) const CAPTURE: &str = "capture.pcapng";
     pub(crate) const VERDICT: &str = "verdict.json";
     pub(crate) const REPORT: &str = "report.html";
@@ -42,6 +43,8 @@ pub struct Run {
     pub faults: Vec<FaultWindow>,
     /// `flows.jsonl`; empty where there is no network.
     pub flows: Vec<Flow>,
+    /// `nodes.jsonl`; empty where nobody looked.
+    pub nodes: Vec<NodeSeen>,
     /// There is a `capture.pcapng`.
     pub captured: bool,
 }
@@ -100,6 +103,11 @@ impl RunDir {
     /// `flows.jsonl`.
     pub fn flows_file(&self) -> PathBuf {
         self.path.join(file::FLOWS)
+    }
+
+    /// `nodes.jsonl`.
+    pub fn nodes_file(&self) -> PathBuf {
+        self.path.join(file::NODES)
     }
 
     /// `capture.pcapng`.
@@ -197,7 +205,9 @@ impl RunDir {
         let (history, truncated) = self.load_history(&info)?;
         let faults = windows(&load_lines(self.faults_file())?);
         let flows = load_lines(self.flows_file())?;
-        Ok(Run { info, history, truncated, faults, flows, captured: self.capture_file().is_file() })
+        let nodes = load_lines(self.nodes_file())?;
+        let captured = self.capture_file().is_file();
+        Ok(Run { info, history, truncated, faults, flows, nodes, captured })
     }
 
     fn load_history(&self, info: &RunInfo) -> Result<(History, bool), ArtifactError> {

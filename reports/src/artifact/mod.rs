@@ -6,6 +6,7 @@
 //!   history.jsonl   every operation, as it happened            `duress_checkers::Op`
 //!   faults.jsonl    the journal of the nemesis                 [`JournalEntry`]
 //!   flows.jsonl     who talked to whom                         [`Flow`]
+//!   nodes.jsonl     what each node was                         [`NodeSeen`]
 //!   capture.pcapng  the last frames, if the run failed         for Wireshark
 //!   verdict.json    what came of it                            [`crate::Conclusion`]
 //!   report.html  junit.xml  plots/*.svg
@@ -16,6 +17,7 @@ mod dir;
 mod error;
 mod fault;
 mod flow;
+mod node;
 mod run;
 
 pub use dir::{Run, RunDir};
@@ -23,6 +25,7 @@ pub(crate) use dir::{file, write_whole};
 pub use error::ArtifactError;
 pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
 pub use flow::{Flow, Taken, Volume};
+pub use node::{NodeSeen, NodeState};
 pub use run::{Binary, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus};
 
 /// Version of the formats above; a reader refuses a newer one.

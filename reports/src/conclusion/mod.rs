@@ -120,6 +120,7 @@ impl Conclusion {
 fn files(run: &Run) -> Vec<String> {
     let journal = (!run.faults.is_empty()).then_some(file::FAULTS);
     let flows = (!run.flows.is_empty()).then_some(file::FLOWS);
+    let nodes = (!run.nodes.is_empty()).then_some(file::NODES);
     let capture = run.captured.then_some(file::CAPTURE);
     let fixed = [
         file::INFO,
@@ -132,5 +133,13 @@ fn files(run: &Run) -> Vec<String> {
         file::LATENCY_QUANTILES,
     ];
     let logs = run.info.nodes.iter().filter_map(|n| n.log.as_deref());
-    fixed.into_iter().chain(journal).chain(flows).chain(capture).chain(logs).map(str::to_owned).collect()
+    fixed
+        .into_iter()
+        .chain(journal)
+        .chain(flows)
+        .chain(nodes)
+        .chain(capture)
+        .chain(logs)
+        .map(str::to_owned)
+        .collect()
 }

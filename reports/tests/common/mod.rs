@@ -258,6 +258,7 @@ pub fn run(think_ms: u64) -> Run {
         truncated: false,
         faults,
         flows: Vec::new(),
+        nodes: Vec::new(),
         captured: false,
     }
 }
@@ -266,7 +267,8 @@ pub fn run(think_ms: u64) -> Run {
 pub fn bare(ops: Vec<Op>) -> Run {
     let history = History::new(ops).expect("a history");
     let info = RunInfo { phases: Vec::new(), ..info(30) };
-    Run { info, history, truncated: false, faults: Vec::new(), flows: Vec::new(), captured: false }
+    let (faults, flows, nodes) = Default::default();
+    Run { info, history, truncated: false, faults, flows, nodes, captured: false }
 }
 
 /// Nothing happened before it failed.
@@ -296,6 +298,7 @@ pub fn killed() -> Run {
         truncated: true,
         faults,
         flows: Vec::new(),
+        nodes: Vec::new(),
         captured: false,
     }
 }
