@@ -5,7 +5,7 @@ mod common;
 use common::{MS, SECOND, verdicts};
 use duress_checkers::{History, Kind, Op, Process, Valid, Verdict};
 use duress_reports::artifact::{FaultWindow, Phase, RunStatus};
-use duress_reports::conclusion::{FaultState, Reached};
+use duress_reports::conclusion::{FaultState, Mark, Reached};
 use duress_reports::{Conclusion, Outcome, Run, conclude};
 use serde_json::{Value, json};
 
@@ -51,10 +51,28 @@ fn a_cluster_that_does_not_come_back_is_a_violation() {
 }
 
 #[test]
+fn a_fault_without_effect_is_told_and_decides_nothing_where_others_of_its_kind_bit() {
+    let mut run = common::run(600);
+    let kind = run.faults[1].kind.clone();
+    assert!(run.faults.iter().filter(|fault| fault.kind == kind).count() > 1);
+    run.faults[1].in_effect = None;
+    run.faults[1].evidence = vec!["it was down".to_owned(), "nothing to undo".to_owned()];
+    let conclusion = valid(&run);
+    assert_eq!(conclusion.outcome, Outcome::Valid);
+    let told = conclusion.trust.iter().find(|t| t.text.ends_with("did not take effect: it was down"));
+    assert_eq!(told.map(|t| t.mark), Some(Mark::Note), "{:?}", conclusion.trust);
+    let bit = format!("{} of {} faults seen to take effect", run.faults.len() - 1, run.faults.len());
+    assert!(conclusion.trust.iter().any(|t| t.text == bit), "{:?}", conclusion.trust);
+}
+
+#[test]
 fn each_gate_alone_keeps_a_run_from_passing() {
     type Spoil = (&'static str, fn(&mut Run));
     let spoils: [Spoil; 16] = [
-        ("did not take effect", |run| run.faults[1].in_effect = None),
+        ("did not take effect", |run| {
+            let kind = run.faults[1].kind.clone();
+            run.faults.iter_mut().filter(|fault| fault.kind == kind).for_each(|fault| fault.in_effect = None);
+        }),
         ("no pause took effect", |run| run.faults.clear()),
         ("no meteor took effect", |run| _ = run.info.gates.kinds.insert("meteor".to_owned())),
         ("no partition took effect", |run| {

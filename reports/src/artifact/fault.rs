@@ -89,6 +89,11 @@ impl FaultWindow {
         self.in_effect.is_some()
     }
 
+    /// What the probe saw, whatever the undo saw later.
+    pub(crate) fn probed(&self) -> &str {
+        self.evidence.first().map_or("it was not probed", String::as_str)
+    }
+
     /// `F4 pause n4`. Descriptions usually begin with the kind; if not, it is put in front.
     pub(crate) fn name(&self) -> String {
         if self.description.starts_with(&self.kind) {

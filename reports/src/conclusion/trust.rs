@@ -26,6 +26,9 @@ pub enum Mark {
     No,
 }
 
+/// Faults without effect that are named; all are counted.
+const MAX_TOOTHLESS: usize = 5;
+
 /// `reasons` are what [`super::outcome`] decided by; each of them is shown as a `No`.
 pub(super) fn trust(
     run: &Run,
@@ -37,6 +40,7 @@ pub(super) fn trust(
     let mut say = |mark, text: String| trust.push(Trust { mark, text });
     reasons.iter().for_each(|reason| say(Mark::No, reason.clone()));
     faults_line(faults, &mut say);
+    toothless(faults, reasons, &mut say);
     if evidence.total.ok > 0 {
         say(Mark::Yes, format!("{} succeeded", counted(evidence.total.ok, "operation", "operations")));
     }
@@ -80,5 +84,17 @@ fn faults_line(faults: &[FaultEffect], say: &mut impl FnMut(Mark, String)) {
     }
     if cut_off > 0 {
         say(Mark::Note, format!("{} cut off before its probe", counted(cut_off, "fault", "faults")));
+    }
+}
+
+/// Faults without effect that no reason tells of, as others of their kind had one.
+fn toothless(faults: &[FaultEffect], reasons: &[String], say: &mut impl FnMut(Mark, String)) {
+    let told = faults.iter().filter(|f| f.state == FaultState::DidNotBite).map(FaultEffect::toothless);
+    let untold: Vec<String> = told.filter(|text| !reasons.contains(text)).collect();
+    for text in untold.iter().take(MAX_TOOTHLESS) {
+        say(Mark::Note, text.clone());
+    }
+    if untold.len() > MAX_TOOTHLESS {
+        say(Mark::Note, format!("{} more did not take effect", untold.len() - MAX_TOOTHLESS));
     }
 }

@@ -61,6 +61,13 @@ pub struct FaultEffect {
     pub taken: Option<Volume>,
 }
 
+impl FaultEffect {
+    /// For one that did not take effect: which, and what its probe saw instead.
+    pub(crate) fn toothless(&self) -> String {
+        format!("{} did not take effect: {}", self.window.name(), self.window.probed())
+    }
+}
+
 /// Did a fault take effect?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
