@@ -19,6 +19,8 @@ use std::time::Duration;
 pub const MAX_NODES: usize = 9;
 /// Fewer clients than this hardly meet.
 const MIN_CLIENTS: usize = 4;
+/// Kinds of faults in the name of a run; of more, only the number.
+const MAX_NAMED: usize = 4;
 /// More clients than this do not fit one engine thread.
 pub const MAX_CONCURRENCY: usize = 1_000;
 /// More live keys than this and hardly two operations meet on one.
@@ -246,6 +248,8 @@ impl Plan {
         let faults = match (&self.options.schedule, self.faults.is_empty()) {
             (Some(_), _) => "schedule".to_owned(),
             (None, true) => "none".to_owned(),
+            // A name is a directory, too.
+            (None, false) if self.faults.len() > MAX_NAMED => format!("{}-kinds", self.faults.len()),
             (None, false) => self.faults.join("-"),
         };
         format!("{}-{}-{faults}", self.entry.name, self.workload.name)
