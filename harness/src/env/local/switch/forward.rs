@@ -135,11 +135,17 @@ impl Forwarder {
         let now = Instant::now();
         self.epoch += 1;
         self.links.set(policies, (now, self.epoch));
-        for (frame, fault) in self.waiting.settle(&self.links, now) {
+        for (frame, (fault, refused)) in self.waiting.settle(&self.links, now) {
             let bytes = &frame.bytes[HEADER..];
-            let fate = format!("dropped by F{fault} while it waited");
+            let word = if refused { "refused" } else { "dropped" };
+            let fate = format!("{word} by F{fault} while it waited");
             self.capture.keep(now, frame.link, bytes, Some(&fate));
+            // What became of a probe was told when it came.
             if frame.counted {
+                if refused && let Some(answer) = refuse(bytes, &frame::packet(bytes)) {
+                    // Its sender sends it again, and is answered then.
+                    let _ = write(&self.ports[frame.link.0], &answer);
+                }
                 self.counters.get(frame.link).drop_waiting();
                 self.flows.take_back(frame.ticket, Some(fault), bytes.len());
                 self.taken.add(fault);

@@ -30,12 +30,12 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// The fault whose cut is now for it.
-    fn cut(&self, state: &State) -> Option<u32> {
+    /// The fault whose cut is now for it, and whether it refuses.
+    fn cut(&self, state: &State) -> Option<(u32, bool)> {
         let frame = self.bytes.get(HEADER..).unwrap_or_default();
         let subject =
             Subject { bytes: frame.len(), ports: frame::packet(frame).ports, begun: self.ticket.begun };
-        state.cut(&subject).map(|(fault, _)| fault)
+        state.cut(&subject)
     }
 }
 
@@ -97,14 +97,15 @@ impl Waiting {
     }
 
     /// After a change of policies: takes out what a cut is now for, and makes due what waits for a link
-    /// that no longer makes anybody wait. Returns those taken out, each with the fault.
-    pub(super) fn settle(&mut self, links: &PerLink<State>, now: Instant) -> Vec<(Frame, u32)> {
-        let mut dropped = Vec::new();
+    /// that no longer makes anybody wait. Returns those taken out, each with the fault and whether it
+    /// refuses.
+    pub(super) fn settle(&mut self, links: &PerLink<State>, now: Instant) -> Vec<(Frame, (u32, bool))> {
+        let mut taken = Vec::new();
         for mut frame in std::mem::take(&mut self.delayed) {
             let link = links.get(frame.link);
-            if let Some(fault) = frame.cut(link) {
+            if let Some(cut) = frame.cut(link) {
                 self.bytes -= frame.bytes.len();
-                dropped.push((frame, fault));
+                taken.push((frame, cut));
                 continue;
             }
             if !link.delays() {
@@ -115,9 +116,9 @@ impl Waiting {
         for (link, frames) in std::mem::take(&mut self.held) {
             let state = links.get(link);
             for mut frame in frames {
-                if let Some(fault) = frame.cut(state) {
+                if let Some(cut) = frame.cut(state) {
                     self.bytes -= frame.bytes.len();
-                    dropped.push((frame, fault));
+                    taken.push((frame, cut));
                 } else if state.holds() {
                     self.held.entry(link).or_default().push(frame);
                 } else {
@@ -126,7 +127,7 @@ impl Waiting {
                 }
             }
         }
-        dropped
+        taken
     }
 }
 
