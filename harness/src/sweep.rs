@@ -8,6 +8,7 @@
 
 #![expect(unsafe_code, reason = "the parent-death signal is set between fork and exec")]
 
+use crate::env::Whom;
 use crate::env::disk::Keep;
 use crate::env::trap::{Call, Moment};
 use crate::failure::Failure;
@@ -190,7 +191,7 @@ impl Sweep {
             // All of it: what a call before the crash did not make durable must not be needed.
             Fault::DiskPowerFailure { nodes, keep: Keep::None, seed: nth }
         } else {
-            Fault::Kill { nodes }
+            Fault::Kill { nodes, whom: Whom::Tree }
         }
     }
 }

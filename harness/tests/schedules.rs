@@ -1,5 +1,6 @@
 //! Fault schedules: a function of the seed, within the run, within the budget.
 
+use duress::env::Whom;
 use duress::env::clock::Clocks;
 use duress::nemesis::catalogue::{self, FAULTS, FaultEntry};
 use duress::nemesis::fault::{Fault, PlannedFault, Shape, Victims};
@@ -499,7 +500,7 @@ fn some_kinds_are_many_faults_in_a_row() {
 
 #[test]
 fn the_leader_is_filled_in_when_the_fault_strikes() {
-    let fault = Fault::Kill { nodes: Victims::Leader };
+    let fault = Fault::Kill { nodes: Victims::Leader, whom: Whom::Tree };
     let resolved = fault.resolve(&names(3), 1);
     assert_eq!((resolved.description.as_str(), resolved.disrupted), ("kill the leader n2", vec![1]));
 }

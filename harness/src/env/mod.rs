@@ -20,6 +20,7 @@ use data::Files;
 use disk::FaultyDisk;
 use duress_reports::artifact::Flow;
 use packet::{Behavior, Policies, Traffic};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use trap::{Call, Snare, Trap};
@@ -34,11 +35,16 @@ pub trait Environment: Send + Sync {
     /// which it opens reach the nodes.
     fn enter(&self) -> Result<(), EnvError>;
 
-    /// Starts the node's server, for the first time or again on the same data.
+    /// Starts the node's server, for the first time or again on the same data. What is left of the
+    /// last one is ended first, as service managers do.
     fn start(&self, node: usize) -> Result<(), EnvError>;
 
     /// Ends the node's processes and waits until they are gone. Does nothing when they are.
     fn stop(&self, node: usize, how: Stop) -> Result<(), EnvError>;
+
+    /// Ends the node's server and waits until it is gone; what it has started goes on without it, until
+    /// the node is started again. Does nothing when it is gone.
+    fn stop_main(&self, node: usize, how: Stop) -> Result<(), EnvError>;
 
     /// Stops all processes of the node where they stand (SIGSTOP).
     fn pause(&self, node: usize) -> Result<(), EnvError>;
@@ -185,6 +191,24 @@ pub enum Stop {
     Terminate,
 }
 
+/// Which of a node's processes are ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whom {
+    /// All of them.
+    #[default]
+    Tree,
+    /// The server itself, as it was started; not what it has started.
+    Main,
+}
+
+impl Whom {
+    /// All of them?
+    pub const fn is_tree(&self) -> bool {
+        matches!(self, Self::Tree)
+    }
+}
+
 /// What a server is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessState {
@@ -200,6 +224,18 @@ pub enum ProcessState {
     },
     /// There is no process.
     Gone,
+    /// The server has ended, and processes that it had started are left.
+    Orphaned {
+        /// How many.
+        left: usize,
+    },
+}
+
+impl ProcessState {
+    /// Is there a server, whatever it does?
+    pub const fn has_server(&self) -> bool {
+        matches!(self, Self::Running { .. } | Self::Paused { .. })
+    }
 }
 
 /// A server that ended by itself.

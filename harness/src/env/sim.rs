@@ -54,6 +54,11 @@ impl Environment for Sim {
         Ok(())
     }
 
+    /// It has no other process.
+    fn stop_main(&self, node: usize, how: Stop) -> Result<(), EnvError> {
+        self.stop(node, how)
+    }
+
     fn pause(&self, node: usize) -> Result<(), EnvError> {
         self.0.pause(node);
         Ok(())

@@ -142,8 +142,8 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
         Fault::Clock { clocks, .. } if !clocks.monotonic() => Disruption::default(),
         Fault::Disk { misdeed, .. } if misdeed.is_bearable() => Disruption::default(),
         Fault::Lifecycle { act, .. } if act.is_bearable() => Disruption::default(),
-        Fault::Kill { nodes }
-        | Fault::Terminate { nodes }
+        Fault::Kill { nodes, .. }
+        | Fault::Terminate { nodes, .. }
         | Fault::Pause { nodes }
         | Fault::CpuStarve { nodes, .. }
         | Fault::Packet { nodes, .. }
@@ -177,8 +177,8 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
 /// Takes the last of several victims out.
 fn lose_a_victim(fault: &mut Fault) -> bool {
     match fault {
-        Fault::Kill { nodes: Victims::Named(names) }
-        | Fault::Terminate { nodes: Victims::Named(names) }
+        Fault::Kill { nodes: Victims::Named(names), .. }
+        | Fault::Terminate { nodes: Victims::Named(names), .. }
         | Fault::Pause { nodes: Victims::Named(names) }
         | Fault::CpuStarve { nodes: Victims::Named(names), .. }
         | Fault::Packet { nodes: Victims::Named(names), .. }

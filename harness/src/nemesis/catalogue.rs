@@ -6,6 +6,7 @@ use super::fault::{Fault, PlannedFault, Shape, Victims};
 use super::lifecycle::Act;
 use super::trigger::{Happening, Trigger};
 use crate::engine::ClientFault;
+use crate::env::Whom;
 use crate::env::clock::{Clocks, Skew};
 use crate::env::cut::{Connections, Cut};
 use crate::env::data::OtherData;
@@ -47,16 +48,14 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 66] = [
+pub const FAULTS: [FaultEntry; 68] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
         1,
-        |draw| Fault::Kill { nodes: draw.victims() },
+        |draw| kill(draw.victims()),
     ),
-    entry("terminate", "SIGTERM instead, with a grace period", 1, |draw| Fault::Terminate {
-        nodes: draw.victims(),
-    }),
+    entry("terminate", "SIGTERM instead, with a grace period", 1, |draw| terminate(draw.victims())),
     entry(
         "pause",
         "SIGSTOP to every process of one or more nodes, or of the leader; SIGCONT later",
@@ -66,8 +65,8 @@ pub const FAULTS: [FaultEntry; 66] = [
     entry("cpu-starve", "one or more nodes, or the leader, get 2 to 20 % of the time", 1, |draw| {
         Fault::CpuStarve { nodes: draw.victims(), percent: draw.pick(&[2, 5, 20]) }
     }),
-    entry("crash-loop", "one node is killed again and again, soon after it came up", 1, |draw| Fault::Kill {
-        nodes: draw.one(),
+    entry("crash-loop", "one node is killed again and again, soon after it came up", 1, |draw| {
+        kill(draw.one())
     })
     .in_rhythm(Rhythm::Pulses { on_ms: 200, off_ms: 800 }),
     entry("blips", "one node is paused again and again, for a moment each", 1, |draw| Fault::Pause {
@@ -75,18 +74,16 @@ pub const FAULTS: [FaultEntry; 66] = [
     })
     .in_rhythm(Rhythm::Pulses { on_ms: 150, off_ms: 350 }),
     entry("rolling-restart", "all nodes are terminated and restarted, one after the other", 2, |draw| {
-        Fault::Terminate { nodes: Victims::Named(draw.shuffled()) }
+        terminate(Victims::Named(draw.shuffled()))
     })
     .in_rhythm(Rhythm::Rolling { on_ms: 300, off_ms: 1_500 }),
-    entry("restart-all", "all nodes are killed at once", 1, |draw| Fault::Kill {
-        nodes: Victims::Named(draw.names.to_vec()),
-    })
-    .taking_the_majority(),
+    entry("restart-all", "all nodes are killed at once", 1, |draw| kill(Victims::Named(draw.names.to_vec())))
+        .taking_the_majority(),
     entry(
         "kill-at-sync",
         "SIGKILL to one node just before or just after one of its next fsyncs",
         1,
-        |draw| Fault::Kill { nodes: draw.one() },
+        |draw| kill(draw.one()),
     )
     .on(|draw, fault| {
         let node = fault.named().unwrap_or_default().first().copied().cloned().unwrap_or_default();
@@ -384,6 +381,18 @@ pub const FAULTS: [FaultEntry; 66] = [
         1,
         |draw| Fault::Lifecycle { nodes: draw.victims(), act: Act::UpgradeAndBack },
     ),
+    entry(
+        "kill-main",
+        "SIGKILL to the servers alone: processes that they had started go on until the restart",
+        1,
+        |draw| Fault::Kill { nodes: draw.victims(), whom: Whom::Main },
+    ),
+    entry(
+        "terminate-main",
+        "SIGTERM to the servers alone, with a grace period; otherwise the same",
+        1,
+        |draw| Fault::Terminate { nodes: draw.victims(), whom: Whom::Main },
+    ),
 ];
 
 /// The group of what operators do.
@@ -458,10 +467,9 @@ impl FaultEntry {
             fault,
         };
         match (&whole.fault, self.rhythm) {
-            (Fault::Terminate { nodes: Victims::Named(names) }, Rhythm::Rolling { .. }) => (0..)
-                .zip(names)
-                .map(|(n, name)| piece(n, Fault::Terminate { nodes: Victims::one(name) }))
-                .collect(),
+            (Fault::Terminate { nodes: Victims::Named(names), .. }, Rhythm::Rolling { .. }) => {
+                (0..).zip(names).map(|(n, name)| piece(n, terminate(Victims::one(name)))).collect()
+            }
             (Fault::Lifecycle { nodes: Victims::Named(names), act }, Rhythm::Once { .. }) => (0..)
                 .zip(names)
                 .map(|(n, name)| piece(n, Fault::Lifecycle { nodes: Victims::one(name), act: *act }))
@@ -626,6 +634,14 @@ impl Draw<'_> {
         rest.sort();
         Shape::Groups(vec![names, rest])
     }
+}
+
+fn kill(nodes: Victims) -> Fault {
+    Fault::Kill { nodes, whom: Whom::Tree }
+}
+
+fn terminate(nodes: Victims) -> Fault {
+    Fault::Terminate { nodes, whom: Whom::Tree }
 }
 
 fn partition(shape: Shape) -> Fault {

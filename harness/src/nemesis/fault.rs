@@ -7,12 +7,12 @@ use super::grudge::{self, Grudge};
 use super::lifecycle::Act;
 use super::trigger::Trigger;
 use crate::engine::ClientFault;
-use crate::env::Stop;
 use crate::env::clock::{Clocks, Skew};
 use crate::env::cut::Cut;
 use crate::env::data::OtherData;
 use crate::env::disk::{Damage, Keep, Misdeed};
 use crate::env::packet::Behavior;
+use crate::env::{Stop, Whom};
 use serde::{Deserialize, Serialize};
 
 /// One entry of a schedule.
@@ -117,11 +117,17 @@ pub enum Fault {
     Kill {
         /// Who.
         nodes: Victims,
+        /// All of their processes, or the servers alone.
+        #[serde(default, skip_serializing_if = "Whom::is_tree")]
+        whom: Whom,
     },
-    /// SIGTERM, then as `kill`.
+    /// SIGTERM to the server; then, or after the grace period, as `kill`.
     Terminate {
         /// Who.
         nodes: Victims,
+        /// As in `kill`.
+        #[serde(default, skip_serializing_if = "Whom::is_tree")]
+        whom: Whom,
     },
     /// SIGSTOP to every process of the node; SIGCONT when healed.
     Pause {
@@ -279,8 +285,10 @@ impl Fault {
     /// The word for it in journals and tables.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Kill { .. } => "kill",
-            Self::Terminate { .. } => "terminate",
+            Self::Kill { whom: Whom::Tree, .. } => "kill",
+            Self::Kill { whom: Whom::Main, .. } => "kill-main",
+            Self::Terminate { whom: Whom::Tree, .. } => "terminate",
+            Self::Terminate { whom: Whom::Main, .. } => "terminate-main",
             Self::Pause { .. } => "pause",
             Self::CpuStarve { .. } => "cpu-starve",
             Self::Partition { cut, .. } => cut.kind(),
@@ -298,8 +306,8 @@ impl Fault {
     /// The nodes that it names; `None` for one that is known only when it strikes.
     pub fn named(&self) -> Option<Vec<&String>> {
         match self {
-            Self::Kill { nodes }
-            | Self::Terminate { nodes }
+            Self::Kill { nodes, .. }
+            | Self::Terminate { nodes, .. }
             | Self::Pause { nodes }
             | Self::CpuStarve { nodes, .. }
             | Self::Packet { nodes, .. }
@@ -330,7 +338,7 @@ impl Fault {
             return true;
         }
         match self.resolve(names, 0).action {
-            Action::Stop(nodes, _)
+            Action::Stop(nodes, ..)
             | Action::Pause(nodes)
             | Action::Starve(nodes, _)
             | Action::Clients(nodes, _)
@@ -456,7 +464,7 @@ pub struct Resolved {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// End these.
-    Stop(Vec<usize>, Stop),
+    Stop(Vec<usize>, Stop, Whom),
     /// Stop these where they stand.
     Pause(Vec<usize>),
     /// Give these so many percent of the time.
@@ -497,14 +505,8 @@ impl Fault {
         };
         let n = names.len();
         match self {
-            Self::Kill { nodes } => {
-                let (nodes, words) = who(nodes);
-                resolved(format!("kill {words}"), Action::Stop(nodes.clone(), Stop::Kill), nodes)
-            }
-            Self::Terminate { nodes } => {
-                let (nodes, words) = who(nodes);
-                resolved(format!("terminate {words}"), Action::Stop(nodes.clone(), Stop::Terminate), nodes)
-            }
+            Self::Kill { nodes, whom } => ended("kill", who(nodes), Stop::Kill, *whom),
+            Self::Terminate { nodes, whom } => ended("terminate", who(nodes), Stop::Terminate, *whom),
             Self::Pause { nodes } => {
                 let (nodes, words) = who(nodes);
                 resolved(format!("pause {words}"), Action::Pause(nodes.clone()), nodes)
@@ -599,6 +601,11 @@ impl Shape {
             }
         }
     }
+}
+
+fn ended(verb: &str, (nodes, words): (Vec<usize>, String), how: Stop, whom: Whom) -> Resolved {
+    let words = if whom.is_tree() { words } else { format!("the server alone of {words}") };
+    resolved(format!("{verb} {words}"), Action::Stop(nodes.clone(), how, whom), nodes)
 }
 
 fn resolved(description: String, action: Action, disrupted: Vec<usize>) -> Resolved {

@@ -25,6 +25,7 @@ use duress_reports::artifact::{JournalEntry, JournalEvent};
 use duress_targets::{Node, Target};
 use fault::{PlannedFault, Resolved};
 pub use journal::Journal;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -245,7 +246,8 @@ impl Nemesis {
         .await
     }
 
-    /// A fault of disks shows in calls of every victim, whenever those come.
+    /// A fault of disks shows in calls of every victim, whenever those come. Of those whom something
+    /// else takes down before they call, nobody can say.
     async fn look_for(
         self: &Arc<Self>,
         id: u32,
@@ -253,17 +255,21 @@ impl Nemesis {
         end_ms: u64,
         over: &mut watch::Receiver<bool>,
     ) -> Result<(), Failure> {
+        let mut down = BTreeSet::new();
         loop {
             let (this, disks) = (Arc::clone(self), victims.to_vec());
             let seen = self.blocking(move || action::seen(this.scene(id), &disks)).await;
+            down.extend(seen.spared.iter().filter(|(_, has_server)| !has_server).map(|(node, _)| *node));
             let now_ms = self.clock.now() / 1_000_000;
-            let event = match seen {
-                Ok(evidence) => JournalEvent::Bit { evidence },
-                Err(evidence) if now_ms >= end_ms || *over.borrow() => JournalEvent::DidNotBite { evidence },
-                Err(_) => {
-                    self.sleep_until(end_ms.min(now_ms + LOOK_EVERY_MS), over).await;
-                    continue;
-                }
+            let event = if seen.bit {
+                JournalEvent::Bit { evidence: seen.told }
+            } else if now_ms < end_ms && !*over.borrow() {
+                self.sleep_until(end_ms.min(now_ms + LOOK_EVERY_MS), over).await;
+                continue;
+            } else if seen.spared.iter().all(|(node, _)| down.contains(node)) {
+                JournalEvent::Skipped { why: format!("cut short, its server went down; {}", seen.told) }
+            } else {
+                JournalEvent::DidNotBite { evidence: seen.told }
             };
             let this = Arc::clone(self);
             return self.blocking(move || this.log(id, event).map(|_| ())).await;

@@ -3,7 +3,7 @@
 use crate::engine::{Clock, Drive, Engine, Recorder, Stop, StopKind};
 use crate::env::clock::Skews;
 use crate::env::packet::Policies;
-use crate::env::{Environment, ProcessState, Program};
+use crate::env::{Environment, Program};
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
 use crate::nemesis::{Journal, Nemesis, restore_members};
@@ -14,6 +14,7 @@ use duress_reports::artifact::{Phase, RunDir, RunFailure, RunInfo, RunStatus};
 use duress_targets::Node;
 use duress_workloads::generator::GeneratorExt as _;
 use duress_workloads::{Generators, Rng};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -77,7 +78,7 @@ impl Phases<'_> {
             self.env.start(node)?;
             self.await_started(node).await;
         }
-        self.await_healthy(StopKind::Soon).await?;
+        self.await_healthy(StopKind::Soon, &BTreeSet::new()).await?;
         for (at, node) in self.nodes.iter().enumerate() {
             let status = tokio::time::timeout(HEALTH_TIMEOUT, self.plan.target.status(node)).await;
             self.info.nodes[at].version = status.ok().and_then(Result::ok).map(|status| status.version);
@@ -165,7 +166,7 @@ impl Phases<'_> {
             self.env.starve(node, None)?;
             self.env.resume(node)?;
             self.env.set_clocks(node, &Skews::new())?;
-            if self.env.state(node) == ProcessState::Gone {
+            if !self.env.state(node).has_server() {
                 self.env.start(node)?;
             }
         }
@@ -174,7 +175,7 @@ impl Phases<'_> {
             self.restore_members().await;
         }
         if self.stop.wished() < StopKind::Now
-            && let Err(failure) = self.await_healthy(StopKind::Now).await
+            && let Err(failure) = self.await_healthy(StopKind::Now, &self.may_be_ruined()).await
             && self.stop.wished() < StopKind::Now
         {
             let faults = &self.plan.schedule;
@@ -225,10 +226,19 @@ impl Phases<'_> {
         }
     }
 
+    /// Nodes that a fault left with something that no server has to be able to work with.
+    fn may_be_ruined(&self) -> BTreeSet<usize> {
+        let ruining = self.plan.schedule.iter().filter(|planned| planned.fault.may_ruin());
+        let victims = ruining.flat_map(|planned| planned.fault.named().unwrap_or_default());
+        victims.filter_map(|name| self.nodes.iter().position(|node| node.name == *name)).collect()
+    }
+
     /// Waits until every node answers something that needs a quorum, unless the user wishes to
-    /// stop as strongly as `enough`.
-    async fn await_healthy(&mut self, enough: StopKind) -> Result<(), Failure> {
+    /// stop as strongly as `enough`. Of nodes that may be ruined, a minority may have ended: an
+    /// operator would replace them, and the others have to do without.
+    async fn await_healthy(&mut self, enough: StopKind, ruined: &BTreeSet<usize>) -> Result<(), Failure> {
         let patience = Instant::now() + HEALTHY_WITHIN;
+        let mut given_up = BTreeSet::new();
         for (at, node) in Arc::clone(&self.nodes).iter().enumerate() {
             loop {
                 let asked = tokio::time::timeout(HEALTH_TIMEOUT, self.plan.target.healthy(node)).await;
@@ -238,8 +248,16 @@ impl Phases<'_> {
                     Err(_) => format!("no answer within {HEALTH_TIMEOUT:?}"),
                 };
                 let exits = self.env.exits();
-                let gone = |at: usize| self.env.state(at) == ProcessState::Gone;
-                if let Some(exit) = exits.iter().find(|exit| exit.excuse.is_none() || gone(exit.node)) {
+                let gone = |at: usize| !self.env.state(at).has_server();
+                if ruined.contains(&at) && gone(at) && 2 * (given_up.len() + 1) < self.nodes.len() {
+                    given_up.insert(at);
+                    let told = "was left by a fault with what it cannot work with, and does not come back; the \
+                                others do without it";
+                    self.info.warnings.push(format!("{} {told}", node.name));
+                    break;
+                }
+                let counts = |at: usize| gone(at) && !ruined.contains(&at);
+                if let Some(exit) = exits.iter().find(|exit| exit.excuse.is_none() || counts(exit.node)) {
                     let name = &self.nodes[exit.node].name;
                     return Err(self.unhealthy(exit.node, format!("{name} ended by itself: {}", exit.status)));
                 }

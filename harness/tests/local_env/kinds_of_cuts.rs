@@ -4,7 +4,7 @@
 use super::{Cluster, PATIENCE, SILENCE, Setting, address, in_network_of, pid, udp_on};
 use duress::env::Environment;
 use duress::env::cut::{Connections, Crossing, Cut};
-use duress::env::packet::{Behavior, Policies, Policy};
+use duress::env::packet::{Behavior, Distribution, Policies, Policy};
 use duress_reports::artifact::{Flow, Volume};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read, Write};
@@ -167,6 +167,37 @@ pub(super) fn what_waits_is_dropped_if_the_cut_is_for_it(setting: &Setting) {
     let flow = |port| flows.iter().find(|flow| flow.port == Some(port)).unwrap();
     assert_eq!((flow(7001).there.frames, taken(flow(7001), 2)), (0, 4));
     assert_eq!((flow(7002).there.frames, taken(flow(7002), 2)), (4, 0));
+}
+
+pub(super) fn what_waits_is_refused_if_the_cut_refuses(setting: &Setting) {
+    let cluster = setting.cluster(2, "exec sleep 1000");
+    let (near, far) = (udp_on(&cluster, 0, 7000), udp_on(&cluster, 1, 7000));
+    near.connect((address(1), 7000)).unwrap();
+    for waits in
+        [Behavior::Hold, Behavior::Delay { ms: 60_000, jitter_ms: 0, distribution: Distribution::Uniform }]
+    {
+        let before = cluster.traffic((0, 1)).dropped;
+        let wait = Policy::mistreat(1, waits);
+        cluster.set_links(&Policies::from([((0, 1), wait)])).unwrap();
+        let waiting = |cluster: &Cluster| {
+            let traffic = cluster.traffic((0, 1));
+            traffic.held + traffic.delayed
+        };
+        let waited = waiting(&cluster);
+        near.send(b"hello").unwrap();
+        super::eventually("it waits", || waiting(&cluster) > waited);
+        let refusing = Policy::cut(2, Cut { reject: true, ..Cut::default() });
+        cluster.set_links(&Policies::from([((0, 1), refusing)])).unwrap();
+        let error = near.recv(&mut [0; 8]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+        assert_eq!(cluster.traffic((0, 1)).dropped, before + 1);
+    }
+    cluster.set_links(&Policies::new()).unwrap();
+    near.send(b"again").unwrap();
+    assert_eq!(far.recv(&mut [0; 8]).unwrap(), 5, "the first that arrives");
+    let fates: Vec<_> =
+        read_capture(&cluster.network().unwrap().capture).into_iter().filter_map(|f| f.2).collect();
+    assert_eq!(fates.iter().filter(|fate| *fate == "refused by F2 while it waited").count(), 2, "{fates:?}");
 }
 
 fn taken(flow: &Flow, fault: u32) -> u64 {

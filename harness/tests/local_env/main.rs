@@ -8,6 +8,7 @@
 mod clocks;
 mod disks;
 mod kinds_of_cuts;
+mod orphans;
 mod packets;
 mod remains;
 mod traps;
@@ -44,7 +45,7 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 40] = [
+const TESTS: [Test; 44] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
@@ -97,6 +98,13 @@ const TESTS: [Test; 40] = [
     ("old_or_new_connections_alone_are_cut", kinds_of_cuts::old_or_new_connections_alone_are_cut),
     ("what_waits_is_dropped_if_the_cut_is_for_it", kinds_of_cuts::what_waits_is_dropped_if_the_cut_is_for_it),
     ("what_is_told_is_what_was_sent", kinds_of_cuts::what_is_told_is_what_was_sent),
+    (
+        "what_a_server_has_started_outlives_it_until_the_next",
+        orphans::what_a_server_has_started_outlives_it_until_the_next,
+    ),
+    ("a_child_that_holds_the_data_is_not_in_the_way", orphans::a_child_that_holds_the_data_is_not_in_the_way),
+    ("what_waits_is_refused_if_the_cut_refuses", kinds_of_cuts::what_waits_is_refused_if_the_cut_refuses),
+    ("who_hears_sigterm_ends_in_its_own_way_alone", orphans::who_hears_sigterm_ends_in_its_own_way_alone),
 ];
 
 /// Under what circumstances a test runs.
@@ -262,7 +270,7 @@ fn in_network_of<T: Send>(pid: u32, f: impl FnOnce() -> T + Send) -> T {
 fn pid(local: &Local, node: usize) -> u32 {
     match local.state(node) {
         ProcessState::Running { pid } | ProcessState::Paused { pid } => pid,
-        ProcessState::Gone => panic!("node {node} does not run"),
+        ProcessState::Gone | ProcessState::Orphaned { .. } => panic!("node {node} does not run"),
     }
 }
 

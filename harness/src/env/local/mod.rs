@@ -21,6 +21,7 @@ mod privilege;
 mod prober;
 mod processes;
 mod realtime;
+mod server;
 mod spawner;
 mod starve;
 mod switch;
@@ -47,18 +48,16 @@ use duress_targets::Node;
 use host::{Host, NamespaceId, Netns, Plan};
 use interface::Interface;
 use network::Wiring;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::Pid;
 use prober::Prober;
 use processes::Activity;
+use server::{Main, REAP_TIMEOUT, Server};
 use spawner::{Spawner, Start};
 use starve::Starving;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus};
+use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use switch::Switch;
@@ -70,15 +69,9 @@ pub const MAX_NODES: usize = 64;
 /// How long a server that was told to end may take, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Longest wait for a killed server's exit status.
-const REAP_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Probes after which something with a chance of one percent has happened: it fails to once in a
 /// million times.
 const CERTAIN: u32 = 1_400;
-
-/// How often one looks for it.
-const REAP_POLL: Duration = Duration::from_millis(1);
 
 /// A cluster on this machine. Its hosts, networks and processes end when it is dropped.
 pub struct Local {
@@ -175,19 +168,10 @@ struct LocalNode {
     namespace: NamespaceId,
     disk: Option<Arc<Disk>>,
     server: Mutex<Server>,
+    /// Not in `server`, which is held for as long as it takes to start or end it.
+    main: Mutex<Main>,
     starving: Mutex<Option<Starving>>,
     traps: Arc<Traps>,
-}
-
-/// The process that was started for a node.
-struct Server {
-    /// How it is started the next time.
-    command: ServerCommand,
-    child: Option<Child>,
-    /// It ended, nobody had asked it to, and nobody has been told yet; with its excuse.
-    ended: Vec<(ExitStatus, Option<&'static str>)>,
-    /// Why it may end by itself.
-    excuse: Option<&'static str>,
 }
 
 impl Local {
@@ -236,7 +220,8 @@ impl Local {
                 host,
                 namespace,
                 disk,
-                server: Mutex::new(Server { command, child: None, ended: Vec::new(), excuse: None }),
+                server: Mutex::new(Server::new(command)),
+                main: Mutex::new(Main::First),
                 starving: Mutex::default(),
                 traps: Arc::default(),
             });
@@ -345,9 +330,12 @@ impl Environment for Local {
             log: node.log.clone(),
         };
         node.disk.iter().for_each(|disk| disk.begins_anew());
+        node.set_main(Main::First);
         let child = self.spawner.start(start).map_err(|error| {
             node.error("start its server", format!("{}: {error}", server.command.program.display()))
         })?;
+        let pid = child.id();
+        node.set_main(Main::Is { pid, born: processes::start_time(pid) });
         server.child = Some(child);
         if let Some(clocks) = &self.clocks {
             clocks.settle();
@@ -365,6 +353,19 @@ impl Environment for Local {
         }
         processes::kill_all(node.namespace).map_err(|why| node.error("end its processes", why))?;
         server.wait(how, node.disk.as_deref()).map_err(|why| node.error("end its server", why))
+    }
+
+    fn stop_main(&self, node: usize, how: Stop) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        let mut server = node.server();
+        server.reap(node.disk.as_deref());
+        let Some(pid) = server.child.as_ref().map(Child::id) else { return Ok(()) };
+        let told = |why| node.error("end its server", why);
+        if how == Stop::Terminate {
+            processes::terminate(node.namespace, pid, GRACE).map_err(told)?;
+        }
+        processes::kill(node.namespace, pid).map_err(told)?;
+        server.wait(how, node.disk.as_deref()).map_err(told)
     }
 
     /// An error when no process runs: that would be no fault. After an error none is paused.
@@ -397,13 +398,22 @@ impl Environment for Local {
     }
 
     fn state(&self, node: usize) -> ProcessState {
-        let processes = processes::in_namespace(self.nodes[node].namespace);
-        // Numbers grow, so the first is the server unless they started again from below.
-        let pid = processes.first().map(|process| process.pid);
+        let node = &self.nodes[node];
+        let processes = processes::in_namespace(node.namespace);
+        let mut pids = processes.iter().map(|process| process.pid);
+        let pid = match node.main() {
+            Main::First => pids.next(),
+            Main::Is { pid, born } => pids.find(|&p| p == pid && processes::start_time(p) == born),
+        };
         match (processes::activity(&processes), pid) {
+            (Activity::None, _) => ProcessState::Gone,
             (Activity::Running, Some(pid)) => ProcessState::Running { pid },
             (Activity::Stopped, Some(pid)) => ProcessState::Paused { pid },
-            (Activity::None, _) | (_, None) => ProcessState::Gone,
+            // Those of them that have ended since are none.
+            (_, None) => match processes.iter().filter(|process| process.is_alive()).count() {
+                0 => ProcessState::Gone,
+                left => ProcessState::Orphaned { left },
+            },
         }
     }
 
@@ -566,7 +576,7 @@ impl Drop for Local {
             let server = node.server.get_mut().unwrap_or_else(PoisonError::into_inner);
             if let Some(child) = &mut server.child {
                 // Nothing can be done about one that the kernel cannot end.
-                let _ = wait_until(child, deadline);
+                let _ = server::wait_until(child, deadline);
             }
         }
     }
@@ -577,66 +587,20 @@ impl LocalNode {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn main(&self) -> Main {
+        *self.main.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_main(&self, main: Main) {
+        *self.main.lock().unwrap_or_else(PoisonError::into_inner) = main;
+    }
+
     fn starving(&self) -> MutexGuard<'_, Option<Starving>> {
         self.starving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn error(&self, what: &str, why: String) -> EnvError {
         EnvError::Node { node: self.node.name.clone(), what: what.into(), why, log: self.log.clone() }
-    }
-}
-
-impl Server {
-    /// Notes it if the server has ended by itself.
-    fn reap(&mut self, disk: Option<&Disk>) {
-        if let Some(child) = &mut self.child
-            && let Ok(Some(status)) = ended(child)
-        {
-            self.ended.push((status, self.excuse(disk)));
-            self.child = None;
-        }
-    }
-
-    fn excuse(&self, disk: Option<&Disk>) -> Option<&'static str> {
-        let disk = disk.filter(|disk| disk.is_to_blame());
-        disk.map(|_| "its disk had failed it").or(self.excuse)
-    }
-
-    /// Waits for a server that has been stopped, all of whose processes are gone.
-    fn wait(&mut self, how: Stop, disk: Option<&Disk>) -> Result<(), String> {
-        let Some(mut child) = self.child.take() else { return Ok(()) };
-        let Some(status) = wait_until(&mut child, Instant::now() + REAP_TIMEOUT) else {
-            let pid = child.id();
-            self.child = Some(child);
-            return Err(format!("process {pid} is not in the node's network namespace and does not end"));
-        };
-        // It crashed or ended in the moment before the signal.
-        if how == Stop::Kill && status.signal() != Some(libc::SIGKILL) {
-            self.ended.push((status, self.excuse(disk)));
-        }
-        Ok(())
-    }
-}
-
-/// How it ended, if it has. To ask the child alone would take a stop of it for its end, and away from
-/// the thread that traces it for a moment when it becomes another program.
-fn ended(child: &mut Child) -> io::Result<Option<ExitStatus>> {
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    match waitid(Id::Pid(pid), look) {
-        Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(_) => child.try_wait(),
-        // Stops of who is traced are told to whoever asks.
-        Ok(_) => Ok(None),
-    }
-}
-
-fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
-    loop {
-        match ended(child) {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(REAP_POLL),
-            Ok(None) | Err(_) => return None,
-        }
     }
 }
 

@@ -78,6 +78,20 @@ pub(super) fn kill_all(id: NamespaceId) -> Result<(), String> {
     }
 }
 
+/// Kills one process of a network namespace and waits until it is gone.
+pub(super) fn kill(id: NamespaceId, pid: u32) -> Result<(), String> {
+    let deadline = Instant::now() + KILL_TIMEOUT;
+    let Some(process) = in_namespace(id).into_iter().find(|process| process.pid == pid) else {
+        return Ok(());
+    };
+    process.signal(Signal::SIGKILL).map_err(|e| format!("cannot kill process {pid}: {e}"))?;
+    if process.wait_until(deadline) {
+        Ok(())
+    } else {
+        Err(format!("process {pid} is still there {KILL_TIMEOUT:?} after SIGKILL"))
+    }
+}
+
 /// Asks one process of a network namespace to end, and waits for it no longer than this.
 pub(super) fn terminate(id: NamespaceId, pid: u32, grace: Duration) -> Result<(), String> {
     let deadline = Instant::now() + grace;
@@ -176,6 +190,10 @@ impl Process {
         };
         // Again, now that the handle holds it: the number may have changed its owner before.
         (namespace_of(pid) == Some(id)).then_some(Self { pid, handle })
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        !self.wait_until(Instant::now())
     }
 
     /// Does nothing when the process has ended.

@@ -2,7 +2,6 @@
 
 use super::Scene;
 use crate::engine::ClientFault;
-use crate::env::ProcessState;
 use duress_reports::artifact::JournalEvent;
 
 /// Takes hold of them. `None`: whether it bites shows with their next operations.
@@ -20,7 +19,7 @@ pub(super) fn strike(scene: Scene<'_>, nodes: &[usize], what: ClientFault) -> Op
 /// Nobody has a connection to a node that is down, or an operation under way there. It may have come
 /// down since the fault began, too.
 pub(in crate::nemesis) fn can_show(scene: Scene<'_>, nodes: &[usize]) -> Result<(), String> {
-    if nodes.iter().any(|&node| scene.env.state(node) != ProcessState::Gone) {
+    if nodes.iter().any(|&node| scene.env.state(node).has_server()) {
         return Ok(());
     }
     let names: Vec<&str> = nodes.iter().map(|&node| scene.nodes[node].name.as_str()).collect();

@@ -34,19 +34,31 @@ fn is_free(down: &Holders, node: usize) -> bool {
     down.get(&node).is_none_or(|holders| holders.is_empty())
 }
 
-/// What has been seen of that: `Ok` once it befell calls of every victim.
-pub(in super::super) fn seen(scene: Scene<'_>, victims: &[usize]) -> Result<String, String> {
-    let hits: Vec<u64> =
-        victims.iter().map(|&node| scene.env.disk(node).map_or(0, |disk| disk.hits(scene.fault))).collect();
-    let told: Vec<String> = victims
-        .iter()
-        .zip(&hits)
-        .map(|(&node, hits)| {
-            format!("{}: it befell {}", scene.nodes[node].name, counted(*hits, "call", "calls"))
-        })
-        .collect();
-    let told = told.join("; ");
-    if hits.iter().all(|&hits| hits > 0) { Ok(told) } else { Err(told) }
+/// What has been seen of that.
+pub(in super::super) struct Seen {
+    /// In words.
+    pub told: String,
+    /// It befell calls of every victim that has a server.
+    pub bit: bool,
+    /// Victims that it has not befallen, with whether they have a server that could call.
+    pub spared: Vec<(usize, bool)>,
+}
+
+/// Looks.
+pub(in super::super) fn seen(scene: Scene<'_>, victims: &[usize]) -> Seen {
+    let (mut told, mut spared) = (Vec::new(), Vec::new());
+    for &node in victims {
+        let hits = scene.env.disk(node).map_or(0, |disk| disk.hits(scene.fault));
+        let calls = counted(hits, "call", "calls");
+        let has_server = scene.env.state(node).has_server();
+        let down = if hits == 0 && !has_server { ", and is down" } else { "" };
+        told.push(format!("{}: it befell {calls}{down}", scene.nodes[node].name));
+        if hits == 0 {
+            spared.push((node, has_server));
+        }
+    }
+    let bit = spared.len() < victims.len() && spared.iter().all(|(_, has_server)| !has_server);
+    Seen { told: told.join("; "), bit, spared }
 }
 
 /// Lets them do right again, and starts servers that have ended over it, but for those that another
@@ -56,7 +68,7 @@ pub(super) fn behave(scene: Scene<'_>, down: &Holders, victims: &[usize]) -> Res
     for &node in victims {
         let hits = scene.env.disk(node)?.behave(Some(scene.fault));
         // One that another fault keeps down was ended by that.
-        let ended = is_free(down, node) && scene.env.state(node) == ProcessState::Gone;
+        let ended = is_free(down, node) && !scene.env.state(node).has_server();
         if ended {
             scene.env.start(node)?;
         }

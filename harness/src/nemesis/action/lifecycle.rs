@@ -228,7 +228,7 @@ impl<'a> Operator<'a> {
         let Some(was) = was else { return Ok(Seen::Nothing("it is no member".to_owned())) };
         removed();
         let patience = Instant::now() + NOTICE_WITHIN;
-        let gone = || self.env.state(node) == ProcessState::Gone;
+        let gone = || !self.env.state(node).has_server();
         while !gone() && Instant::now() < patience {
             std::thread::sleep(POLL);
         }
@@ -274,7 +274,7 @@ impl<'a> Operator<'a> {
             self.ask(self.lifecycle.add(asked, here))?;
             return Ok(Step::Learner);
         };
-        let gone = self.env.state(node) == ProcessState::Gone;
+        let gone = !self.env.state(node).has_server();
         if member.learner && gone {
             let cluster: Vec<Node> = self
                 .nodes

@@ -118,7 +118,7 @@ pub(super) struct Outcome {
 /// What `duress heal` needs.
 pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::Value {
     match action {
-        Action::Stop(nodes, _)
+        Action::Stop(nodes, ..)
         | Action::Pause(nodes)
         | Action::Starve(nodes, _)
         | Action::Clock(nodes, ..)
@@ -151,8 +151,9 @@ fn apply_to(
 ) -> (Option<JournalEvent>, Vec<(Link, Traffic)>) {
     let seen = |(event, before)| (Some(event), before);
     match action {
-        Action::Stop(victims, how) => {
-            seen((processes::stop(scene, &mut held.down, victims, *how), Vec::new()))
+        Action::Stop(victims, how, whom) => {
+            let stop = if whom.is_tree() { processes::stop } else { processes::stop_main };
+            seen((stop(scene, &mut held.down, victims, *how), Vec::new()))
         }
         Action::Pause(victims) => seen((processes::pause(scene, &mut held.paused, victims), Vec::new())),
         Action::Starve(victims, percent) => {
@@ -212,7 +213,7 @@ pub(super) fn undo(scene: Scene<'_>, held: &Held, applied: &Applied) -> JournalE
 fn undo_to(scene: Scene<'_>, held: &mut Things, applied: &Applied) -> Result<String, EnvError> {
     let Applied { action, before } = applied;
     match action {
-        Action::Stop(victims, _)
+        Action::Stop(victims, ..)
         | Action::PowerFailure(victims, ..)
         | Action::Corrupt(victims, ..)
         | Action::StartWith(victims, _) => {

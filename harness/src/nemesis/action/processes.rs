@@ -2,6 +2,7 @@
 
 use super::Scene;
 use crate::env::{EnvError, ProcessState, Stop};
+use duress_checkers::words::counted;
 use duress_reports::artifact::JournalEvent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -21,6 +22,20 @@ pub(super) fn stop(scene: Scene<'_>, down: &mut Holders, victims: &[usize], how:
         scene.env.stop(node, how)?;
         let state = scene.env.state(node);
         Ok((state == ProcessState::Gone, word(&state).to_owned()))
+    })
+}
+
+/// What a server leaves behind when it alone is ended goes on.
+pub(super) fn stop_main(scene: Scene<'_>, down: &mut Holders, victims: &[usize], how: Stop) -> JournalEvent {
+    strike(scene, down, victims, |node| {
+        scene.env.stop_main(node, how)?;
+        let state = scene.env.state(node);
+        let told = match state {
+            ProcessState::Gone => "gone; it had started no other".to_owned(),
+            ProcessState::Orphaned { left } => format!("gone; {} left", counted_processes(left)),
+            ref other => word(other).to_owned(),
+        };
+        Ok((!state.has_server(), told))
     })
 }
 
@@ -52,25 +67,39 @@ pub(super) fn starve(
 
 /// Starts again, on the same data, those that no other fault keeps down.
 pub(super) fn restart(scene: Scene<'_>, down: &mut Holders, victims: &[usize]) -> Result<String, EnvError> {
-    release(scene, down, victims, |node| match scene.env.state(node) {
-        ProcessState::Gone => scene.env.start(node).map(|()| word(&scene.env.state(node))),
-        state => Ok(word(&state)),
+    release(scene, down, victims, |node| {
+        let before = scene.env.state(node);
+        if before.has_server() {
+            return Ok(word(&before).to_owned());
+        }
+        scene.env.start(node)?;
+        let now = word(&scene.env.state(node));
+        Ok(match before {
+            ProcessState::Orphaned { left } => format!("{now}; {} ended first", counted_processes(left)),
+            _ => now.to_owned(),
+        })
     })
+}
+
+fn counted_processes(left: usize) -> String {
+    counted(left as u64, "process that it had started was", "processes that it had started were")
 }
 
 /// Gives them all of the time again.
 pub(super) fn feed(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) -> Result<String, EnvError> {
     release(scene, paused, victims, |node| {
-        scene.env.starve(node, None).map(|()| word(&scene.env.state(node)))
+        scene.env.starve(node, None).map(|()| word(&scene.env.state(node)).to_owned())
     })
 }
 
 /// Lets those go on that no other fault keeps paused.
 pub(super) fn resume(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) -> Result<String, EnvError> {
-    release(scene, paused, victims, |node| scene.env.resume(node).map(|()| word(&scene.env.state(node))))
+    release(scene, paused, victims, |node| {
+        scene.env.resume(node).map(|()| word(&scene.env.state(node)).to_owned())
+    })
 }
 
-/// Applies to every victim that has a process, and holds it; `effect` says whether it was seen, and
+/// Applies to every victim that has a server, and holds it; `effect` says whether it was seen, and
 /// what the process is then. A victim without one is not held: it would stay broken outside of any window.
 fn strike(
     scene: Scene<'_>,
@@ -85,8 +114,11 @@ fn strike(
         let name = &scene.nodes[node].name;
         let pid = match scene.env.state(node) {
             ProcessState::Running { pid } | ProcessState::Paused { pid } => pid,
-            ProcessState::Gone => {
-                evidence.push(format!("{name} has no process"));
+            state @ (ProcessState::Gone | ProcessState::Orphaned { .. }) => {
+                evidence.push(format!(
+                    "{name} has no {}",
+                    if state == ProcessState::Gone { "process" } else { "server" }
+                ));
                 continue;
             }
         };
@@ -117,7 +149,7 @@ fn release(
     scene: Scene<'_>,
     holders: &mut Holders,
     victims: &[usize],
-    mend: impl Fn(usize) -> Result<&'static str, EnvError>,
+    mend: impl Fn(usize) -> Result<String, EnvError>,
 ) -> Result<String, EnvError> {
     let mut evidence = Vec::new();
     let mut failed = None;
@@ -144,5 +176,6 @@ fn word(state: &ProcessState) -> &'static str {
         ProcessState::Running { .. } => "running",
         ProcessState::Paused { .. } => "stopped",
         ProcessState::Gone => "gone",
+        ProcessState::Orphaned { .. } => "gone, but for what it had started",
     }
 }

@@ -1,0 +1,96 @@
+//! The process that was started for a node: which it is, and how it ended.
+//!
+//! Not here: what it has started itself (`processes`), and how it is started (`spawner`).
+
+use super::disk::Disk;
+use super::{ServerCommand, Stop};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// Longest wait for a killed server's exit status.
+pub(super) const REAP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often one looks for it.
+const REAP_POLL: Duration = Duration::from_millis(1);
+
+/// The process that was started for a node.
+pub(super) struct Server {
+    /// How it is started the next time.
+    pub(super) command: ServerCommand,
+    pub(super) child: Option<Child>,
+    /// It ended, nobody had asked it to, and nobody has been told yet; with its excuse.
+    pub(super) ended: Vec<(ExitStatus, Option<&'static str>)>,
+    /// Why it may end by itself.
+    pub(super) excuse: Option<&'static str>,
+}
+
+/// Which of a node's processes is its server.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Main {
+    /// The first, if there is one: it is being started.
+    First,
+    /// The one with this number that was born then: a child may get its number after it.
+    Is { pid: u32, born: Option<u64> },
+}
+
+impl Server {
+    pub(super) fn new(command: ServerCommand) -> Self {
+        Self { command, child: None, ended: Vec::new(), excuse: None }
+    }
+
+    /// Notes it if the server has ended by itself.
+    pub(super) fn reap(&mut self, disk: Option<&Disk>) {
+        if let Some(child) = &mut self.child
+            && let Ok(Some(status)) = ended(child)
+        {
+            self.ended.push((status, self.excuse(disk)));
+            self.child = None;
+        }
+    }
+
+    fn excuse(&self, disk: Option<&Disk>) -> Option<&'static str> {
+        let disk = disk.filter(|disk| disk.is_to_blame());
+        disk.map(|_| "its disk had failed it").or(self.excuse)
+    }
+
+    /// Waits for a server that has been stopped, all of whose processes are gone.
+    pub(super) fn wait(&mut self, how: Stop, disk: Option<&Disk>) -> Result<(), String> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let Some(status) = wait_until(&mut child, Instant::now() + REAP_TIMEOUT) else {
+            let pid = child.id();
+            self.child = Some(child);
+            return Err(format!("process {pid} is not in the node's network namespace and does not end"));
+        };
+        // It crashed or ended in the moment before the signal.
+        if how == Stop::Kill && status.signal() != Some(libc::SIGKILL) {
+            self.ended.push((status, self.excuse(disk)));
+        }
+        Ok(())
+    }
+}
+
+/// How it ended, if it has. To ask the child alone would take a stop of it for its end, and away from
+/// the thread that traces it for a moment when it becomes another program.
+fn ended(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    match waitid(Id::Pid(pid), look) {
+        Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(_) => child.try_wait(),
+        // Stops of who is traced are told to whoever asks.
+        Ok(_) => Ok(None),
+    }
+}
+
+pub(super) fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
+    loop {
+        match ended(child) {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(REAP_POLL),
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
