@@ -48,7 +48,7 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 68] = [
+pub const FAULTS: [FaultEntry; 69] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -393,6 +393,14 @@ pub const FAULTS: [FaultEntry; 68] = [
         1,
         |draw| Fault::Terminate { nodes: draw.victims(), whom: Whom::Main },
     ),
+    entry(
+        "start-older-all",
+        "all nodes are killed, and started again on what they had at one moment before, as from a backup: \
+         what was acknowledged since is lost",
+        1,
+        |draw| Fault::StartWith { nodes: Victims::Named(draw.names.to_vec()), data: OtherData::Older },
+    )
+    .taking_the_majority(),
 ];
 
 /// The group of what operators do.

@@ -38,16 +38,24 @@ pub(super) fn exchange(
     replace(scene, ended, &before, &after.collect())
 }
 
-/// Copies the data of all victims, while they stand still for a moment: a moment that there was.
-/// Nothing has been seen of the fault yet, unless it could not begin.
-pub(super) fn keep(scene: Scene<'_>, kept: &mut Kept, victims: &[usize]) -> Option<JournalEvent> {
-    let copy = |&node: &usize| {
-        scene.env.pause(node)?;
-        let files = scene.env.copy_data(node);
-        scene.env.resume(node)?;
-        Ok((node, files?))
-    };
-    match victims.iter().map(copy).collect::<Result<_, EnvError>>() {
+/// Copies the data of all victims, while all of them stand still: a moment that there was. Of
+/// copies from different moments one may hold what another has never heard of, and no cluster
+/// comes back from that. Nothing has been seen of the fault yet, unless it could not begin.
+pub(super) fn keep(
+    scene: Scene<'_>,
+    (kept, paused): (&mut Kept, &Holders),
+    victims: &[usize],
+) -> Option<JournalEvent> {
+    // One that another fault has paused stands still, and stays so.
+    let is_free = |node: &&usize| paused.get(node).is_none_or(|holders| holders.is_empty());
+    let free = || victims.iter().filter(is_free);
+    let copy = |&node: &usize| Ok((node, scene.env.copy_data(node)?));
+    let copied = free()
+        .try_for_each(|&node| scene.env.pause(node))
+        .and_then(|()| victims.iter().map(copy).collect::<Result<_, EnvError>>());
+    // All of them, whatever becomes of one.
+    let resumed = free().map(|&node| scene.env.resume(node)).fold(Ok(()), Result::and);
+    match copied.and_then(|files| resumed.map(|()| files)) {
         Ok(files) => {
             kept.insert(scene.fault, files);
             None

@@ -173,7 +173,7 @@ fn apply_to(
             seen((disks::corrupt(scene, &mut held.down, victims, (damage, *seed)), Vec::new()))
         }
         Action::StartWith(victims, OtherData::Older) => {
-            (data::keep(scene, &mut held.data, victims), Vec::new())
+            (data::keep(scene, (&mut held.data, &held.paused), victims), Vec::new())
         }
         Action::StartWith(victims, other) => {
             seen((data::exchange(scene, &mut held.down, victims, *other), Vec::new()))
