@@ -116,3 +116,41 @@ fn redis_loses_what_it_acknowledged_before_it_was_flushed_and_nothing_else() {
         assert!(code == 0 || run.stdout.contains("Not linearizable"), "{}", run.stdout);
     }
 }
+
+/// A node whose files were damaged need not come back, if the others do; and a disk whose server is
+/// down has nobody to fail.
+#[test]
+fn a_fault_is_not_held_against_the_cluster_that_it_ruined_nor_against_itself_when_cut_short() {
+    if !clusters_wanted(
+        "a_fault_is_not_held_against_the_cluster_that_it_ruined_nor_against_itself_when_cut_short",
+    ) {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let schedule = "
+        [[fault]]
+        at = '400ms'\nfor = '300ms'
+        kind = 'disk-corrupt'\nnodes = 'n1'\nseed = 1
+        damage = { truncate = { files = 'member/snap/db', percent = 10 } }
+        [[fault]]
+        at = '1s'\nfor = '600ms'
+        kind = 'disk'\nnodes = 'n2'\nmisdeed = { slow = { ms = 5, calls = { on = 'fsync' } } }
+        [[fault]]
+        at = '1900ms'\nfor = '900ms'
+        kind = 'disk'\nnodes = 'n3'\nmisdeed = { slow = { ms = 5, calls = { on = 'read' } } }
+        [[fault]]
+        at = '2s'\nfor = '1s'
+        kind = 'kill'\nnodes = 'n3'";
+    fs::write(bench.path("schedule.toml"), schedule).expect("written");
+    let fixed = ["--nodes", "3", "--seed", "1", "--time", "4200ms", "--dir", "run"];
+    bench.duress(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat()).expect(0);
+    let info = bench.json("run/run.json");
+    assert!(info["warnings"].to_string().contains("n1 was left by a fault with what it cannot work with"));
+    assert_eq!(info["doubts"], json!([]), "{info:#}");
+    let verdict = bench.json("run/verdict.json");
+    assert!(verdict["faults"][2].to_string().contains("cut short"), "{verdict:#}");
+    let states = kinds_by_state(&verdict);
+    let expected = [("disk-corrupt", "bit"), ("disk-slow", "bit"), ("disk-slow", "skipped"), ("kill", "bit")];
+    assert_eq!(states, BTreeSet::from(expected), "{verdict:#}");
+}
