@@ -15,7 +15,7 @@ use crate::env::{EnvError, Environment, Program};
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
 use crate::machine;
-use crate::nemesis::fault::Fault;
+use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::schedule;
 use crate::plan::Plan;
 use crate::store::{self, Claim};
@@ -44,6 +44,8 @@ pub struct Prepared {
     obtained: Option<Obtained>,
     /// The other version, if one is asked for.
     other: Option<Obtained>,
+    /// The operators' own program, if a fault needs it.
+    tool: Option<Obtained>,
     privilege: Option<Privilege>,
 }
 
@@ -66,6 +68,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
             "choose another, or another to begin with: --version",
         ));
     }
+    let tool = obtain_tool(plan, obtained.as_ref(), listener)?;
     let privilege = match plan.target.server() {
         Server::Processes(_) => Some(local::acquire()?),
         Server::InProcess(_) => None,
@@ -75,7 +78,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
     {
         local::faulty_disks(privilege)?;
     }
-    Ok(Prepared { obtained, other, privilege })
+    Ok(Prepared { obtained, other, tool, privilege })
 }
 
 /// Runs a plan. A run that fails on its way still has a directory and a report; the error is
@@ -98,8 +101,10 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let attempt =
         environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
             let programs = programs(plan, prepared);
+            let tool =
+                prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
             let talk = (listener, interrupts.stop(), watching.feed());
-            conduct(plan, &claim, &nodes, (env, programs), talk, (&mut info, &mut capture))
+            conduct(plan, &claim, &nodes, (env, programs, tool), talk, (&mut info, &mut capture))
         });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
@@ -150,7 +155,7 @@ fn conduct(
     plan: &Plan,
     claim: &Claim,
     nodes: &Arc<[Node]>,
-    (env, programs): (Arc<dyn Environment>, Arc<[Program]>),
+    (env, programs, tool): (Arc<dyn Environment>, Arc<[Program]>, Option<Program>),
     (listener, stop, feed): (&Arc<dyn Listener>, Stop, Feed),
     (info, capture): (&mut RunInfo, &mut Vec<u8>),
 ) -> Result<(), Failure> {
@@ -162,6 +167,7 @@ fn conduct(
         nodes: Arc::clone(nodes),
         env: Arc::clone(&env),
         programs,
+        tool,
         listener: Arc::clone(listener),
         stop,
         feed,
@@ -213,6 +219,25 @@ fn obtain(
         version: version.cloned(),
         ..obtain::Request::new(obtain::default_cache()?)
     };
+    let obtained = obtain::obtain(recipe, &request, &mut |told: &str| listener.event(&Event::Note(told)))?;
+    Ok(Some(obtained))
+}
+
+/// Gets what operators use, if a fault needs it: of the server's own version, since it writes the
+/// server's files. A server that the user has built comes with one of his own, on `PATH`.
+fn obtain_tool(
+    plan: &Plan,
+    server: Option<&Obtained>,
+    listener: &dyn Listener,
+) -> Result<Option<Obtained>, Failure> {
+    let restores =
+        |planned: &PlannedFault| matches!(planned.fault, Fault::Lifecycle { act, .. } if act.restores());
+    let (Some(recipe), Some(server)) = (plan.entry.tool, server) else { return Ok(None) };
+    if !plan.schedule.iter().any(restores) {
+        return Ok(None);
+    }
+    let version = Some(server.version.clone());
+    let request = obtain::Request { version, ..obtain::Request::new(obtain::default_cache()?) };
     let obtained = obtain::obtain(recipe, &request, &mut |told: &str| listener.event(&Event::Note(told)))?;
     Ok(Some(obtained))
 }

@@ -66,6 +66,24 @@ pub trait Lifecycle: Send + Sync {
     /// Gives unused storage of a node back to its file system.
     async fn defragment(&self, node: &Node) -> Result<(), ClientError>;
 
+    /// What the cluster calls itself.
+    async fn cluster(&self, asked: &Node) -> Result<u64, ClientError>;
+
+    /// All that a node holds, as a file for [`Lifecycle::restore_args`]. Whether that is all that the
+    /// cluster holds is for the caller to see to.
+    async fn snapshot(&self, asked: &Node) -> Result<Vec<u8>, ClientError>;
+
+    /// Arguments (without the program, the target's tool) that make the data of a node out of a
+    /// snapshot, as one of a new cluster of these nodes. `token` sets that apart from every other.
+    fn restore_args(
+        &self,
+        cluster: &[Node],
+        node: &Node,
+        token: &str,
+        snapshot: &Path,
+        data_dir: &Path,
+    ) -> Vec<String>;
+
     /// Arguments (without the program) to start a node with no data that has been added to a
     /// running cluster, and for every later start on the data that it gathers. `cluster`: all
     /// members of the moment, itself included.

@@ -125,6 +125,9 @@ pub struct TargetEntry {
     pub ports: &'static [u16],
     /// How its server is obtained; `None` when it lives inside Duress.
     pub recipe: Option<&'static crate::obtain::Recipe>,
+    /// How the operators' own program is obtained, for what only that can do; `None` when nothing is
+    /// asked of one.
+    pub tool: Option<&'static crate::obtain::Recipe>,
     /// Makes it.
     pub make: Make,
 }

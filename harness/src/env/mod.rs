@@ -131,6 +131,18 @@ pub trait Environment: Send + Sync {
         Err(no_data("replace a node's data"))
     }
 
+    /// Replaces all that is in a node's data directory by what is in this folder; what it has then. No
+    /// process of the node may be left.
+    fn import_data(&self, _node: usize, _from: &Path) -> Result<Files, EnvError> {
+        Err(no_data("replace a node's data"))
+    }
+
+    /// Calls this on a thread whose sockets are those of a node's host: what it asks the node for
+    /// crosses no link.
+    fn on_host(&self, _node: usize, _what: &mut (dyn FnMut() + Send)) -> Result<(), EnvError> {
+        Err(no_data("work on a node's host"))
+    }
+
     /// Replaces the arguments with which a node's server is started from now on; they may depend on
     /// where its data is.
     fn set_args(&self, _node: usize, _args: &dyn Fn(&Path) -> Vec<String>) -> Result<(), EnvError> {

@@ -186,9 +186,12 @@ fn lose_a_victim(fault: &mut Fault) -> bool {
         | Fault::Disk { nodes: Victims::Named(names), .. }
         | Fault::DiskPowerFailure { nodes: Victims::Named(names), .. }
         | Fault::DiskCorrupt { nodes: Victims::Named(names), .. }
-        | Fault::Lifecycle { nodes: Victims::Named(names), .. }
             if names.len() > 1 =>
         {
+            names.pop();
+            true
+        }
+        Fault::Lifecycle { nodes: Victims::Named(names), act } if names.len() > 1 && !act.restores() => {
             names.pop();
             true
         }

@@ -48,7 +48,7 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 69] = [
+pub const FAULTS: [FaultEntry; 70] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -399,6 +399,17 @@ pub const FAULTS: [FaultEntry; 69] = [
          what was acknowledged since is lost",
         1,
         |draw| Fault::StartWith { nodes: Victims::Named(draw.names.to_vec()), data: OtherData::Older },
+    )
+    .taking_the_majority(),
+    entry(
+        "snapshot-restore",
+        "clients are held, and all nodes started again as a new cluster on what a snapshot of one holds: nothing \
+         may be lost",
+        1,
+        |draw| Fault::Lifecycle {
+            nodes: Victims::Named(draw.names.to_vec()),
+            act: Act::SnapshotRestore,
+        },
     )
     .taking_the_majority(),
 ];

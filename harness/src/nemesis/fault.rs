@@ -350,6 +350,8 @@ impl Fault {
             // One alone would swap with itself.
             Action::StartWith(nodes, OtherData::Swapped) => nodes.len() < 2,
             Action::StartWith(nodes, _) => nodes.is_empty(),
+            // A part of the cluster would be restored into another one.
+            Action::Lifecycle(nodes, act) if act.restores() => nodes.len() < names.len(),
             Action::Lifecycle(nodes, act) => nodes.is_empty() || names.len() < act.min_nodes(),
         }
     }
@@ -364,7 +366,7 @@ impl Fault {
             | Self::DiskPowerFailure { .. }
             | Self::DiskCorrupt { .. }
             | Self::StartWith { .. } => true,
-            Self::Lifecycle { act, .. } => act.changes_members() || act.changes_version(),
+            Self::Lifecycle { act, .. } => act.changes_members() || act.changes_version() || act.restores(),
             Self::Disk { misdeed, .. } => !misdeed.is_bearable(),
             Self::Partition { .. } | Self::Packet { .. } | Self::Client { .. } | Self::Clock { .. } => false,
         }
@@ -377,7 +379,8 @@ impl Fault {
 
     /// May it take as long to begin as it is to last?
     pub fn begins_slowly(&self) -> bool {
-        self.changes_members() || matches!(self, Self::StartWith { data: OtherData::Older, .. })
+        let restores = matches!(self, Self::Lifecycle { act, .. } if act.restores());
+        self.changes_members() || restores || matches!(self, Self::StartWith { data: OtherData::Older, .. })
     }
 
     /// Does it leave data behind that nobody should have to work with?

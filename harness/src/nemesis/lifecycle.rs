@@ -23,6 +23,9 @@ pub enum Act {
     Upgrade,
     /// The same, and with the version that it had when healed.
     UpgradeAndBack,
+    /// All of the nodes are ended while no client reaches them, and started as a new cluster on what a
+    /// snapshot of one of them holds when healed.
+    SnapshotRestore,
 }
 
 /// How long a node takes to serve with another version, in milliseconds.
@@ -43,6 +46,7 @@ impl Act {
             Self::Compact => "compact",
             Self::Upgrade => "upgrade",
             Self::UpgradeAndBack => "upgrade-and-back",
+            Self::SnapshotRestore => "snapshot-restore",
         }
     }
 
@@ -56,6 +60,7 @@ impl Act {
             Self::Compact => format!("compact all history, asking {nodes}"),
             Self::Upgrade => format!("start {nodes} with the other version"),
             Self::UpgradeAndBack => format!("start {nodes} with the other version for a while"),
+            Self::SnapshotRestore => format!("restore {nodes} from a snapshot, as a new cluster"),
         }
     }
 
@@ -69,6 +74,11 @@ impl Act {
         matches!(self, Self::Upgrade | Self::UpgradeAndBack)
     }
 
+    /// Does it need the operators' own program, and all of the nodes?
+    pub const fn restores(self) -> bool {
+        matches!(self, Self::SnapshotRestore)
+    }
+
     /// Does the node go on as if nothing was?
     pub const fn is_bearable(self) -> bool {
         matches!(self, Self::Compact)
@@ -79,6 +89,7 @@ impl Act {
         match self {
             Self::MemberRemove | Self::MemberReplace => JOIN_MS,
             Self::UpgradeAndBack => RESTART_MS,
+            Self::SnapshotRestore => RESTART_MS,
             Self::LeaderTransfer | Self::Defragment | Self::Compact | Self::Upgrade => 0,
         }
     }

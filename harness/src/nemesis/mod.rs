@@ -63,6 +63,8 @@ pub struct Nemesis {
     pub nodes: Arc<[Node]>,
     /// The versions of the server: the one that the nodes begin with, then the other, if there is one.
     pub programs: Arc<[Program]>,
+    /// The operators' own program, if a fault needs it.
+    pub tool: Option<Program>,
     /// Those who talk to them.
     pub clients: Arc<Clients>,
     /// Written before anything is touched.
@@ -327,6 +329,7 @@ impl Nemesis {
             target: &*self.target,
             nodes: &self.nodes,
             programs: &self.programs,
+            tool: self.tool.as_ref(),
             clients: &self.clients,
             fault,
         }

@@ -41,6 +41,7 @@ pub(super) struct Phases<'a> {
     pub(super) nodes: Arc<[Node]>,
     pub(super) env: Arc<dyn Environment>,
     pub(super) programs: Arc<[Program]>,
+    pub(super) tool: Option<Program>,
     pub(super) listener: Arc<dyn Listener>,
     pub(super) stop: Stop,
     /// Gets everything that is recorded.
@@ -137,6 +138,7 @@ impl Phases<'_> {
             target: Arc::clone(&self.plan.target),
             nodes: Arc::clone(&self.nodes),
             programs: Arc::clone(&self.programs),
+            tool: self.tool.clone(),
             clients: engine.clients(),
             journal: Arc::new(Journal::create(&self.dir.faults_file(), clock)?),
             recorder: Arc::clone(recorder),

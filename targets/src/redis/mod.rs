@@ -31,6 +31,7 @@ pub(crate) static ENTRY: TargetEntry = TargetEntry {
     max_nodes: Some(1),
     ports: &[connection::PORT],
     recipe: Some(&RECIPE),
+    tool: None,
     make: |settings, workload| Ok(Arc::new(Redis { config: Config::new(settings, workload)? })),
 };
 

@@ -33,6 +33,7 @@ pub static ENTRY: TargetEntry = TargetEntry {
     max_nodes: Some(MAX_NODES),
     ports: &[],
     recipe: None,
+    tool: None,
     make: |settings, _| Ok(Arc::new(Sim::new(settings)?)),
 };
 

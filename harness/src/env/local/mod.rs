@@ -518,6 +518,21 @@ impl Environment for Local {
         replaced.map_err(|error| node.error("replace its data", error.to_string()))
     }
 
+    fn import_data(&self, node: usize, from: &Path) -> Result<Files, EnvError> {
+        let told = |error: io::Error| self.nodes[node].error("read its new data", error.to_string());
+        self.replace_data(node, &data::read(from).map_err(told)?)?;
+        self.copy_data(node)
+    }
+
+    fn on_host(&self, node: usize, what: &mut (dyn FnMut() + Send)) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        let done = node.host.net.run(|| {
+            what();
+            Ok(())
+        });
+        done.map_err(|error| node.error("work on its host", error.to_string()))
+    }
+
     fn set_args(&self, node: usize, args: &dyn Fn(&Path) -> Vec<String>) -> Result<(), EnvError> {
         let node = &self.nodes[node];
         node.server().command.args = args(&node.dir.join("data"));

@@ -51,6 +51,7 @@ pub(super) fn perform(scene: Scene<'_>, held: &Held, victims: &[usize], act: Act
                 Some(other) => operator.restart_with(node, other),
                 None => Ok(Seen::Nothing("there is no other version".to_owned())),
             },
+            Act::SnapshotRestore => unreachable!("it is done to all of them together"),
         };
         let name = &scene.nodes[node].name;
         skipped &= matches!(done, Ok(Seen::Nothing(_)));

@@ -10,6 +10,7 @@ mod disks;
 mod lifecycle;
 mod links;
 mod processes;
+mod restore;
 
 use super::fault::Action;
 use super::lifecycle::Act;
@@ -42,6 +43,7 @@ struct Things {
     paused: Holders,
     clocks: clocks::Skewed,
     data: data::Kept,
+    restored: restore::Restored,
 }
 
 impl Held {
@@ -70,6 +72,7 @@ pub(super) struct Scene<'a> {
     pub target: &'a dyn Target,
     pub nodes: &'a [Node],
     pub programs: &'a [Program],
+    pub tool: Option<&'a Program>,
     pub clients: &'a Clients,
     pub fault: u32,
 }
@@ -136,6 +139,9 @@ pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::V
 /// Applies and probes.
 pub(super) fn apply(scene: Scene<'_>, held: &Held, action: Action) -> Outcome {
     let (event, before) = match &action {
+        Action::Lifecycle(victims, act) if act.restores() => {
+            (Some(restore::perform(scene, held, victims)), Vec::new())
+        }
         Action::Lifecycle(victims, act) => (Some(lifecycle::perform(scene, held, victims, *act)), Vec::new()),
         _ => apply_to(scene, &mut held.things(), &action),
     };
@@ -201,6 +207,7 @@ pub(super) fn turn(scene: Scene<'_>, held: &Held, applied: &Applied) -> Option<J
 /// Takes back what no other fault still holds; idempotent.
 pub(super) fn undo(scene: Scene<'_>, held: &Held, applied: &Applied) -> JournalEvent {
     let outcome = match &applied.action {
+        Action::Lifecycle(victims, act) if act.restores() => restore::undo(scene, held, victims),
         Action::Lifecycle(victims, act) => lifecycle::undo(scene, held, victims, *act),
         _ => undo_to(scene, &mut held.things(), applied),
     };
