@@ -3,6 +3,7 @@
 //! A plan that can be made can be run, as far as names and numbers go; what only the machine
 //! knows (namespaces, binaries) comes later, and fails with a typed error of its own.
 
+use crate::env::disk::Layer;
 use crate::failure::Failure;
 use crate::nemesis::catalogue;
 use crate::nemesis::fault::{Fault, PlannedFault};
@@ -80,6 +81,8 @@ pub struct RunOptions {
     pub check_memory: usize,
     /// Keep the nodes' data on disk, in the run directory.
     pub data_on_disk: bool,
+    /// What faults of disks are made with.
+    pub disks: Layer,
     /// Keep the last frames of the network also when all was well.
     pub capture: bool,
     /// Where run directories go.
@@ -114,6 +117,7 @@ impl Default for RunOptions {
             check_time: Duration::from_secs(60),
             check_memory: 2 << 30,
             data_on_disk: false,
+            disks: Layer::Own,
             capture: false,
             out: PathBuf::from("runs"),
             dir: None,
@@ -186,6 +190,7 @@ impl Plan {
             lanes: &asked.lanes,
             nodes: &node_names,
             ports: entry.ports,
+            disks: options.disks,
             time_ms,
             allow_majority_loss,
         };
@@ -212,15 +217,7 @@ impl Plan {
         if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {
             check_clocks(planned.fault.kind(), entry)?;
         }
-        if options.data_on_disk
-            && let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_a_disk())
-        {
-            return Err(Failure::usage(
-                format!("{} with --data disk", planned.fault.kind()),
-                "disks that can be told to go wrong are in memory, and end with the run",
-                "leave out --data disk",
-            ));
-        }
+        check_disks(&options, entry, &schedule)?;
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
             concurrency,
@@ -284,6 +281,9 @@ impl Plan {
         if let Some(version) = &o.upgrade_to {
             table.insert("upgrade-to".to_owned(), version.clone());
         }
+        if o.disks == Layer::Ext4 {
+            table.insert("disks".to_owned(), "ext4".to_owned());
+        }
         if let Some(ops) = o.ops {
             table.insert("ops".to_owned(), ops.to_string());
         }
@@ -332,6 +332,7 @@ impl Plan {
         add(o.upgrade_to.is_some(), "upgrade-to", o.upgrade_to.clone().unwrap_or_default());
         add(o.min_ok != d.min_ok, "min-ok", o.min_ok.to_string());
         add(o.data_on_disk, "data", "disk".to_owned());
+        add(o.disks == Layer::Ext4, "disks", "ext4".to_owned());
         if o.capture {
             words.push("--capture".to_owned());
         }
@@ -363,6 +364,36 @@ fn check_versions(schedule: &[PlannedFault], upgrade_to: Option<&str>) -> Result
             "upgrade with upgrade-and-back",
             "a cluster all of whose nodes have been upgraded may refuse to go back",
             "use two runs",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Faults of disks are what the disks can do, and neither kind of disk is in the run directory.
+fn check_disks(options: &RunOptions, entry: &TargetEntry, schedule: &[PlannedFault]) -> Result<(), Failure> {
+    let ext4 = options.disks == Layer::Ext4;
+    if ext4 && entry.recipe.is_none() {
+        return Err(Failure::usage(
+            format!("--disks ext4 with {}", entry.name),
+            "what lives inside Duress has no disks",
+            "leave it out, or use a target with real servers",
+        ));
+    }
+    if ext4 && let Some((fault, why)) = schedule.iter().find_map(|p| Some((&p.fault, p.fault.beyond_ext4()?)))
+    {
+        return Err(Failure::usage(
+            format!("{} with --disks ext4", fault.kind()),
+            why,
+            "change the fault, or leave out --disks ext4",
+        ));
+    }
+    let faulty = schedule.iter().find(|planned| planned.fault.needs_a_disk());
+    let asks = faulty.map(|planned| planned.fault.kind()).or(ext4.then_some("--disks ext4"));
+    match asks {
+        Some(asks) if options.data_on_disk => Err(Failure::usage(
+            format!("{asks} with --data disk"),
+            "disks that can go wrong are in memory, and end with the run",
+            "leave out --data disk",
         )),
         _ => Ok(()),
     }

@@ -9,6 +9,7 @@ mod phases;
 
 use crate::checking;
 use crate::engine::Stop;
+use crate::env::disk::Layer;
 use crate::env::local::{self, Local, Privilege};
 use crate::env::sim::Sim;
 use crate::env::{EnvError, Environment, Program};
@@ -73,10 +74,12 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
         Server::Processes(_) => Some(local::acquire()?),
         Server::InProcess(_) => None,
     };
-    if let Some(privilege) = privilege
-        && disks(plan) != local::Disks::Plain
-    {
-        local::faulty_disks(privilege)?;
+    if let Some(privilege) = privilege {
+        match disks(plan) {
+            local::Disks::Plain => {}
+            local::Disks::Faulty { .. } => local::faulty_disks(privilege)?,
+            local::Disks::Ext4 => local::ext4_disks(privilege)?,
+        }
     }
     Ok(Prepared { obtained, other, tool, privilege })
 }
@@ -312,10 +315,12 @@ fn environment(
     Ok(Arc::new(Local::create(privilege, config)?))
 }
 
-/// A run without faults of disks is left alone.
+/// A run without faults of disks is left alone, unless it is to be on ext4.
 fn disks(plan: &Plan) -> local::Disks {
     let faults = || plan.schedule.iter().map(|planned| &planned.fault);
-    if faults().any(Fault::needs_a_disk) {
+    if plan.options.disks == Layer::Ext4 {
+        local::Disks::Ext4
+    } else if faults().any(Fault::needs_a_disk) {
         local::Disks::Faulty { direct_reads: faults().any(Fault::needs_direct_reads) }
     } else {
         local::Disks::Plain

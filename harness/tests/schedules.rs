@@ -2,6 +2,7 @@
 
 use duress::env::Whom;
 use duress::env::clock::Clocks;
+use duress::env::disk::{Keep, Layer};
 use duress::nemesis::catalogue::{self, FAULTS, FaultEntry};
 use duress::nemesis::fault::{Fault, PlannedFault, Shape, Victims};
 use duress::nemesis::schedule::{self, Request, Schedule};
@@ -22,7 +23,15 @@ fn plan(kinds: &[&str], n: usize, seed: u64, allow_majority_loss: bool) -> Vec<P
 
 fn plan_lanes(asked: &Schedule, nodes: &[String], seed: u64, allow_majority_loss: bool) -> Vec<PlannedFault> {
     let (planned, lanes) = (&asked.faults[..], &asked.lanes[..]);
-    let request = Request { planned, lanes, nodes, ports: PORTS, time_ms: 60_000, allow_majority_loss };
+    let request = Request {
+        planned,
+        lanes,
+        nodes,
+        ports: PORTS,
+        disks: Layer::Own,
+        time_ms: 60_000,
+        allow_majority_loss,
+    };
     schedule::plan(&request, &Rng::new(seed)).expect("a plan")
 }
 
@@ -200,6 +209,30 @@ fn faults_on_processes_do_not_meet_on_one_node() {
 }
 
 #[test]
+fn an_ext4_loses_its_power_and_nothing_else() {
+    let nodes = names(5);
+    for seed in 0..50 {
+        let lanes = Schedule::of(&["disk".to_owned(), "kill".to_owned()], 2_000).lanes;
+        let request = Request {
+            planned: &[],
+            lanes: &lanes,
+            nodes: &nodes,
+            ports: PORTS,
+            disks: Layer::Ext4,
+            time_ms: 60_000,
+            allow_majority_loss: false,
+        };
+        let faults = schedule::plan(&request, &Rng::new(seed)).expect("a plan");
+        let disks: Vec<&Fault> = faults.iter().map(|p| &p.fault).filter(|f| f.needs_a_disk()).collect();
+        assert!(!disks.is_empty());
+        assert!(disks.iter().all(|fault| fault.beyond_ext4().is_none()), "seed {seed}: {disks:?}");
+    }
+    let torn =
+        Fault::DiskPowerFailure { nodes: Victims::one("n1"), keep: Keep::Torn { percent: 50 }, seed: 1 };
+    assert!(torn.beyond_ext4().is_some());
+}
+
+#[test]
 fn a_schedule_survives_its_file() {
     let faults = plan(&FAULTS.map(|entry| entry.name), 5, 3, true);
     let text = schedule::write(&faults);
@@ -307,6 +340,7 @@ fn what_cannot_be_is_refused_with_a_way_out() {
             lanes: &lanes,
             nodes: &nodes,
             ports: &[],
+            disks: Layer::Own,
             time_ms: 9_000,
             allow_majority_loss: false,
         };
@@ -342,8 +376,15 @@ fn short_runs_see_every_kind_too() {
         for seed in 0..100 {
             let nodes = names(n);
             let (lanes, nodes) = (&Schedule::of(&kinds, 5_000).lanes[..], &nodes[..]);
-            let request =
-                Request { planned: &[], lanes, nodes, ports: PORTS, time_ms, allow_majority_loss: false };
+            let request = Request {
+                planned: &[],
+                lanes,
+                nodes,
+                ports: PORTS,
+                disks: Layer::Own,
+                time_ms,
+                allow_majority_loss: false,
+            };
             let faults = schedule::plan(&request, &Rng::new(seed)).expect("a plan");
             let planned: BTreeSet<&str> = faults.iter().map(|fault| fault.fault.kind()).collect();
             let asked = ["kill", "pause", "terminate", "partition"].into();

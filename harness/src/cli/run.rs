@@ -1,6 +1,7 @@
 //! `duress run` and `duress demo`.
 
 use super::{print, progress, say};
+use crate::env::disk::Layer;
 use crate::failure::Failure;
 use crate::plan::{Plan, RunOptions};
 use crate::run;
@@ -74,6 +75,9 @@ pub(super) struct RunArgs {
     /// Where the nodes keep their data; on disk it stays in the run directory
     #[arg(long, value_enum, default_value_t = Data::Memory)]
     data: Data,
+    /// What faults of disks are made with; what is not `own` needs root
+    #[arg(long, value_enum, default_value_t = Disks::Own)]
+    disks: Disks,
     /// Keep the last 64 MiB of packets, in capture.pcapng, also of a run without any failure
     #[arg(long)]
     capture: bool,
@@ -138,6 +142,14 @@ enum Data {
     Disk,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Disks {
+    /// A file system of our own, in memory, that can do wrong in all ways; only for runs with such faults
+    Own,
+    /// A real ext4 in memory, which loses what was not fsynced when its power fails, and does nothing else
+    Ext4,
+}
+
 impl RunArgs {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let options = RunOptions {
@@ -164,6 +176,10 @@ impl RunArgs {
             check_time: self.check.check_time,
             check_memory: self.check.check_memory << 20,
             data_on_disk: matches!(self.data, Data::Disk),
+            disks: match self.disks {
+                Disks::Own => Layer::Own,
+                Disks::Ext4 => Layer::Ext4,
+            },
             capture: self.capture,
             out: self.place.out.clone(),
             dir: self.place.dir.clone(),

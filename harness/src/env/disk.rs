@@ -30,6 +30,16 @@ pub trait FaultyDisk: Send + Sync {
     fn counters(&self) -> Counters;
 }
 
+/// What the disks of nodes are, for faults of disks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layer {
+    /// A file system of our own making: it can do all that is in this file.
+    #[default]
+    Own,
+    /// The kernel's ext4: its power can fail, and nothing else.
+    Ext4,
+}
+
 /// What a disk does wrong while it lasts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -34,7 +34,7 @@ pub fn probe() -> Vec<Capability> {
         } else {
             format!("without {}: user namespaces are used instead", missing_capabilities().join(", "))
         },
-        needed_for: "real-time priority; everything else works in user namespaces as well",
+        needed_for: "real-time priority, ext4 disks; everything else works in user namespaces as well",
         fix: if root { String::new() } else { "run as root, if latency under load matters".into() },
     }];
     found.push(try_ability("user namespaces", "local clusters without being root", remedy, || {
@@ -65,7 +65,7 @@ struct Ability {
 }
 
 /// Tried as root or inside a user namespace, whichever a run would use.
-const ABILITIES: [Ability; 10] = [
+const ABILITIES: [Ability; 11] = [
     Ability {
         name: "network namespaces",
         needed_for: "local clusters: each node has a network of its own",
@@ -129,6 +129,12 @@ const ABILITIES: [Ability; 10] = [
         needed_for: "faults of disks",
         attempt: try_out::fuse,
         fix: || try_out::FUSE_FIX.into(),
+    },
+    Ability {
+        name: "ext4",
+        needed_for: "power failures of a real ext4: --disks ext4",
+        attempt: try_out::ext4,
+        fix: || try_out::EXT4_FIX.into(),
     },
 ];
 

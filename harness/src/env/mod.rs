@@ -17,7 +17,7 @@ pub mod trap;
 use clock::{Reading, Skews};
 use cut::{Crossing, Cut};
 use data::Files;
-use disk::FaultyDisk;
+use disk::{FaultyDisk, Keep};
 use duress_reports::artifact::Flow;
 use packet::{Behavior, Policies, Traffic};
 use serde::{Deserialize, Serialize};
@@ -119,6 +119,15 @@ pub trait Environment: Send + Sync {
             why: "the nodes of this cluster have none that can be told to go wrong".to_owned(),
             fix: "use a target with real servers, and plan the fault before the run".to_owned(),
         })
+    }
+
+    /// The power of a node fails, and comes back: its disk loses what was not fsynced. No process of the
+    /// node may be left. In words what that did; the number decides what chance decides.
+    ///
+    /// # Errors
+    /// Why that was not seen.
+    fn power_failure(&self, node: usize, _how: (Keep, u64)) -> Result<String, String> {
+        Err(format!("node {node} has no disk whose power can fail"))
     }
 
     /// Reads all that is in a node's data directory.

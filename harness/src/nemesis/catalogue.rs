@@ -10,7 +10,7 @@ use crate::env::Whom;
 use crate::env::clock::{Clocks, Skew};
 use crate::env::cut::{Connections, Cut};
 use crate::env::data::OtherData;
-use crate::env::disk::{Calls, Damage, Failing, Keep, Misdeed, Operation};
+use crate::env::disk::{Calls, Damage, Failing, Keep, Layer, Misdeed, Operation};
 use crate::env::packet::{Behavior, Distribution};
 use crate::env::trap::{Call, Moment};
 use crate::failure::Failure;
@@ -28,6 +28,8 @@ pub struct FaultEntry {
     pub takes_majority: bool,
     /// It is about one of the ports that servers listen on.
     pub needs_ports: bool,
+    /// Only a file system of our own can do it.
+    pub needs_own_disk: bool,
     pub(super) make: fn(&mut Draw<'_>) -> Fault,
     /// What it waits for.
     awaits: Option<fn(&mut Draw<'_>, &Fault) -> Happening>,
@@ -290,34 +292,41 @@ pub const FAULTS: [FaultEntry; 70] = [
                 calls: Calls { on, percent, ..Calls::default() },
             })
         },
-    ),
+    )
+    .on_own_disks(),
     entry("disk-enospc", "the disk is full: writes fail with ENOSPC; restarted as above", 1, |draw| {
         let calls = Calls { on: Operation::Write, ..Calls::default() };
         draw.disk(Misdeed::Error { error: Failing::Enospc, calls })
-    }),
+    })
+    .on_own_disks(),
     entry("disk-slow", "fsyncs take longer", 1, |draw| {
         let calls = Calls { on: Operation::Fsync, ..Calls::default() };
         let ms = draw.pick(&[5, 20, 100, 500]);
         draw.disk(Misdeed::Slow { ms, calls })
-    }),
+    })
+    .on_own_disks(),
     entry("disk-lies", "fsync does nothing, and says that it did: shows with a power failure", 1, |draw| {
         draw.disk(Misdeed::Lie)
-    }),
+    })
+    .on_own_disks(),
     entry("disk-short-read", "nodes are restarted, and reads give half of what they asked for", 1, |draw| {
         let calls = Calls { on: Operation::Read, percent: draw.pick(&[50, 100]), ..Calls::default() };
         draw.disk(Misdeed::ShortRead { calls })
-    }),
+    })
+    .on_own_disks(),
     entry("disk-bit-flip", "a bit of what is written is flipped: no server has to survive that", 1, |draw| {
         let calls = Calls { on: Operation::Write, percent: draw.pick(&[1, 10]), ..Calls::default() };
         draw.disk(Misdeed::BitFlip { calls })
-    }),
+    })
+    .on_own_disks(),
     entry(
         "disk-corrupt",
         "one node is killed, and its files damaged before it is started again: bits, ends, stretches, or all \
          of them older",
         1,
         |draw| draw.corruption(),
-    ),
+    )
+    .on_own_disks(),
     entry(
         "start-wiped",
         "one node is killed, and started again without its data: a quorum may have counted on it",
@@ -429,6 +438,7 @@ const fn entry(
         min_nodes,
         takes_majority: false,
         needs_ports: false,
+        needs_own_disk: false,
         make,
         awaits: None,
         rhythm: Rhythm::Steady,
@@ -448,6 +458,11 @@ impl FaultEntry {
 
     const fn about_a_port(mut self) -> Self {
         self.needs_ports = true;
+        self
+    }
+
+    const fn on_own_disks(mut self) -> Self {
+        self.needs_own_disk = true;
         self
     }
 
@@ -535,6 +550,7 @@ pub(super) struct Draw<'a> {
     pub(super) rng: Rng,
     pub(super) names: &'a [String],
     pub(super) ports: &'a [u16],
+    pub(super) disks: Layer,
 }
 
 impl Draw<'_> {
@@ -568,6 +584,7 @@ impl Draw<'_> {
             belongs(entry)
                 && !ASKED_FOR_ONLY.contains(&entry.name)
                 && !entry.takes_majority
+                && (self.disks == Layer::Own || !entry.needs_own_disk)
                 && entry.min_nodes <= self.names.len()
         };
         let fit: Vec<&FaultEntry> = FAULTS.iter().filter(fits).collect();
@@ -607,7 +624,12 @@ impl Draw<'_> {
     }
 
     fn power_failure(&mut self, nodes: Victims) -> Fault {
-        let keep = [Keep::None, Keep::Random { percent: 50 }, Keep::Torn { percent: 50 }][self.rng.index(3)];
+        let keep = match self.disks {
+            Layer::Own => {
+                [Keep::None, Keep::Random { percent: 50 }, Keep::Torn { percent: 50 }][self.rng.index(3)]
+            }
+            Layer::Ext4 => Keep::None,
+        };
         Fault::DiskPowerFailure { nodes, keep, seed: self.seed() }
     }
 

@@ -398,6 +398,20 @@ impl Fault {
         matches!(self, Self::Disk { .. } | Self::DiskPowerFailure { .. } | Self::DiskCorrupt { .. })
     }
 
+    /// Why an ext4 cannot do it, if it needs a disk and that is none for it.
+    pub fn beyond_ext4(&self) -> Option<&'static str> {
+        match self {
+            Self::DiskPowerFailure { keep: Keep::None, .. } => None,
+            Self::DiskPowerFailure { .. } => Some(
+                "which unsynced pages are kept is for ext4 to say: of them it takes `keep = \"none\"` only",
+            ),
+            _ if self.needs_a_disk() => {
+                Some("only the disks of Duress' own can do that: an ext4 does no wrong")
+            }
+            _ => None,
+        }
+    }
+
     /// Does it need reads that go past the page cache?
     pub fn needs_direct_reads(&self) -> bool {
         matches!(self, Self::Disk { misdeed, .. } if misdeed.needs_direct_reads())

@@ -66,6 +66,10 @@ fn impossible_numbers_and_combinations() {
     refused(&["run", "sim", "--faults", "start-wiped"], "what lives inside Duress has no processes");
     refused(&["run", "etcd", "--faults", "disk", "--data", "disk"], "leave out --data disk");
     refused(&["run", "etcd", "--faults", "disk-power-failure-all"], "add --allow-majority-loss");
+    let on_ext4 = ["--disks", "ext4"];
+    refused(&[&["run", "etcd", "--faults", "disk-eio"], &on_ext4[..]].concat(), "use disk-power-failure");
+    refused(&[&["run", "etcd", "--data", "disk"], &on_ext4[..]].concat(), "leave out --data disk");
+    refused(&[&["run", "sim"], &on_ext4[..]].concat(), "what lives inside Duress has no disks");
     refused(&["heal", "nowhere"], "there is no such directory");
     refused(&["run", "etcd", "--concurrency", "0"], "out of range");
     refused(&["run", "etcd", "--schedule", "/nowhere.toml"], "check the path");

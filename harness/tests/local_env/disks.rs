@@ -50,7 +50,7 @@ fn disk(cluster: &Cluster) -> &dyn FaultyDisk {
 }
 
 /// Runs on a thread that sees the node's mounts, with the node's data directory.
-fn on_host<T: Send>(cluster: &Cluster, f: impl FnOnce(&Path) -> T + Send) -> T {
+pub(super) fn on_host<T: Send>(cluster: &Cluster, f: impl FnOnce(&Path) -> T + Send) -> T {
     let mounts = File::open(format!("/proc/{}/ns/mnt", pid(cluster, 0))).unwrap();
     let data = Local::data_dir(cluster.dir.path(), &Local::addresses(1)[0]);
     thread::scope(|scope| {

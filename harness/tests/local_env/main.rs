@@ -7,6 +7,7 @@
 
 mod clocks;
 mod disks;
+mod ext4;
 mod kinds_of_cuts;
 mod orphans;
 mod packets;
@@ -118,7 +119,7 @@ struct Setting {
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.iter().any(|arg| arg == "--list") {
-        TESTS.iter().chain(&disks::TESTS).for_each(|(name, _)| println!("{name}: test"));
+        TESTS.iter().chain(&disks::TESTS).chain(&ext4::TESTS).for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
     if args == [clocks::TELL] {
@@ -157,7 +158,10 @@ fn run_all(privilege: Privilege, doctor: &[doctor::Capability], filter: &str) {
         }
         let fuse = ability(doctor, "FUSE");
         let disks: &[Test] = if fuse { &disks::TESTS } else { &[] };
-        for (name, test) in TESTS.iter().chain(disks).filter(|(name, _)| name.contains(filter)) {
+        // Disks do not care how hosts are connected.
+        let has_ext4 = ports == Ports::Packet && privilege == Privilege::Root && ability(doctor, "ext4");
+        let ext4: &[Test] = if has_ext4 { &ext4::TESTS } else { &[] };
+        for (name, test) in TESTS.iter().chain(disks).chain(ext4).filter(|(name, _)| name.contains(filter)) {
             let began = Instant::now();
             println!("{name} ({privilege:?}, {ports:?}) ...");
             test(&Setting { privilege, ports, fuse });

@@ -76,7 +76,11 @@ fn own_children() -> Vec<u32> {
 pub(super) fn hold(privilege: Privilege, (ports, disks): (&str, &str), dir: &Path) -> ExitCode {
     let ports = if ports == "tap" { Ports::Tap } else { Ports::Packet };
     let mut config = config(ports, dir, 3, FAMILY, Data::Memory);
-    config.disks = if disks == "fuse" { Disks::Faulty { direct_reads: false } } else { Disks::Plain };
+    config.disks = match disks {
+        "fuse" => Disks::Faulty { direct_reads: false },
+        "ext4" => Disks::Ext4,
+        _ => Disks::Plain,
+    };
     let local = Local::create(privilege, config).unwrap();
     let homes: Vec<u64> = (0..3)
         .map(|node| {
@@ -99,12 +103,17 @@ pub(super) fn hold(privilege: Privilege, (ports, disks): (&str, &str), dir: &Pat
 }
 
 pub(super) fn a_killed_owner_leaves_nothing(setting: &Setting) {
+    killed_owner(setting, if setting.fuse { "fuse" } else { "plain" }, |_| ());
+}
+
+/// Who it was; `look` is called while it is alive.
+pub(super) fn killed_owner(setting: &Setting, disks: &str, look: impl FnOnce(u32)) -> u32 {
     let dir = tempfile::tempdir().unwrap();
     let before = traces();
     let mut owner = Command::new(std::env::current_exe().unwrap())
         .arg("hold")
         .arg(if setting.ports == Ports::Tap { "tap" } else { "packet" })
-        .arg(if setting.fuse { "fuse" } else { "plain" })
+        .arg(disks)
         .arg(dir.path())
         .stdout(Stdio::piped())
         .spawn()
@@ -116,6 +125,7 @@ pub(super) fn a_killed_owner_leaves_nothing(setting: &Setting) {
     assert_eq!(processes.len(), 3 * FAMILY_SIZE + 1, "{said}");
     let namespaces: BTreeSet<PathBuf> = processes.iter().flat_map(|&pid| private_namespaces(pid)).collect();
     assert!(namespaces.len() > 3 * 4, "{namespaces:?}");
+    look(owner.id());
 
     kill(Pid::from_raw(owner.id().cast_signed()), Signal::SIGKILL).unwrap();
     assert_eq!(owner.wait().unwrap().signal(), Some(9));
@@ -129,6 +139,7 @@ pub(super) fn a_killed_owner_leaves_nothing(setting: &Setting) {
         !numbers.flat_map(private_namespaces).any(|namespace| namespaces.contains(&namespace))
     });
     assert_eq!(traces(), before);
+    owner.id()
 }
 
 /// Those in which this process is not.

@@ -1,8 +1,8 @@
 //! A host: the namespaces in which a node's processes live. Nothing of it has a name on the
 //! file system; it exists as long as its files are open or a process is in it.
 
-use super::Data;
 use super::disk::Mounted;
+use super::{Data, Disks};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::fstat;
@@ -39,8 +39,8 @@ pub(super) struct Plan {
     pub(super) data_dir: PathBuf,
     /// What lies under the data directory.
     pub(super) data: Data,
-    /// A disk of our own making lies over that.
-    pub(super) faulty_disk: bool,
+    /// What lies over that.
+    pub(super) disks: Disks,
     /// A file to see instead of `/etc/hosts`.
     pub(super) hosts_file: PathBuf,
 }
@@ -98,10 +98,11 @@ impl Host {
             // Before any other mount: otherwise that one would appear outside as well.
             mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
                 .map_err(|e| step("make mounts private", e))?;
-            if plan.data == Data::Memory && !plan.faulty_disk {
+            if plan.data == Data::Memory && plan.disks == Disks::Plain {
                 mount_memory(&plan.data_dir).map_err(|e| step("mount a tmpfs for the data", e))?;
             }
-            let disk = plan.faulty_disk.then(|| Mounted::over(&plan.data_dir)).transpose();
+            let own = matches!(plan.disks, Disks::Faulty { .. });
+            let disk = own.then(|| Mounted::over(&plan.data_dir)).transpose();
             let disk = disk.map_err(|e| step("mount a FUSE file system for the data", e))?;
             bind(&plan.hosts_file, Path::new("/etc/hosts")).map_err(|e| step("mount over /etc/hosts", e))?;
             sethostname(&plan.name).map_err(|e| step("set the host name", e))?;

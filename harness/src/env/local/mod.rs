@@ -32,18 +32,18 @@ pub(super) mod try_out;
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
 pub(super) use trial::in_child;
-pub use try_out::faulty_disks;
+pub use try_out::{ext4_disks, faulty_disks};
 
 use super::clock::{Reading, Skews};
 use super::cut::{Connections, Crossing, Cut};
 use super::data::Files;
-use super::disk::FaultyDisk;
+use super::disk::{FaultyDisk, Keep};
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, NetworkRecord, ProcessState, Program, Stop};
 use asked::Asked;
 use clock::NodeClocks;
-use disk::Disk;
+use disk::NodeDisk;
 use duress_targets::Node;
 use host::{Host, NamespaceId, Netns, Plan};
 use interface::Interface;
@@ -146,6 +146,8 @@ pub enum Disks {
         /// Every read reaches them, past the kernel's page cache: for faults of reads.
         direct_reads: bool,
     },
+    /// A real ext4 each, in memory, whose power can fail; whatever [`Data`] says. For root only.
+    Ext4,
 }
 
 /// How hosts are connected to the switch.
@@ -166,7 +168,7 @@ struct LocalNode {
     log: PathBuf,
     host: Arc<Host>,
     namespace: NamespaceId,
-    disk: Option<Arc<Disk>>,
+    disk: Option<NodeDisk>,
     server: Mutex<Server>,
     /// Not in `server`, which is held for as long as it takes to start or end it.
     main: Mutex<Main>,
@@ -200,7 +202,8 @@ impl Local {
         for (index, command) in config.servers.into_iter().enumerate() {
             let dir = node_dir(&config.work_dir, &nodes[index]);
             let mut host = make_host(&nodes, index, &dir, (config.data, config.disks))?;
-            let disk = serve_disk(&mut host, config.disks)?;
+            let disk = NodeDisk::create(&mut host, &dir.join("data"), config.disks)
+                .map_err(|e| unable("make a disk that can go wrong", &e))?;
             ports.push(
                 wiring
                     .connect(&host.net, index)
@@ -314,7 +317,7 @@ impl Environment for Local {
     fn start(&self, at: usize) -> Result<(), EnvError> {
         let node = &self.nodes[at];
         let mut server = node.server();
-        server.reap(node.disk.as_deref());
+        server.reap(node.disk.as_ref());
         if server.child.is_some() {
             return Ok(());
         }
@@ -329,7 +332,10 @@ impl Environment for Local {
             work_dir: node.dir.clone(),
             log: node.log.clone(),
         };
-        node.disk.iter().for_each(|disk| disk.begins_anew());
+        if let Some(disk) = &node.disk {
+            let begun = disk.begins_anew(&node.host);
+            begun.map_err(|error| node.error("start its server", error.to_string()))?;
+        }
         node.set_main(Main::First);
         let child = self.spawner.start(start).map_err(|error| {
             node.error("start its server", format!("{}: {error}", server.command.program.display()))
@@ -346,26 +352,26 @@ impl Environment for Local {
     fn stop(&self, node: usize, how: Stop) -> Result<(), EnvError> {
         let node = &self.nodes[node];
         let mut server = node.server();
-        server.reap(node.disk.as_deref());
+        server.reap(node.disk.as_ref());
         if let (Stop::Terminate, Some(child)) = (how, &server.child) {
             processes::terminate(node.namespace, child.id(), GRACE)
                 .map_err(|why| node.error("end its server", why))?;
         }
         processes::kill_all(node.namespace).map_err(|why| node.error("end its processes", why))?;
-        server.wait(how, node.disk.as_deref()).map_err(|why| node.error("end its server", why))
+        server.wait(how, node.disk.as_ref()).map_err(|why| node.error("end its server", why))
     }
 
     fn stop_main(&self, node: usize, how: Stop) -> Result<(), EnvError> {
         let node = &self.nodes[node];
         let mut server = node.server();
-        server.reap(node.disk.as_deref());
+        server.reap(node.disk.as_ref());
         let Some(pid) = server.child.as_ref().map(Child::id) else { return Ok(()) };
         let told = |why| node.error("end its server", why);
         if how == Stop::Terminate {
             processes::terminate(node.namespace, pid, GRACE).map_err(told)?;
         }
         processes::kill(node.namespace, pid).map_err(told)?;
-        server.wait(how, node.disk.as_deref()).map_err(told)
+        server.wait(how, node.disk.as_ref()).map_err(told)
     }
 
     /// An error when no process runs: that would be no fault. After an error none is paused.
@@ -494,14 +500,24 @@ impl Environment for Local {
     }
 
     fn disk(&self, node: usize) -> Result<&dyn FaultyDisk, EnvError> {
-        match &self.nodes[node].disk {
-            Some(disk) => Ok(&**disk),
-            None => Err(EnvError::Unable {
-                what: format!("break the disk of {}", self.nodes[node].node.name),
-                why: "this cluster was made without disks that can be told to go wrong".into(),
-                fix: "plan the fault before the run: --faults or --schedule".into(),
-            }),
-        }
+        let why = match &self.nodes[node].disk {
+            Some(NodeDisk::Own(disk)) => return Ok(&**disk),
+            Some(NodeDisk::Ext4(_)) => "an ext4 does no wrong; only its power can fail",
+            None => "this cluster was made without disks that can be told to go wrong",
+        };
+        Err(EnvError::Unable {
+            what: format!("break the disk of {}", self.nodes[node].node.name),
+            why: why.into(),
+            fix: "plan the fault before the run: --faults or --schedule".into(),
+        })
+    }
+
+    fn power_failure(&self, node: usize, how: (Keep, u64)) -> Result<String, String> {
+        let node = &self.nodes[node];
+        // Nobody starts it meanwhile.
+        let _server = node.server();
+        let disk = node.disk.as_ref().ok_or("this cluster was made without disks whose power can fail")?;
+        disk.power_failure(&node.host, how)
     }
 
     fn copy_data(&self, node: usize) -> Result<Files, EnvError> {
@@ -555,7 +571,7 @@ impl Environment for Local {
         let mut exits = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
             if let Ok(mut server) = node.server.try_lock() {
-                server.reap(node.disk.as_deref());
+                server.reap(node.disk.as_ref());
                 let ended = std::mem::take(&mut server.ended);
                 exits.extend(ended.into_iter().map(|(status, excuse)| Exit {
                     node: index,
@@ -623,12 +639,6 @@ fn node_dir(work_dir: &Path, node: &Node) -> PathBuf {
     work_dir.join(&node.name)
 }
 
-/// Serves what was mounted over the host's data directory.
-fn serve_disk(host: &mut Host, disks: Disks) -> Result<Option<Arc<Disk>>, EnvError> {
-    let (Some(mounted), Disks::Faulty { direct_reads }) = (host.disk.take(), disks) else { return Ok(None) };
-    Disk::serve(mounted, direct_reads).map(Some).map_err(|e| unable("serve a disk that can go wrong", &e))
-}
-
 fn make_host(
     nodes: &[Node],
     index: usize,
@@ -639,7 +649,7 @@ fn make_host(
         name: nodes[index].name.clone(),
         data_dir: dir.join("data"),
         data,
-        faulty_disk: disks != Disks::Plain,
+        disks,
         hosts_file: dir.join("hosts"),
     };
     fs::create_dir_all(&plan.data_dir)

@@ -2,7 +2,7 @@
 //!
 //! Not here: what it has started itself (`processes`), and how it is started (`spawner`).
 
-use super::disk::Disk;
+use super::disk::NodeDisk;
 use super::{ServerCommand, Stop};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -43,7 +43,7 @@ impl Server {
     }
 
     /// Notes it if the server has ended by itself.
-    pub(super) fn reap(&mut self, disk: Option<&Disk>) {
+    pub(super) fn reap(&mut self, disk: Option<&NodeDisk>) {
         if let Some(child) = &mut self.child
             && let Ok(Some(status)) = ended(child)
         {
@@ -52,13 +52,13 @@ impl Server {
         }
     }
 
-    fn excuse(&self, disk: Option<&Disk>) -> Option<&'static str> {
+    fn excuse(&self, disk: Option<&NodeDisk>) -> Option<&'static str> {
         let disk = disk.filter(|disk| disk.is_to_blame());
         disk.map(|_| "its disk had failed it").or(self.excuse)
     }
 
     /// Waits for a server that has been stopped, all of whose processes are gone.
-    pub(super) fn wait(&mut self, how: Stop, disk: Option<&Disk>) -> Result<(), String> {
+    pub(super) fn wait(&mut self, how: Stop, disk: Option<&NodeDisk>) -> Result<(), String> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         let Some(status) = wait_until(&mut child, Instant::now() + REAP_TIMEOUT) else {
             let pid = child.id();

@@ -1,17 +1,22 @@
 //! Single abilities of the machine, each used the way a cluster uses it. To be called in a
 //! child process that ends afterwards.
 
-use super::disk::Disk;
+use super::disk::NodeDisk;
 use super::host::{Host, Netns, Plan};
 use super::network::Wiring;
 use super::spawner::Spawner;
 use super::switch::PRIORITY;
 use super::trap::Filter;
-use super::{Data, Ports, Privilege, in_child};
+use super::{Data, Disks, Ports, Privilege, in_child};
 use crate::env::EnvError;
+use crate::env::disk::Keep;
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
+
+/// Over which directory things are mounted, on a host only.
+const DATA: &str = "/tmp";
 
 /// Makes a network namespace.
 pub(crate) fn network_namespace() -> io::Result<()> {
@@ -20,7 +25,7 @@ pub(crate) fn network_namespace() -> io::Result<()> {
 
 /// Makes a whole host, with its mounts.
 pub(crate) fn host() -> io::Result<()> {
-    make_host(false).map(drop)
+    make_host(Disks::Plain).map(drop)
 }
 
 /// What makes [`fuse`] possible.
@@ -36,10 +41,37 @@ pub fn faulty_disks(_: Privilege) -> Result<(), EnvError> {
 
 /// Mounts a disk of our own making on a host, and serves it.
 pub(crate) fn fuse() -> io::Result<()> {
+    let disks = Disks::Faulty { direct_reads: false };
     // The mount lives as long as the host.
-    let mut host = make_host(true)?;
-    let mounted = host.disk.take().ok_or_else(|| io::Error::other("nothing was mounted"))?;
-    Disk::serve(mounted, false).map(drop)
+    let mut host = make_host(disks)?;
+    let disk = NodeDisk::create(&mut host, Path::new(DATA), disks)?;
+    disk.map(drop).ok_or_else(|| io::Error::other("nothing was mounted"))
+}
+
+/// What makes [`ext4`] possible.
+pub(crate) const EXT4_FIX: &str =
+    "run as root, with e2fsprogs (mke2fs) installed; modprobe loop ext4; in a container: --privileged";
+
+/// Sees, before a run, whether its nodes can have an ext4 each. Call it while the process has one
+/// thread.
+pub fn ext4_disks(privilege: Privilege) -> Result<(), EnvError> {
+    let tried = match privilege {
+        Privilege::Root => in_child(|| ext4().map(|()| String::new()).map_err(|error| error.to_string())),
+        Privilege::UserNamespace => Err("only root may mount an ext4".to_owned()),
+    };
+    tried.map(drop).map_err(|why| EnvError::Unable {
+        what: "make ext4 disks whose power can fail".into(),
+        why,
+        fix: format!("{EXT4_FIX}; or leave out --disks ext4"),
+    })
+}
+
+/// Mounts an ext4 on a host, and lets its power fail.
+pub(crate) fn ext4() -> io::Result<()> {
+    let mut host = make_host(Disks::Ext4)?;
+    let disk = NodeDisk::create(&mut host, Path::new(DATA), Disks::Ext4)?;
+    let disk = disk.ok_or_else(|| io::Error::other("nothing was mounted"))?;
+    disk.power_failure(&host, (Keep::None, 0)).map(drop).map_err(io::Error::other)
 }
 
 /// Makes a PID namespace with its init.
@@ -70,7 +102,7 @@ pub(crate) fn clocks() -> io::Result<()> {
 
 /// Mounts `/proc` of a new PID namespace on a host.
 pub(crate) fn proc_mount() -> io::Result<()> {
-    let host = Arc::new(make_host(false)?);
+    let host = Arc::new(make_host(Disks::Plain)?);
     Ok(Spawner::new(None)?.0.mount_proc(&host)?)
 }
 
@@ -79,13 +111,13 @@ pub(crate) fn trap() -> io::Result<()> {
     super::trap::try_out()
 }
 
-fn make_host(faulty_disk: bool) -> io::Result<Host> {
+fn make_host(disks: Disks) -> io::Result<Host> {
     // Seen on the host only: outside, these two stay what they are.
     Host::create(&Plan {
         name: "doctor".into(),
-        data_dir: "/tmp".into(),
+        data_dir: DATA.into(),
         data: Data::Memory,
-        faulty_disk,
+        disks,
         hosts_file: "/etc/hosts".into(),
     })
 }

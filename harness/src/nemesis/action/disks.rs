@@ -6,7 +6,7 @@
 
 use super::Scene;
 use super::processes::{self, Holders};
-use crate::env::disk::{Damage, FaultyDisk, Keep, Misdeed};
+use crate::env::disk::{Damage, Keep, Misdeed};
 use crate::env::{EnvError, ProcessState, Stop};
 use duress_checkers::words::counted;
 use duress_reports::artifact::JournalEvent;
@@ -90,7 +90,7 @@ pub(super) fn power_failure(
     (keep, seed): (Keep, u64),
 ) -> JournalEvent {
     let ended = processes::stop(scene, down, victims, Stop::Kill);
-    on_each(scene, down, victims, ended, |disk, node| Ok(disk.crash(keep, seed_of(seed, node)).to_string()))
+    on_each(scene, down, victims, ended, |node| scene.env.power_failure(node, (keep, seed_of(seed, node))))
 }
 
 /// Ends all victims, then damages their files.
@@ -101,7 +101,10 @@ pub(super) fn corrupt(
     (damage, seed): (&Damage, u64),
 ) -> JournalEvent {
     let ended = processes::stop(scene, down, victims, Stop::Kill);
-    on_each(scene, down, victims, ended, |disk, node| disk.damage(damage, seed_of(seed, node)))
+    on_each(scene, down, victims, ended, |node| {
+        let disk = scene.env.disk(node).map_err(|error| error.to_string())?;
+        disk.damage(damage, seed_of(seed, node))
+    })
 }
 
 /// Disks of one fault differ.
@@ -115,7 +118,7 @@ fn on_each(
     down: &Holders,
     victims: &[usize],
     ended: JournalEvent,
-    act: impl Fn(&dyn FaultyDisk, usize) -> Result<String, String>,
+    act: impl Fn(usize) -> Result<String, String>,
 ) -> JournalEvent {
     let (mut evidence, mut bit) = match ended {
         JournalEvent::Bit { evidence } => (vec![evidence], true),
@@ -128,7 +131,7 @@ fn on_each(
         if !ours || scene.env.state(node) != ProcessState::Gone {
             continue;
         }
-        let done = scene.env.disk(node).map_err(|error| error.to_string()).and_then(|disk| act(disk, node));
+        let done = act(node);
         bit &= done.is_ok();
         let (Ok(told) | Err(told)) = done;
         evidence.push(format!("{}: {told}", scene.nodes[node].name));

@@ -113,7 +113,12 @@ impl<'a> Turn<'a> {
         let mut times = rng.split("times");
         let mean = lane.quiet.mean().max(2);
         let next_ms = times.between(mean / EARLY, mean);
-        let victims = Draw { rng: rng.split("victims"), names: request.nodes, ports: request.ports };
+        let victims = Draw {
+            rng: rng.split("victims"),
+            names: request.nodes,
+            ports: request.ports,
+            disks: request.disks,
+        };
         let kinds = rng.split("kinds");
         Ok(Self { entries: lane.entries()?, lane, times, kinds, drawn: 0, victims, next_ms, placed: false })
     }

@@ -11,6 +11,7 @@ mod span;
 use super::budget::{Budget, Room};
 use super::catalogue::FaultEntry;
 use super::fault::PlannedFault;
+use crate::env::disk::Layer;
 use crate::failure::Failure;
 use duress_workloads::Rng;
 pub use file::{Schedule, read, write};
@@ -34,6 +35,8 @@ pub struct Request<'a> {
     pub nodes: &'a [String],
     /// The ports on which a server listens.
     pub ports: &'a [u16],
+    /// What faults of disks can be.
+    pub disks: Layer,
     /// Length of the run; milliseconds.
     pub time_ms: u64,
     /// Let faults take the majority too.
@@ -113,6 +116,13 @@ fn check_possible(entry: &FaultEntry, request: &Request<'_>) -> Result<(), Failu
             what,
             "the servers listen on no port",
             "use another target, or other faults",
+        ));
+    }
+    if entry.needs_own_disk && request.disks == Layer::Ext4 {
+        return Err(Failure::usage(
+            format!("--faults {} with --disks ext4", entry.name),
+            "only the disks of Duress' own can do that: an ext4 does no wrong, its power can fail",
+            "use disk-power-failure, or leave out --disks ext4",
         ));
     }
     if entry.takes_majority && !request.allow_majority_loss {

@@ -7,8 +7,10 @@
 
 mod content;
 mod damage;
+mod ext4;
 mod later;
 mod misdeeds;
+mod of_node;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -17,12 +19,14 @@ mod volume;
 
 use crate::env::disk::{Counters, Damage, FaultyDisk, Keep, Loss, Misdeed, Operation};
 use duress_workloads::Rng;
+pub(super) use ext4::Ext4;
 use fuser::{Config, Session, SessionACL};
 use later::Later;
 use misdeeds::{Call, Fate, Misdeeds};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::{Gid, Uid};
+pub(super) use of_node::NodeDisk;
 use serve::{Handles, Server};
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
