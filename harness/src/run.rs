@@ -80,6 +80,9 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
             local::Disks::Faulty { .. } => local::faulty_disks(privilege)?,
             local::Disks::Ext4 => local::ext4_disks(privilege)?,
         }
+        if limited_memory(plan) {
+            local::limited_memory(privilege)?;
+        }
     }
     Ok(Prepared { obtained, other, tool, privilege })
 }
@@ -311,8 +314,13 @@ fn environment(
         calls: plan.schedule.iter().filter_map(|planned| planned.on.as_ref()?.call()).collect(),
         clocks: plan.schedule.iter().any(|planned| planned.fault.needs_clocks()),
         disks: disks(plan),
+        limited_memory: limited_memory(plan),
     };
     Ok(Arc::new(Local::create(privilege, config)?))
+}
+
+fn limited_memory(plan: &Plan) -> bool {
+    plan.schedule.iter().any(|planned| planned.fault.needs_limited_memory())
 }
 
 /// A run without faults of disks is left alone, unless it is to be on ext4.

@@ -76,6 +76,7 @@ fn on_switch(privilege: Privilege, target: &dyn Target, obtained: &Obtained, dir
         calls: BTreeSet::new(),
         clocks: false,
         disks: Disks::Plain,
+        limited_memory: false,
     };
     let cluster = Local::create(privilege, config).expect("a cluster");
     (0..MEMBERS).for_each(|node| cluster.start(node).expect("a server"));

@@ -43,6 +43,7 @@ fn main() {
             calls: BTreeSet::new(),
             clocks: false,
             disks: Disks::Plain,
+            limited_memory: false,
         };
         let Ok(cluster) = Local::create(privilege, config) else {
             println!("{ports:?}: not on this machine");

@@ -2,7 +2,7 @@
 //!
 //! Nodes, networks and mounts go with the process that made them: the kernel sees to that.
 //! What can be left is a journal with open faults and, where the kernel was prevented from
-//! doing its part, processes. Both are looked for, by what the journal says.
+//! doing its part, processes and control groups. All are looked for, by what the journal says.
 
 use super::{print, say};
 use crate::failure::Failure;
@@ -43,17 +43,17 @@ impl HealArgs {
                 say(&format!("{}: still running, left alone", dir.path().display()));
                 continue;
             }
-            let ended = crate::env::local::heal::sweep(&marks(&dir));
+            let (ended, removed) = crate::env::local::heal::sweep(&marks(&dir));
             info.warnings.push(KILLED.to_owned());
             dir.write_info(&info)?;
             healed += 1;
             print(&format!(
                 "{}: killed; {}; `duress check {}` judges what it recorded\n",
                 dir.path().display(),
-                if ended == 0 {
-                    "nothing of it was left".to_owned()
-                } else {
-                    format!("{ended} processes ended")
+                match (ended, removed) {
+                    (0, 0) => "nothing of it was left".to_owned(),
+                    (_, 0) => format!("{ended} processes ended"),
+                    _ => format!("{ended} processes ended, {removed} control groups removed"),
                 },
                 shown(dir.path()),
             ));

@@ -34,7 +34,7 @@ pub fn probe() -> Vec<Capability> {
         } else {
             format!("without {}: user namespaces are used instead", missing_capabilities().join(", "))
         },
-        needed_for: "real-time priority, ext4 disks; everything else works in user namespaces as well",
+        needed_for: "real-time priority, ext4 disks, nodes out of memory; everything else works in user namespaces as well",
         fix: if root { String::new() } else { "run as root, if latency under load matters".into() },
     }];
     found.push(try_ability("user namespaces", "local clusters without being root", remedy, || {
@@ -65,7 +65,7 @@ struct Ability {
 }
 
 /// Tried as root or inside a user namespace, whichever a run would use.
-const ABILITIES: [Ability; 11] = [
+const ABILITIES: [Ability; 12] = [
     Ability {
         name: "network namespaces",
         needed_for: "local clusters: each node has a network of its own",
@@ -135,6 +135,12 @@ const ABILITIES: [Ability; 11] = [
         needed_for: "power failures of a real ext4: --disks ext4",
         attempt: try_out::ext4,
         fix: || try_out::EXT4_FIX.into(),
+    },
+    Ability {
+        name: "limited memory",
+        needed_for: "nodes whose memory runs out: --faults oom",
+        attempt: try_out::memory,
+        fix: || try_out::MEMORY_FIX.into(),
     },
 ];
 

@@ -10,6 +10,7 @@ pub mod data;
 pub mod disk;
 pub mod doctor;
 pub mod local;
+pub mod memory;
 pub mod packet;
 pub mod sim;
 pub mod trap;
@@ -19,6 +20,7 @@ use cut::{Crossing, Cut};
 use data::Files;
 use disk::{FaultyDisk, Keep};
 use duress_reports::artifact::Flow;
+use memory::OutOfMemory;
 use packet::{Behavior, Policies, Traffic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -128,6 +130,15 @@ pub trait Environment: Send + Sync {
     /// Why that was not seen.
     fn power_failure(&self, node: usize, _how: (Keep, u64)) -> Result<String, String> {
         Err(format!("node {node} has no disk whose power can fail"))
+    }
+
+    /// Lets a node's memory run out, once. All of its processes have ended afterwards if its server has.
+    fn exhaust_memory(&self, _node: usize) -> Result<OutOfMemory, EnvError> {
+        Err(EnvError::Unable {
+            what: "let a node's memory run out".to_owned(),
+            why: "the nodes of this cluster have none of their own".to_owned(),
+            fix: "use a target with real servers, and plan the fault before the run".to_owned(),
+        })
     }
 
     /// Reads all that is in a node's data directory.

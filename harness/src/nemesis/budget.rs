@@ -152,7 +152,8 @@ fn disruption(fault: &Fault, names: &[String]) -> Disruption {
         | Fault::DiskPowerFailure { nodes, .. }
         | Fault::DiskCorrupt { nodes, .. }
         | Fault::StartWith { nodes, .. }
-        | Fault::Lifecycle { nodes, .. } => victims(nodes),
+        | Fault::Lifecycle { nodes, .. }
+        | Fault::Oom { nodes } => victims(nodes),
         Fault::Partition { shape, .. } => match shape {
             Shape::Isolate(nodes)
             | Shape::Deaf(nodes)
@@ -186,6 +187,7 @@ fn lose_a_victim(fault: &mut Fault) -> bool {
         | Fault::Disk { nodes: Victims::Named(names), .. }
         | Fault::DiskPowerFailure { nodes: Victims::Named(names), .. }
         | Fault::DiskCorrupt { nodes: Victims::Named(names), .. }
+        | Fault::Oom { nodes: Victims::Named(names) }
             if names.len() > 1 =>
         {
             names.pop();

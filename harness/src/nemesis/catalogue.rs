@@ -50,7 +50,7 @@ enum Rhythm {
 }
 
 /// All kinds.
-pub const FAULTS: [FaultEntry; 70] = [
+pub const FAULTS: [FaultEntry; 71] = [
     entry(
         "kill",
         "SIGKILL to every process of one or more nodes, or of the leader; restarted on the same data",
@@ -421,6 +421,12 @@ pub const FAULTS: [FaultEntry; 70] = [
         },
     )
     .taking_the_majority(),
+    entry(
+        "oom",
+        "one or more nodes, or the leader, run out of memory: the kernel kills them; restarted on the same data",
+        1,
+        |draw| Fault::Oom { nodes: draw.victims() },
+    ),
 ];
 
 /// The group of what operators do.

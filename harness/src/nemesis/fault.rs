@@ -55,7 +55,8 @@ impl PlannedFault {
             Fault::Packet { .. }
             | Fault::CpuStarve { .. }
             | Fault::StartWith { .. }
-            | Fault::Lifecycle { .. } => true,
+            | Fault::Lifecycle { .. }
+            | Fault::Oom { .. } => true,
             Fault::Partition { shape: Shape::Clients(_) | Shape::Everybody(_), .. } => true,
             Fault::Partition { cut, .. } => !cut.is_plain(),
             _ => false,
@@ -213,6 +214,12 @@ pub enum Fault {
         /// How.
         act: Act,
     },
+    /// The nodes' memory runs out: the kernel ends all of their processes. Started again on the same
+    /// data when healed.
+    Oom {
+        /// Who.
+        nodes: Victims,
+    },
 }
 
 /// Nodes by name, or by what they are at the moment: `"leader"`, `"n1"` or `["n1", "n2"]`.
@@ -300,6 +307,7 @@ impl Fault {
             Self::DiskCorrupt { .. } => "disk-corrupt",
             Self::StartWith { data, .. } => data.kind(),
             Self::Lifecycle { act, .. } => act.kind(),
+            Self::Oom { .. } => "oom",
         }
     }
 
@@ -317,7 +325,8 @@ impl Fault {
             | Self::DiskPowerFailure { nodes, .. }
             | Self::DiskCorrupt { nodes, .. }
             | Self::StartWith { nodes, .. }
-            | Self::Lifecycle { nodes, .. } => nodes.named(),
+            | Self::Lifecycle { nodes, .. }
+            | Self::Oom { nodes } => nodes.named(),
             Self::Partition { shape, .. } => match shape {
                 Shape::Groups(groups) => Some(groups.iter().flatten().collect()),
                 Shape::Isolate(nodes)
@@ -350,6 +359,7 @@ impl Fault {
             // One alone would swap with itself.
             Action::StartWith(nodes, OtherData::Swapped) => nodes.len() < 2,
             Action::StartWith(nodes, _) => nodes.is_empty(),
+            Action::Oom(nodes) => nodes.is_empty(),
             // A part of the cluster would be restored into another one.
             Action::Lifecycle(nodes, act) if act.restores() => nodes.len() < names.len(),
             Action::Lifecycle(nodes, act) => nodes.is_empty() || names.len() < act.min_nodes(),
@@ -365,7 +375,8 @@ impl Fault {
             | Self::CpuStarve { .. }
             | Self::DiskPowerFailure { .. }
             | Self::DiskCorrupt { .. }
-            | Self::StartWith { .. } => true,
+            | Self::StartWith { .. }
+            | Self::Oom { .. } => true,
             Self::Lifecycle { act, .. } => act.changes_members() || act.changes_version() || act.restores(),
             Self::Disk { misdeed, .. } => !misdeed.is_bearable(),
             Self::Partition { .. } | Self::Packet { .. } | Self::Client { .. } | Self::Clock { .. } => false,
@@ -391,6 +402,11 @@ impl Fault {
     /// Does it need nodes with clocks of their own?
     pub fn needs_clocks(&self) -> bool {
         matches!(self, Self::Clock { .. })
+    }
+
+    /// Does it need nodes whose memory can be limited?
+    pub fn needs_limited_memory(&self) -> bool {
+        matches!(self, Self::Oom { .. })
     }
 
     /// Does it need disks that can be told to go wrong?
@@ -431,7 +447,8 @@ impl Fault {
             | Self::Client { .. }
             | Self::Clock { .. }
             | Self::DiskPowerFailure { .. }
-            | Self::Lifecycle { .. } => false,
+            | Self::Lifecycle { .. }
+            | Self::Oom { .. } => false,
         }
     }
 
@@ -504,6 +521,8 @@ pub enum Action {
     StartWith(Vec<usize>, OtherData),
     /// Do this to these.
     Lifecycle(Vec<usize>, Act),
+    /// Let the memory of these run out.
+    Oom(Vec<usize>),
 }
 
 impl Fault {
@@ -570,6 +589,10 @@ impl Fault {
                 let (nodes, words) = who(nodes);
                 let disrupted = if act.is_bearable() { Vec::new() } else { nodes.clone() };
                 resolved(act.told(&words), Action::Lifecycle(nodes, *act), disrupted)
+            }
+            Self::Oom { nodes } => {
+                let (nodes, words) = who(nodes);
+                resolved(format!("oom of {words}"), Action::Oom(nodes.clone()), nodes)
             }
             Self::Partition { shape, cut } => shape.resolve(cut, n, (&at, &who)),
         }

@@ -9,6 +9,7 @@ mod clocks;
 mod disks;
 mod ext4;
 mod kinds_of_cuts;
+mod memory;
 mod orphans;
 mod packets;
 mod remains;
@@ -119,11 +120,19 @@ struct Setting {
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.iter().any(|arg| arg == "--list") {
-        TESTS.iter().chain(&disks::TESTS).chain(&ext4::TESTS).for_each(|(name, _)| println!("{name}: test"));
+        TESTS
+            .iter()
+            .chain(&disks::TESTS)
+            .chain(&ext4::TESTS)
+            .chain(&memory::TESTS)
+            .for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
     if args == [clocks::TELL] {
         clocks::tell();
+    }
+    if let ["hold", ports, extra, dir] = args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return remains::hold(acquire().unwrap(), (ports, extra), Path::new(dir));
     }
     let doctor = doctor::probe();
     let privilege = match acquire() {
@@ -136,7 +145,6 @@ fn main() -> ExitCode {
         Err(error) => panic!("{error}"),
     };
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["hold", ports, disks, dir] => return remains::hold(privilege, (ports, disks), Path::new(dir)),
         ["ordinary", filter] => run_all(privilege, &doctor, filter),
         _ => {
             let filter = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
@@ -158,10 +166,19 @@ fn run_all(privilege: Privilege, doctor: &[doctor::Capability], filter: &str) {
         }
         let fuse = ability(doctor, "FUSE");
         let disks: &[Test] = if fuse { &disks::TESTS } else { &[] };
-        // Disks do not care how hosts are connected.
-        let has_ext4 = ports == Ports::Packet && privilege == Privilege::Root && ability(doctor, "ext4");
-        let ext4: &[Test] = if has_ext4 { &ext4::TESTS } else { &[] };
-        for (name, test) in TESTS.iter().chain(disks).chain(ext4).filter(|(name, _)| name.contains(filter)) {
+        // These do not care how hosts are connected.
+        let once = |needs, tests: &'static [Test]| match (ports, ability(doctor, needs)) {
+            (Ports::Packet, true) => tests,
+            (Ports::Packet, false) => {
+                println!("skipped as {privilege:?}: no {needs}");
+                &[]
+            }
+            _ => &[],
+        };
+        let (ext4, memory) = (once("ext4", &ext4::TESTS), once("limited memory", &memory::TESTS));
+        for (name, test) in
+            TESTS.iter().chain(disks).chain(ext4).chain(memory).filter(|(name, _)| name.contains(filter))
+        {
             let began = Instant::now();
             println!("{name} ({privilege:?}, {ports:?}) ...");
             test(&Setting { privilege, ports, fuse });
@@ -237,6 +254,7 @@ fn config(ports: Ports, dir: &Path, nodes: usize, script: &str, data: Data) -> C
         calls: BTreeSet::new(),
         clocks: false,
         disks: Disks::Plain,
+        limited_memory: false,
     }
 }
 

@@ -73,14 +73,15 @@ fn own_children() -> Vec<u32> {
 }
 
 /// Makes a cluster, says which processes it has, and waits to be killed.
-pub(super) fn hold(privilege: Privilege, (ports, disks): (&str, &str), dir: &Path) -> ExitCode {
+pub(super) fn hold(privilege: Privilege, (ports, extra): (&str, &str), dir: &Path) -> ExitCode {
     let ports = if ports == "tap" { Ports::Tap } else { Ports::Packet };
     let mut config = config(ports, dir, 3, FAMILY, Data::Memory);
-    config.disks = match disks {
+    config.disks = match extra {
         "fuse" => Disks::Faulty { direct_reads: false },
         "ext4" => Disks::Ext4,
         _ => Disks::Plain,
     };
+    config.limited_memory = extra == "memory";
     let local = Local::create(privilege, config).unwrap();
     let homes: Vec<u64> = (0..3)
         .map(|node| {
@@ -107,22 +108,24 @@ pub(super) fn a_killed_owner_leaves_nothing(setting: &Setting) {
 }
 
 /// Who it was; `look` is called while it is alive.
-pub(super) fn killed_owner(setting: &Setting, disks: &str, look: impl FnOnce(u32)) -> u32 {
+pub(super) fn killed_owner(setting: &Setting, extra: &str, look: impl FnOnce(u32)) -> u32 {
     let dir = tempfile::tempdir().unwrap();
     let before = traces();
     let mut owner = Command::new(std::env::current_exe().unwrap())
         .arg("hold")
         .arg(if setting.ports == Ports::Tap { "tap" } else { "packet" })
-        .arg(disks)
+        .arg(extra)
         .arg(dir.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut said = String::new();
     BufReader::new(owner.stdout.take().unwrap()).read_line(&mut said).unwrap();
-    // Servers are counted twice, as processes of a host and as children; init once.
+    // Servers are counted twice, as processes of a host and as children; init once, and who removes
+    // control groups.
     let processes: BTreeSet<u32> = said.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
-    assert_eq!(processes.len(), 3 * FAMILY_SIZE + 1, "{said}");
+    let helpers = if extra == "memory" { 2 } else { 1 };
+    assert_eq!(processes.len(), 3 * FAMILY_SIZE + helpers, "{said}");
     let namespaces: BTreeSet<PathBuf> = processes.iter().flat_map(|&pid| private_namespaces(pid)).collect();
     assert!(namespaces.len() > 3 * 4, "{namespaces:?}");
     look(owner.id());

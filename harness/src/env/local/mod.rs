@@ -10,12 +10,14 @@ mod clock;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "no_clock.rs"]
 mod clock;
+mod config;
 mod data;
 mod disk;
 mod flows;
 pub mod heal;
 mod host;
 mod interface;
+mod memory;
 mod network;
 mod privilege;
 mod prober;
@@ -29,15 +31,17 @@ mod trap;
 mod trial;
 pub(super) mod try_out;
 
+pub use config::{Config, Data, Disks, Ports, ServerCommand};
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
 pub(super) use trial::in_child;
-pub use try_out::{ext4_disks, faulty_disks};
+pub use try_out::{ext4_disks, faulty_disks, limited_memory};
 
 use super::clock::{Reading, Skews};
 use super::cut::{Connections, Crossing, Cut};
 use super::data::Files;
 use super::disk::{FaultyDisk, Keep};
+use super::memory::OutOfMemory;
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, NetworkRecord, ProcessState, Program, Stop};
@@ -47,6 +51,7 @@ use disk::NodeDisk;
 use duress_targets::Node;
 use host::{Host, NamespaceId, Netns, Plan};
 use interface::Interface;
+use memory::{Group, Groups};
 use network::Wiring;
 use prober::Prober;
 use processes::Activity;
@@ -80,6 +85,8 @@ pub struct Local {
     prober: Prober,
     switch: Switch,
     spawner: Spawner,
+    /// Removed when nobody is in them any more.
+    _groups: Option<Groups>,
     /// If they were asked for.
     clocks: Option<Arc<NodeClocks>>,
     /// Answers the kernel, if it asks.
@@ -91,77 +98,6 @@ pub struct Local {
     warnings: Vec<String>,
 }
 
-/// What a local cluster is to be.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where each node gets its directory, `n1` and so on. Absolute, and this cluster's alone.
-    pub work_dir: PathBuf,
-    /// How each node's server is started: one per node, in their order.
-    pub servers: Vec<ServerCommand>,
-    /// Name of the file in the node's directory that takes the server's output.
-    pub log_name: String,
-    /// Where the nodes' data is.
-    pub data: Data,
-    /// How the hosts are connected to the switch.
-    pub ports: Ports,
-    /// System calls of the servers that are to be counted, and can be held. None: their calls are
-    /// left alone.
-    pub calls: BTreeSet<Call>,
-    /// The nodes have clocks of their own, which can be skewed.
-    pub clocks: bool,
-    /// Whether the nodes' disks can be told to go wrong.
-    pub disks: Disks,
-}
-
-/// A server's command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerCommand {
-    /// The program's file.
-    pub program: PathBuf,
-    /// Its arguments, without itself.
-    pub args: Vec<String>,
-    /// Environment variables; it gets nothing else but `PATH`.
-    pub env: Vec<(String, String)>,
-}
-
-/// Where the nodes' data is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Data {
-    /// In memory, visible on the node's host only: fsync costs nothing, and nothing remains. It
-    /// survives the server's end, not the cluster's.
-    #[default]
-    Memory,
-    /// In the node's directory.
-    Disk,
-}
-
-/// What the nodes' data directories are on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Disks {
-    /// As [`Data`] says.
-    #[default]
-    Plain,
-    /// Disks of our own making, in memory, that can be told to go wrong; whatever [`Data`] says.
-    Faulty {
-        /// Every read reaches them, past the kernel's page cache: for faults of reads.
-        direct_reads: bool,
-    },
-    /// A real ext4 each, in memory, whose power can fail; whatever [`Data`] says. For root only.
-    Ext4,
-}
-
-/// How hosts are connected to the switch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ports {
-    /// By TAP devices where this process may open the TUN device, by packet sockets elsewhere.
-    #[default]
-    Auto,
-    /// By TAP devices.
-    Tap,
-    /// By veth pairs and packet sockets.
-    Packet,
-}
-
 struct LocalNode {
     node: Node,
     dir: PathBuf,
@@ -169,6 +105,7 @@ struct LocalNode {
     host: Arc<Host>,
     namespace: NamespaceId,
     disk: Option<NodeDisk>,
+    memory: Option<Arc<Group>>,
     server: Mutex<Server>,
     /// Not in `server`, which is held for as long as it takes to start or end it.
     main: Mutex<Main>,
@@ -191,6 +128,9 @@ impl Local {
         let mut warnings = Vec::new();
         let asks = config.clocks || !config.calls.is_empty();
         let filter = asks.then(|| Filter::new(&config.calls, config.clocks));
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        let groups = config.limited_memory.then(|| Groups::create(&names)).transpose();
+        let groups = groups.map_err(|e| unable("make control groups of memory", &e))?;
         let (spawner, listener) = Spawner::new(filter).map_err(|e| unable("make a PID namespace", &e))?;
         let control = Netns::create().map_err(|e| unable("make a network namespace", &e))?;
         let (wiring, control_port) = Wiring::begin(&control, count, config.ports)
@@ -223,6 +163,7 @@ impl Local {
                 host,
                 namespace,
                 disk,
+                memory: groups.as_ref().map(|groups| Arc::clone(&groups.of_nodes[index])),
                 server: Mutex::new(Server::new(command)),
                 main: Mutex::new(Main::First),
                 starving: Mutex::default(),
@@ -257,6 +198,7 @@ impl Local {
             prober,
             switch,
             spawner,
+            _groups: groups,
             real_packets: Mutex::new(false),
             clocks,
             _asked: asked,
@@ -331,6 +273,7 @@ impl Environment for Local {
             command: server.command.clone(),
             work_dir: node.dir.clone(),
             log: node.log.clone(),
+            memory: node.memory.clone(),
         };
         if let Some(disk) = &node.disk {
             let begun = disk.begins_anew(&node.host);
@@ -520,6 +463,24 @@ impl Environment for Local {
         disk.power_failure(&node.host, how)
     }
 
+    fn exhaust_memory(&self, node: usize) -> Result<OutOfMemory, EnvError> {
+        const WHAT: &str = "let its memory run out";
+        let node = &self.nodes[node];
+        let mut server = node.server();
+        server.reap(node.disk.as_ref());
+        let Some(group) = &node.memory else {
+            return Err(node.error(WHAT, "this cluster was made without limits of memory".to_owned()));
+        };
+        let seen = group.exhaust();
+        let killed = seen.as_ref().is_ok_and(|seen| seen.kills > 0);
+        let end = server.end_within(if killed { REAP_TIMEOUT } else { Duration::ZERO });
+        if end.is_some() {
+            processes::kill_all(node.namespace).map_err(|why| node.error("end its processes", why))?;
+        }
+        let seen = seen.map_err(|error| node.error(WHAT, error.to_string()))?;
+        Ok(OutOfMemory { end, ..seen })
+    }
+
     fn copy_data(&self, node: usize) -> Result<Files, EnvError> {
         let node = &self.nodes[node];
         let files = node.host.among_its_files(|| data::read(&node.dir.join("data")));
@@ -595,7 +556,8 @@ impl Environment for Local {
                 })
             })
             .collect();
-        serde_json::json!({ "node": node.node.name, "processes": processes })
+        let group = node.memory.as_ref().map(|group| group.dir());
+        serde_json::json!({ "node": node.node.name, "processes": processes, "group": group })
     }
 }
 

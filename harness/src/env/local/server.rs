@@ -57,6 +57,13 @@ impl Server {
         disk.map(|_| "its disk had failed it").or(self.excuse)
     }
 
+    /// How it ended, if it does within this time; then nobody else is told of it.
+    pub(super) fn end_within(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let status = wait_until(self.child.as_mut()?, Instant::now() + patience)?;
+        self.child = None;
+        Some(status)
+    }
+
     /// Waits for a server that has been stopped, all of whose processes are gone.
     pub(super) fn wait(&mut self, how: Stop, disk: Option<&NodeDisk>) -> Result<(), String> {
         let Some(mut child) = self.child.take() else { return Ok(()) };

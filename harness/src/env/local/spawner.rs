@@ -12,6 +12,7 @@
 
 use super::ServerCommand;
 use super::host::Host;
+use super::memory::Group;
 use super::trap::Filter;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -57,6 +58,8 @@ pub(super) struct Start {
     pub(super) work_dir: PathBuf,
     /// Where its output is appended.
     pub(super) log: PathBuf,
+    /// The group that its memory counts for, if any.
+    pub(super) memory: Option<Arc<Group>>,
 }
 
 enum Request {
@@ -158,7 +161,7 @@ fn init(watched: &OwnedFd) -> ! {
 }
 
 /// Also closes the lifeline's other end, and whatever another cluster of this process holds.
-fn close_all_but(kept: &OwnedFd) -> nix::Result<()> {
+pub(super) fn close_all_but(kept: &OwnedFd) -> nix::Result<()> {
     let kept = kept.as_raw_fd().unsigned_abs();
     let close = |first: u32, last: u32| {
         // SAFETY: this copy of the process uses no file but the one that is kept.
@@ -204,7 +207,7 @@ fn mount_proc(host: &Host) -> Result<(), Errno> {
 }
 
 fn start_server(start: Start) -> io::Result<Child> {
-    let Start { host, command, work_dir, log } = start;
+    let Start { host, command, work_dir, log, memory } = start;
     let output = OpenOptions::new().create(true).append(true).open(&log)?;
     let work_dir = CString::new(work_dir.as_os_str().as_bytes())?;
     let mut process = Command::new(&command.program);
@@ -219,6 +222,9 @@ fn start_server(start: Start) -> io::Result<Child> {
     // SAFETY: system calls only, on memory that was allocated before the fork.
     unsafe {
         process.pre_exec(move || {
+            if let Some(group) = &memory {
+                group.enter()?;
+            }
             host.enter()?;
             // Not `current_dir`: that comes before, and entering the mounts undoes it.
             chdir(work_dir.as_c_str())?;

@@ -3,13 +3,15 @@
 
 use super::disk::NodeDisk;
 use super::host::{Host, Netns, Plan};
+use super::memory::Groups;
 use super::network::Wiring;
-use super::spawner::Spawner;
+use super::spawner::{Spawner, Start};
 use super::switch::PRIORITY;
 use super::trap::Filter;
-use super::{Data, Disks, Ports, Privilege, in_child};
+use super::{Data, Disks, Ports, Privilege, ServerCommand, in_child};
 use crate::env::EnvError;
 use crate::env::disk::Keep;
+use crate::env::memory::OutOfMemory;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
@@ -72,6 +74,44 @@ pub(crate) fn ext4() -> io::Result<()> {
     let disk = NodeDisk::create(&mut host, Path::new(DATA), Disks::Ext4)?;
     let disk = disk.ok_or_else(|| io::Error::other("nothing was mounted"))?;
     disk.power_failure(&host, (Keep::None, 0)).map(drop).map_err(io::Error::other)
+}
+
+/// What makes [`memory`] possible.
+pub(crate) const MEMORY_FIX: &str = "run as root; as an ordinary user with control groups of version 2: \
+     systemd-run --user --scope duress ...; in a container: --privileged";
+
+/// Sees, before a run, whether the memory of its nodes can run out. Call it while the process has one
+/// thread.
+pub fn limited_memory(_: Privilege) -> Result<(), EnvError> {
+    in_child(|| memory().map(|()| String::new()).map_err(|error| error.to_string())).map(drop).map_err(
+        |why| EnvError::Unable { what: "limit the memory of nodes".into(), why, fix: MEMORY_FIX.into() },
+    )
+}
+
+/// Lets the memory of a group run out with a server in it.
+pub(crate) fn memory() -> io::Result<()> {
+    let host = Arc::new(make_host(Disks::Plain)?);
+    let groups = Groups::create(&["doctor"])?;
+    let (spawner, _) = Spawner::new(None)?;
+    let group = Arc::clone(&groups.of_nodes[0]);
+    let server = Start {
+        host,
+        command: ServerCommand {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), "exec sleep 1000".into()],
+            env: Vec::new(),
+        },
+        work_dir: "/".into(),
+        log: "/dev/null".into(),
+        memory: Some(Arc::clone(&group)),
+    };
+    let mut server = spawner.start(server)?;
+    let seen = group.exhaust()?;
+    if seen.kills == 0 {
+        server.kill()?;
+    }
+    let seen = OutOfMemory { end: Some(server.wait()?), ..seen };
+    if seen.bit() { Ok(()) } else { Err(io::Error::other(seen.to_string())) }
 }
 
 /// Makes a PID namespace with its init.

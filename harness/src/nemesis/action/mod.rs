@@ -9,6 +9,7 @@ mod data;
 mod disks;
 mod lifecycle;
 mod links;
+mod memory;
 mod processes;
 mod restore;
 
@@ -129,7 +130,8 @@ pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::V
         | Action::PowerFailure(nodes, ..)
         | Action::Corrupt(nodes, ..)
         | Action::StartWith(nodes, _)
-        | Action::Lifecycle(nodes, _) => nodes.iter().map(|&node| env.undo_data(node)).collect(),
+        | Action::Lifecycle(nodes, _)
+        | Action::Oom(nodes) => nodes.iter().map(|&node| env.undo_data(node)).collect(),
         Action::Cut(links, _) | Action::Packet(links, _) => serde_json::json!({ "links": links }),
         // They are in this process, and gone with it.
         Action::Clients(..) => serde_json::Value::Null,
@@ -184,6 +186,7 @@ fn apply_to(
         Action::StartWith(victims, other) => {
             seen((data::exchange(scene, &mut held.down, victims, *other), Vec::new()))
         }
+        Action::Oom(victims) => seen((memory::run_out(scene, &mut held.down, victims), Vec::new())),
         Action::Lifecycle(..) => unreachable!("it takes no lock, and is done where it is asked for"),
     }
 }
@@ -223,7 +226,8 @@ fn undo_to(scene: Scene<'_>, held: &mut Things, applied: &Applied) -> Result<Str
         Action::Stop(victims, ..)
         | Action::PowerFailure(victims, ..)
         | Action::Corrupt(victims, ..)
-        | Action::StartWith(victims, _) => {
+        | Action::StartWith(victims, _)
+        | Action::Oom(victims) => {
             held.data.remove(&scene.fault);
             processes::restart(scene, &mut held.down, victims)
         }

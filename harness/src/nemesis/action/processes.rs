@@ -101,7 +101,7 @@ pub(super) fn resume(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) 
 
 /// Applies to every victim that has a server, and holds it; `effect` says whether it was seen, and
 /// what the process is then. A victim without one is not held: it would stay broken outside of any window.
-fn strike(
+pub(super) fn strike(
     scene: Scene<'_>,
     holders: &mut Holders,
     victims: &[usize],

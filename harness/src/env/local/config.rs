@@ -1,0 +1,78 @@
+//! What a local cluster is to be: servers, disks, ports. Pure data; a cluster is made of it in `mod.rs`.
+
+use crate::env::trap::Call;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// What a local cluster is to be.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where each node gets its directory, `n1` and so on. Absolute, and this cluster's alone.
+    pub work_dir: PathBuf,
+    /// How each node's server is started: one per node, in their order.
+    pub servers: Vec<ServerCommand>,
+    /// Name of the file in the node's directory that takes the server's output.
+    pub log_name: String,
+    /// Where the nodes' data is.
+    pub data: Data,
+    /// How the hosts are connected to the switch.
+    pub ports: Ports,
+    /// System calls of the servers that are to be counted, and can be held. None: their calls are
+    /// left alone.
+    pub calls: BTreeSet<Call>,
+    /// The nodes have clocks of their own, which can be skewed.
+    pub clocks: bool,
+    /// Whether the nodes' disks can be told to go wrong.
+    pub disks: Disks,
+    /// The nodes' memory can run out.
+    pub limited_memory: bool,
+}
+
+/// A server's command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerCommand {
+    /// The program's file.
+    pub program: PathBuf,
+    /// Its arguments, without itself.
+    pub args: Vec<String>,
+    /// Environment variables; it gets nothing else but `PATH`.
+    pub env: Vec<(String, String)>,
+}
+
+/// Where the nodes' data is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Data {
+    /// In memory, visible on the node's host only: fsync costs nothing, and nothing remains. It
+    /// survives the server's end, not the cluster's.
+    #[default]
+    Memory,
+    /// In the node's directory.
+    Disk,
+}
+
+/// What the nodes' data directories are on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disks {
+    /// As [`Data`] says.
+    #[default]
+    Plain,
+    /// Disks of our own making, in memory, that can be told to go wrong; whatever [`Data`] says.
+    Faulty {
+        /// Every read reaches them, past the kernel's page cache: for faults of reads.
+        direct_reads: bool,
+    },
+    /// A real ext4 each, in memory, whose power can fail; whatever [`Data`] says. For root only.
+    Ext4,
+}
+
+/// How hosts are connected to the switch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ports {
+    /// By TAP devices where this process may open the TUN device, by packet sockets elsewhere.
+    #[default]
+    Auto,
+    /// By TAP devices.
+    Tap,
+    /// By veth pairs and packet sockets.
+    Packet,
+}
