@@ -3,6 +3,7 @@
 
 use super::remains::{killed_owner, traces};
 use super::{Cluster, FAMILY, FAMILY_SIZE, Setting, eventually, is_complete, namespace, pid, processes_in};
+use duress::env::local::heal::sweep;
 use duress::env::local::{Data, Local};
 use duress::env::{Environment, ProcessState};
 use std::fs;
@@ -83,8 +84,21 @@ fn dropped_limits_leave_nothing(setting: &Setting) {
         assert!(groups_of(own).contains(&named), "for `duress heal`");
         drop(cluster);
         assert_eq!(groups_of(own), Vec::<PathBuf>::new());
+        what_is_left_is_swept(named.parent().unwrap());
     }
     assert_eq!(traces(), before);
+}
+
+/// As when the janitor was killed as well.
+fn what_is_left_is_swept(place: &Path) {
+    let (ours, other) = (place.join("duress-0-0-n1"), place.join("not-duress-0"));
+    for dir in [&ours, &other] {
+        fs::create_dir(dir).unwrap();
+    }
+    let marks = serde_json::json!([{ "group": ours }, { "group": other }, { "group": null }]);
+    assert_eq!(sweep(&[marks]), (0, 1));
+    assert!(!ours.exists() && other.exists());
+    fs::remove_dir(other).unwrap();
 }
 
 fn a_killed_owner_leaves_no_limits(setting: &Setting) {

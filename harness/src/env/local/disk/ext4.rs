@@ -54,6 +54,9 @@ const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is tried.
 const UNMOUNT_POLL: Duration = Duration::from_millis(2);
 
+/// Gives out loop devices.
+const CONTROL: &str = "/dev/loop-control";
+
 /// A file of ours, there while a disk is tried out.
 const TRIAL: &str = ".duress-trial";
 
@@ -78,6 +81,8 @@ enum Power {
 impl Ext4 {
     /// An empty one, mounted over this directory of the host.
     pub(in super::super) fn create(host: &Host, at: &Path) -> io::Result<Self> {
+        // Who may not is told so, and not how far it gets with an image.
+        open(CONTROL)?;
         // Whoever looks at loop devices sees whose it is.
         let name = format!("duress-disk-{}", std::process::id());
         let image = memfd_create(name.as_str(), MFdFlags::MFD_CLOEXEC)?;
@@ -191,11 +196,6 @@ fn unmount(at: &Path) -> io::Result<()> {
 /// A loop device with this image, that lets go of it when nobody has it open or mounted any more; with
 /// its name.
 fn attach(image: &OwnedFd) -> io::Result<(File, String)> {
-    const CONTROL: &str = "/dev/loop-control";
-    let open = |path: &str| {
-        let file = OpenOptions::new().read(true).write(true).open(path);
-        file.map_err(|error| step(&format!("open {path}"), error))
-    };
     let control = open(CONTROL)?;
     for _ in 0..LOOP_ATTEMPTS {
         // SAFETY: it takes no argument.
@@ -219,6 +219,11 @@ fn attach(image: &OwnedFd) -> io::Result<(File, String)> {
         }
     }
     Err(io::Error::other("every loop device that was free was taken at once"))
+}
+
+fn open(device: &str) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).open(device);
+    file.map_err(|error| step(&format!("open {device}"), error))
 }
 
 fn shut_down(dir: &File) -> io::Result<()> {
