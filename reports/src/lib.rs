@@ -19,4 +19,5 @@ mod write;
 pub use artifact::{ArtifactError, Run, RunDir};
 pub use conclusion::{Conclusion, Gates, Outcome, conclude};
 pub use html::{Judged, judged_page};
+pub use words::visible;
 pub use write::write;

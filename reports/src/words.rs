@@ -40,8 +40,9 @@ fn spell(value: &mut Value) {
     }
 }
 
-/// Foreign text with nothing in it that acts on a reader: `\u{202e}` instead of the character.
-pub(crate) fn visible(text: &str, longest: usize) -> String {
+/// Foreign text with nothing in it that acts on a reader or a terminal: `\u{202e}` instead of the
+/// character. Of a text of more than `longest` characters, the middle is left out.
+pub fn visible(text: &str, longest: usize) -> String {
     let mut out = String::with_capacity(text.len().min(longest * 4));
     let total = text.chars().count();
     if total <= longest {
