@@ -11,6 +11,7 @@ pub mod event;
 pub mod failure;
 pub mod machine;
 pub mod nemesis;
+pub mod observing;
 pub mod plan;
 pub mod run;
 pub mod store;

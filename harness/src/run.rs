@@ -13,7 +13,7 @@ use crate::env::disk::Layer;
 use crate::env::local::{self, Local, Privilege};
 use crate::env::sim::Sim;
 use crate::env::{EnvError, Environment, Program};
-use crate::event::{Event, Listener};
+use crate::event::{Event, Listener, Planned, Stage};
 use crate::failure::Failure;
 use crate::machine;
 use crate::nemesis::fault::{Fault, PlannedFault};
@@ -99,6 +99,7 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let mut info = describe(plan, &claim, &nodes, prepared);
     claim.dir.write_info(&info)?;
     write_schedule(plan, &claim)?;
+    announce(plan, &claim, &nodes, &**listener);
     let budget = checking::budget(plan.options.check_memory);
     let interrupts = Interrupts::listen(Arc::clone(&budget), Arc::clone(listener)).map_err(no_runtime)?;
     let watch = (plan.workload.make)().watch();
@@ -118,7 +119,7 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     }
     claim.dir.write_info(&info)?;
     interrupts.checking();
-    listener.event(&Event::Phase("checking the history"));
+    listener.event(&Event::Phase(Stage::Check, "checking the history"));
     conclude_run(plan, claim, &budget, &watching.finish(), &capture)
 }
 
@@ -256,6 +257,19 @@ fn programs(plan: &Plan, prepared: &Prepared) -> Arc<[Program]> {
         env: [launch.env(), obtained.env()].concat(),
     };
     prepared.obtained.iter().chain(&prepared.other).map(program).collect()
+}
+
+fn announce(plan: &Plan, claim: &Claim, nodes: &[Node], listener: &dyn Listener) {
+    listener.event(&Event::Planned(Planned {
+        name: &plan.name(),
+        seed: plan.seed,
+        dir: claim.dir.path(),
+        nodes,
+        clients: plan.workload_options.concurrency,
+        time: plan.options.time,
+        faults: &plan.schedule,
+        check_time: plan.options.check_time,
+    }));
 }
 
 /// For `--schedule`, and for whoever wants to change it.

@@ -1,6 +1,6 @@
 //! `duress doctor`: what this machine can do.
 
-use super::print;
+use super::{print, print_json};
 use crate::env::doctor;
 use clap::Args;
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ impl DoctorArgs {
                     })
                 })
                 .collect();
-            print(&format!("{}\n", serde_json::Value::from(rows)));
+            print_json(&format!("{}\n", serde_json::Value::from(rows)));
         } else {
             print(&table(&found));
         }

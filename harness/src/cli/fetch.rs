@@ -1,6 +1,8 @@
 //! `duress fetch`: obtains a server without running it.
 
-use super::{print, say};
+use super::progress::{Progress, View};
+use super::{print, print_json};
+use crate::event::Stage;
 use crate::failure::Failure;
 use clap::Args;
 use duress_targets::obtain::{self, Request};
@@ -23,6 +25,8 @@ pub(super) struct FetchArgs {
     /// Print path, libraries, version, SHA-256 and source as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    progress: Progress,
 }
 
 impl FetchArgs {
@@ -41,7 +45,16 @@ impl FetchArgs {
             sha256: self.sha256,
             ..Request::new(obtain::default_cache()?)
         };
-        let obtained = obtain::obtain(recipe, &request, &mut |told: &str| say(told))?;
+        let view = View::begin(self.progress.mode, Stage::SetUp, &format!("fetching {}", entry.name));
+        let obtained = match obtain::obtain(recipe, &request, &mut |told: &str| view.note(told)) {
+            Ok(obtained) => obtained,
+            Err(error) => {
+                let failure = Failure::from(error);
+                view.fail(&failure);
+                return Ok(failure.exit_code());
+            }
+        };
+        drop(view);
         if self.json {
             let value = serde_json::json!({
                 "path": obtained.path,
@@ -50,7 +63,7 @@ impl FetchArgs {
                 "sha256": obtained.sha256,
                 "source": obtained.source.to_string(),
             });
-            print(&format!("{value}\n"));
+            print_json(&format!("{value}\n"));
         } else {
             let libraries = obtained.libraries.map(|folder| format!("  libs    {}\n", folder.display()));
             print(&format!(

@@ -18,6 +18,9 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+/// Longest line that is printed for people, in characters.
+const LONGEST_LINE: usize = 1 << 20;
+
 /// Runs real clusters under faults and checks what their clients saw.
 #[derive(Debug, Parser)]
 #[command(name = "duress", version, after_help = AFTER_HELP)]
@@ -97,14 +100,69 @@ fn answer() -> ExitCode {
     })
 }
 
-/// Data. A reader that has gone away (`duress list | head`) is not an error.
+/// Data for people. A reader that has gone away (`duress list | head`) is not an error.
 fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
-    let _ = out.flush();
+    let _ = write(&mut std::io::stdout().lock(), &fit(text));
+}
+
+/// The same for programs: JSON, of which a terminal may be the reader all the same.
+fn print_json(text: &str) {
+    let _ = write(&mut std::io::stdout().lock(), &escaped(text));
 }
 
 /// Talk.
 fn say(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    print_error(&(fit(text.trim_end()) + "\n"));
+}
+
+/// Talk that is fit to be shown.
+fn print_error(text: &str) {
+    let _ = write(&mut std::io::stderr().lock(), text);
+}
+
+fn write(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Lines in which nothing acts on a terminal, whoever wrote them.
+fn fit(text: &str) -> String {
+    let lines = text.split('\n').map(|line| duress_reports::visible(line, LONGEST_LINE));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// JSON escapes what acts on terminals where it has to; these are the others, which are in its strings
+/// only.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() && c != '\x7f'
+            || duress_reports::visible(c.encode_utf8(&mut [0; 4]), 1) == c.to_string()
+        {
+            out.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What makes a terminal act: escape sequences, also in one character, and direction.
+    const HOSTILE: &str = "a\u{1b}]0;title\u{7} \u{9b}2J \u{202e}b\u{e0041} \u{7f}ü界\r";
+
+    #[test]
+    fn foreign_text_does_nothing_to_a_terminal() {
+        let told = fit(&format!("{HOSTILE}\n{HOSTILE}\n"));
+        assert_eq!(told.lines().count(), 2);
+        let acts = |c: char| c != '\n' && (c.is_control() || "\u{202e}\u{e0041}".contains(c));
+        assert!(!told.contains(acts), "{told:?}");
+        assert!(told.contains("ü界"), "{told:?}");
+        let json = escaped(&serde_json::to_string_pretty(&[HOSTILE]).expect("JSON"));
+        assert!(!json.contains(acts), "{json:?}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).expect("JSON"), [HOSTILE]);
+    }
 }

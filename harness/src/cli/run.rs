@@ -1,11 +1,13 @@
 //! `duress run` and `duress demo`.
 
-use super::{print, progress, say};
+use super::progress::{Mode, Progress, View};
+use super::{print, print_json, say};
 use crate::env::disk::Layer;
 use crate::failure::Failure;
 use crate::plan::{Plan, RunOptions};
-use crate::run;
+use crate::run::{self, Outcome};
 use clap::{Args, ValueEnum};
+use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -116,9 +118,8 @@ struct Place {
     /// Print verdict.json instead of the summary
     #[arg(long)]
     json: bool,
-    /// How progress is shown on stderr
-    #[arg(long, value_enum, default_value_t = progress::Mode::Auto)]
-    progress: progress::Mode,
+    #[command(flatten)]
+    progress: Progress,
 }
 
 /// `duress demo`
@@ -207,26 +208,50 @@ impl DemoArgs {
 }
 
 fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
+    let mut view = View::new(place.progress.mode);
+    let ended = match attempt(options, place, &mut view) {
+        Ok(Some(ended)) => ended,
+        Ok(None) => return Ok(ExitCode::SUCCESS),
+        Err(failure) => {
+            view.fail(&failure);
+            return Ok(failure.exit_code());
+        }
+    };
+    let conclusion = &ended.conclusion;
+    let failure = &ended.run.info.failure;
+    let failure = failure.as_ref().map(|f| format!("{}: {}; {}", f.what, f.why, f.fix));
+    if let Some(text) = &failure {
+        view.json("error", json!({ "text": text }));
+    }
+    let end = json!({
+        "outcome": conclusion.outcome,
+        "exit_code": conclusion.exit_code,
+        "headline": conclusion.headline,
+        "dir": ended.claim.dir.path().display().to_string(),
+    });
+    view.json("end", end);
+    drop(view);
+    if place.json {
+        print_json(&format!("{}\n", serde_json::to_string_pretty(conclusion).unwrap_or_default()));
+    } else {
+        print(&duress_reports::text::summary(&ended.claim.dir, &ended.run, conclusion));
+    }
+    if let Some(text) = failure.filter(|_| place.progress.mode != Mode::Json) {
+        say(&format!("error: {text}"));
+    }
+    Ok(ExitCode::from(conclusion.exit_code))
+}
+
+/// `None` when there was nothing but the plan to be seen.
+fn attempt(options: RunOptions, place: &Place, view: &mut View) -> Result<Option<Outcome>, Failure> {
     let plan = Plan::new(options)?;
     if place.dry_run {
         print(&dry_run(&plan));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(None);
     }
-    let mut view = progress::View::new(place.progress);
     let prepared = run::prepare(&plan, &*view.listener())?;
     view.tick();
-    let ended = run::run(&plan, &prepared, &view.listener());
-    view.finish();
-    let ended = ended?;
-    if place.json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&ended.conclusion).unwrap_or_default()));
-    } else {
-        print(&duress_reports::text::summary(&ended.claim.dir, &ended.run, &ended.conclusion));
-    }
-    if let Some(failure) = &ended.run.info.failure {
-        say(&format!("error: {}: {}; {}", failure.what, failure.why, failure.fix));
-    }
-    Ok(ExitCode::from(ended.conclusion.exit_code))
+    run::run(&plan, &prepared, &view.listener()).map(Some)
 }
 
 fn dry_run(plan: &Plan) -> String {

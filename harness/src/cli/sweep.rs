@@ -1,7 +1,9 @@
 //! `duress sweep`.
 
-use super::{print, say};
+use super::print;
+use super::progress::{Progress, View};
 use crate::env::trap::{Call, Moment};
+use crate::event::Stage;
 use crate::failure::Failure;
 use crate::plan::find_target;
 use crate::sweep::{Outcome, Point, Sweep};
@@ -59,6 +61,8 @@ pub(super) struct SweepArgs {
     /// Keep the runs that went well, too
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    progress: Progress,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -97,9 +101,17 @@ impl SweepArgs {
             ));
         }
         let sweep = self.sweep()?;
-        let points = sweep.go(|point| {
-            say(&format!("{}: {}", name(self.at, point), word(point.outcome)));
-        })?;
+        let what = format!("crashing {} at each {}", self.target, at(self.at));
+        let view = View::begin(self.progress.mode, Stage::Main, &what);
+        let told = |point: &Point| view.note(&format!("{}: {}", name(self.at, point), word(point.outcome)));
+        let points = match sweep.go(told) {
+            Ok(points) => points,
+            Err(failure) => {
+                view.fail(&failure);
+                return Ok(failure.exit_code());
+            }
+        };
+        drop(view);
         print(&summary(&self, &points));
         Ok(ExitCode::from(exit_code(&points)))
     }

@@ -219,6 +219,7 @@ impl<'a> Engine<'a> {
                 node: Some(node.name.clone()),
             },
         );
+        self.listener.event(&Event::Invoked);
         slot.busy = Some(Flight { invoked: op.time, f: op.f.clone(), value: op.value.clone() });
         let cx = self.context(thread, op.time);
         generator.update(&cx, &op);

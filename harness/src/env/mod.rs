@@ -37,6 +37,12 @@ pub trait Environment: Send + Sync {
     /// which it opens reach the nodes.
     fn enter(&self) -> Result<(), EnvError>;
 
+    /// Makes the calling thread one of the node's host, so that the sockets which it opens reach the node's
+    /// server whatever becomes of the network.
+    fn enter_node(&self, _node: usize) -> Result<(), EnvError> {
+        Ok(())
+    }
+
     /// Starts the node's server, for the first time or again on the same data. What is left of the
     /// last one is ended first, as service managers do.
     fn start(&self, node: usize) -> Result<(), EnvError>;

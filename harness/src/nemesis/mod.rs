@@ -216,6 +216,7 @@ impl Nemesis {
             this.log(id, applying)?;
             this.tell(&format!("start-{kind}"), &resolved.description);
             let outcome = action::apply(this.scene(id), &this.held, resolved.action);
+            this.listener.event(&Event::Links(&this.held.cuts()));
             if let Some(event) = outcome.event {
                 this.log(id, event)?;
             }
@@ -316,6 +317,7 @@ impl Nemesis {
         self.blocking(move || {
             this.log(id, JournalEvent::Healing)?;
             let event = action::undo(this.scene(id), &this.held, &applied);
+            this.listener.event(&Event::Links(&this.held.cuts()));
             this.tell(&format!("stop-{kind}"), "");
             this.log(id, event)?;
             Ok(())

@@ -3,10 +3,14 @@
 use crate::engine::{Clock, Drive, Engine, Recorder, Stop, StopKind};
 use crate::env::clock::Skews;
 use crate::env::packet::Policies;
+use crate::env::trap::Call;
 use crate::env::{Environment, Program};
-use crate::event::{Event, Listener};
+use crate::event::{Event, Listener, Stage};
 use crate::failure::Failure;
+use crate::nemesis::fault::PlannedFault;
+use crate::nemesis::trigger::Trigger;
 use crate::nemesis::{Journal, Nemesis, restore_members};
+use crate::observing::{NodeLog, Observers};
 use crate::plan::Plan;
 use crate::watching::Feed;
 use duress_checkers::words;
@@ -56,13 +60,12 @@ impl Phases<'_> {
         self.set_up().await?;
         let took = set_up.elapsed();
         self.info.setup_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        self.say(&format!(
-            "{} healthy after {:.1} s",
-            plural(self.nodes.len(), "node", "nodes"),
-            took.as_secs_f64()
-        ));
+        let nodes = plural(self.nodes.len(), "node", "nodes");
+        let healthy = format!("{nodes} healthy after {:.1} s", took.as_secs_f64());
+        self.listener.event(&Event::Note(&healthy));
 
         let clock = Clock::start();
+        self.listener.event(&Event::Started(clock));
         let recorder = Arc::new(Recorder::create(&self.dir.history_file(), clock, self.feed.clone())?);
         let outcome = self.under_test(clock, &recorder).await;
         let closed = recorder.close();
@@ -74,7 +77,7 @@ impl Phases<'_> {
     }
 
     async fn set_up(&mut self) -> Result<(), Failure> {
-        self.say(&format!("starting {}", plural(self.nodes.len(), "node", "nodes")));
+        self.say(Stage::SetUp, &format!("starting {}", plural(self.nodes.len(), "node", "nodes")));
         for node in 0..self.nodes.len() {
             self.env.start(node)?;
             self.await_started(node).await;
@@ -101,6 +104,7 @@ impl Phases<'_> {
         let mut main = main.limit(self.plan.options.ops.unwrap_or(u64::MAX));
 
         let exits: Arc<Mutex<Exits>> = Arc::default();
+        let observers = self.observe(clock)?;
         let guard = tokio::spawn(watch_exits(self.env.clone(), self.nodes.clone(), clock, exits.clone()));
         let outcome = async {
             self.main(&mut engine, &mut main, clock, recorder).await?;
@@ -116,7 +120,19 @@ impl Phases<'_> {
         let mut exits = exits.lock().unwrap_or_else(PoisonError::into_inner);
         self.info.doubts.append(&mut exits.own);
         self.info.warnings.append(&mut exits.excused);
+        self.info.warnings.extend(observers.map(Observers::finish).unwrap_or_default());
         outcome
+    }
+
+    /// Nobody looks where what servers send is counted: their answers would count, too.
+    fn observe(&self, clock: Clock) -> Result<Option<Observers>, Failure> {
+        let calls = |planned: &PlannedFault| planned.on.as_ref().and_then(Trigger::call);
+        if self.plan.schedule.iter().any(|planned| calls(planned) == Some(Call::Send)) {
+            return Ok(None);
+        }
+        let (env, target) = (Arc::clone(&self.env), Arc::clone(&self.plan.target));
+        let log = NodeLog::create(self.dir.nodes_file(), &self.nodes, clock, Arc::clone(&self.listener))?;
+        Observers::start(&env, &target, &self.nodes, log).map(Some).map_err(super::no_thread)
     }
 
     async fn main(
@@ -127,12 +143,13 @@ impl Phases<'_> {
         recorder: &Arc<Recorder>,
     ) -> Result<(), Failure> {
         self.begin("main", clock)?;
-        self.say(&format!(
+        let told = format!(
             "running for {}: {}, {} planned",
             humantime::format_duration(self.plan.options.time),
             plural(self.plan.workload_options.concurrency, "client", "clients"),
             plural(self.plan.schedule.len(), "fault", "faults")
-        ));
+        );
+        self.say(Stage::Main, &told);
         let nemesis = Arc::new(Nemesis {
             env: Arc::clone(&self.env),
             target: Arc::clone(&self.plan.target),
@@ -160,6 +177,7 @@ impl Phases<'_> {
     /// Makes sure that nothing is broken any more, whatever the faults' own undo did.
     async fn heal(&mut self, clock: Clock) -> Result<(), Failure> {
         self.begin("heal", clock)?;
+        self.say(Stage::Heal, "healing");
         self.env.set_links(&Policies::new())?;
         for disk in (0..self.nodes.len()).filter_map(|node| self.env.disk(node).ok()) {
             disk.behave(None);
@@ -209,7 +227,7 @@ impl Phases<'_> {
         clock: Clock,
     ) -> Result<(), Failure> {
         self.begin("final", clock)?;
-        self.say("final reads");
+        self.say(Stage::Final, "final reads");
         let until = clock.now() + u64::try_from(FINAL_WITHIN.as_nanos()).unwrap_or(u64::MAX);
         let driven = engine.drive(Drive { generator, until }, &mut self.stop).await;
         if clock.now() >= until {
@@ -303,8 +321,8 @@ impl Phases<'_> {
         }
     }
 
-    fn say(&self, what: &str) {
-        self.listener.event(&Event::Phase(what));
+    fn say(&self, stage: Stage, what: &str) {
+        self.listener.event(&Event::Phase(stage, what));
     }
 }
 

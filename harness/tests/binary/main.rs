@@ -9,5 +9,7 @@ mod cuts;
 mod demo;
 mod disks;
 mod lifecycle;
+mod observing;
 mod processes;
 mod redis;
+mod terminal;

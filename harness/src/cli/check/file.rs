@@ -1,7 +1,6 @@
 //! One history that belongs to no run: read, judged, printed.
 
-use super::{CheckArgs, choose, print, report, say};
-use crate::checking;
+use super::{CheckArgs, choose, print, print_json, report};
 use crate::failure::Failure;
 use duress_checkers::history::{self, Loaded, Repair};
 use duress_checkers::model::{Etcd, ModelEntry, models};
@@ -30,7 +29,7 @@ impl CheckArgs {
     pub(super) fn check_loaded(&self, name: &str, loaded: &Loaded) -> Result<u8, Failure> {
         let mut notes = notes(loaded);
         for note in &notes {
-            say(&format!("{name}: {note}"));
+            self.say(&format!("{name}: {note}"));
         }
         if loaded.history.calls().next().is_none() {
             return Err(Failure::usage(
@@ -52,10 +51,10 @@ impl CheckArgs {
                 report::began_empty(name, loaded)?;
             }
             let not_judged = Etcd::not_judged(&loaded.history);
-            not_judged.iter().for_each(|note| say(&format!("{name}: {note}")));
+            not_judged.iter().for_each(|note| self.say(&format!("{name}: {note}")));
             notes.extend(not_judged);
         }
-        let verdict = self.judge(entry, &loaded.history)?;
+        let verdict = self.judge_by(name, entry, &loaded.history)?;
         self.show(name, entry, loaded, &notes, &verdict);
         self.page(name, entry, loaded, &notes, &verdict)?;
         Ok(match verdict.valid {
@@ -88,13 +87,13 @@ impl CheckArgs {
             Some(entry) => Ok(entry),
             None => {
                 let entry = choose::choose(name, loaded.format, &loaded.history, self.keys.into())?;
-                say(&format!("{name}: checked as {}", entry.doc));
+                self.say(&format!("{name}: checked as {}", entry.doc));
                 Ok(entry)
             }
         }
     }
 
-    fn judge(&self, entry: &ModelEntry, history: &History) -> Result<Verdict, Failure> {
+    fn judge_by(&self, name: &str, entry: &ModelEntry, history: &History) -> Result<Verdict, Failure> {
         let initial = self.initial.as_deref().map(value);
         let checker = (entry.make)(initial, self.keys.into()).map_err(|why| {
             Failure::usage(
@@ -103,7 +102,7 @@ impl CheckArgs {
                 format!("--model {} is {}", entry.name, entry.doc),
             )
         })?;
-        Ok(checking::check(&*checker, history, &self.budget(), self.time_limit))
+        Ok(self.judge(name, &*checker, history))
     }
 
     fn show(&self, name: &str, entry: &ModelEntry, loaded: &Loaded, notes: &[String], verdict: &Verdict) {
@@ -125,7 +124,7 @@ impl CheckArgs {
         {
             line.extend(verdict);
         }
-        print(&format!("{line}\n"));
+        print_json(&format!("{line}\n"));
     }
 
     fn page(

@@ -4,14 +4,16 @@ mod choose;
 mod file;
 mod report;
 
-use super::{print, say};
+use super::progress::{Progress, View};
+use super::{print, print_json};
 use crate::checking;
+use crate::event::Stage;
 use crate::failure::Failure;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use duress_checkers::Keys;
 use duress_checkers::history::{Format, Nil, ReadOptions};
 use duress_checkers::model::models;
+use duress_checkers::{Checker, History, Keys, Verdict};
 use duress_reports::artifact::RunDir;
 use duress_reports::conclusion::conclude;
 use std::path::{Path, PathBuf};
@@ -66,6 +68,8 @@ pub(super) struct CheckArgs {
     /// Write the verdict of the one history as a page, too
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    progress: Progress,
 }
 
 fn names() -> PossibleValuesParser {
@@ -116,7 +120,7 @@ impl CheckArgs {
         let mut worst = 0;
         for path in &self.paths {
             let code = self.one(path).unwrap_or_else(|failure| {
-                say(&format!("error: {failure}"));
+                View::new(self.progress.mode).fail(&failure);
                 failure.code()
             });
             worst = worse(worst, code);
@@ -153,11 +157,11 @@ impl CheckArgs {
             )
         })?;
         let checker = (entry.make)().checker(Keys::Keyed);
-        let verdict = checking::check(&*checker, &run.history, &self.budget(), self.time_limit);
+        let verdict = self.judge(&path.display().to_string(), &*checker, &run.history);
         let conclusion = conclude(&run, vec![verdict]);
         duress_reports::write(&dir, &run, &conclusion)?;
         if self.json {
-            print(&format!("{}\n", serde_json::to_string(&conclusion).unwrap_or_default()));
+            print_json(&format!("{}\n", serde_json::to_string(&conclusion).unwrap_or_default()));
         } else {
             print(&duress_reports::text::summary(&dir, &run, &conclusion));
         }
@@ -183,6 +187,19 @@ impl CheckArgs {
                 format!("give {} to have it your way", path.join("history.jsonl").display()),
             )),
         }
+    }
+
+    /// Talk.
+    fn say(&self, text: &str) {
+        View::new(self.progress.mode).note(text);
+    }
+
+    /// Checks with a view beside it.
+    fn judge(&self, name: &str, checker: &dyn Checker, history: &History) -> Verdict {
+        let limit = humantime::format_duration(self.time_limit);
+        let what = format!("checking {name}, for {limit} at most");
+        let _view = View::begin(self.progress.mode, Stage::Check, &what);
+        checking::check(checker, history, &self.budget(), self.time_limit)
     }
 
     fn read_options(&self) -> ReadOptions {

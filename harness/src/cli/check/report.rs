@@ -1,7 +1,7 @@
 //! The directory in which etcd's robustness tests leave what their clients did: one history in
 //! many files.
 
-use super::{CheckArgs, say};
+use super::CheckArgs;
 use crate::failure::Failure;
 use duress_checkers::history::{self, Format, Loaded};
 use duress_checkers::model::Etcd;
@@ -49,7 +49,7 @@ impl CheckArgs {
         }
         let loaded = history::read_report(readers)
             .map_err(|source| Failure::History { path: dir.to_owned(), source })?;
-        say(&format!("{}: {} clients, one history", dir.display(), files.len()));
+        self.say(&format!("{}: {} clients, one history", dir.display(), files.len()));
         self.check_loaded(&dir.display().to_string(), &loaded)
     }
 }

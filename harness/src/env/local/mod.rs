@@ -255,6 +255,11 @@ impl Environment for Local {
         self.control.enter().map_err(|e| unable("enter the clients' network namespace", &e.into()))
     }
 
+    fn enter_node(&self, at: usize) -> Result<(), EnvError> {
+        let node = &self.nodes[at];
+        node.host.net.enter().map_err(|e| node.error("enter its network namespace", e.to_string()))
+    }
+
     /// Does nothing when the server runs already.
     fn start(&self, at: usize) -> Result<(), EnvError> {
         let node = &self.nodes[at];

@@ -19,7 +19,8 @@ pub(super) struct Mistreated {
 type Before = Vec<(Link, Traffic)>;
 
 impl Mistreated {
-    fn all_cuts(&self) -> Grudge {
+    /// Those that any fault cuts.
+    pub(super) fn all_cuts(&self) -> Grudge {
         self.cuts.values().flat_map(|(links, _)| links).copied().collect()
     }
 

@@ -14,6 +14,7 @@ mod processes;
 mod restore;
 
 use super::fault::Action;
+use super::grudge::Grudge;
 use super::lifecycle::Act;
 use crate::engine::{ClientFault, Clients};
 use crate::env::data::OtherData;
@@ -50,6 +51,11 @@ struct Things {
 impl Held {
     fn things(&self) -> MutexGuard<'_, Things> {
         self.things.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The links that are cut.
+    pub(super) fn cuts(&self) -> Grudge {
+        self.things().links.all_cuts()
     }
 
     /// Keeps a node down.

@@ -1,0 +1,242 @@
+//! Looks at the nodes while a run goes on: what each says of itself, and what its processes do. What
+//! changes is written down, and told.
+//!
+//! Each node is asked on its own host, so that no cut link and no mistreated packet stands between: what
+//! clients see of a node is in the history. It decides nothing, and nobody waits for it.
+
+use crate::engine::Clock;
+use crate::env::{Environment, ProcessState};
+use crate::event::{Event, Listener};
+use crate::failure::Failure;
+use duress_reports::artifact::{NodeSeen, NodeState};
+use duress_targets::{Node, NodeStatus, Target};
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// Between an answer and the next question.
+const ASK_EVERY: Duration = Duration::from_millis(250);
+/// Who has not answered by then has its processes looked at. That reads all of `/proc`, which is why
+/// it is not done before; a healthy node answers in milliseconds.
+const LOOK_AFTER: Duration = Duration::from_millis(100);
+/// Who has not answered by then is silent.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// Most lines of the file, some 80 bytes each.
+const MAX_LINES: usize = 100_000;
+
+/// Threads that look, one for each node: a thread is on one host only.
+pub struct Observers {
+    over: watch::Sender<bool>,
+    threads: Vec<JoinHandle<Result<(), String>>>,
+    log: Arc<NodeLog>,
+}
+
+/// Where they write what they see.
+pub struct NodeLog {
+    clock: Clock,
+    listener: Arc<dyn Listener>,
+    names: Vec<String>,
+    written: Mutex<Written>,
+}
+
+struct Written {
+    file: File,
+    /// What each node was last seen to be.
+    last: Vec<Option<Seen>>,
+    lines: usize,
+    /// Why nothing more is written.
+    ended: Option<String>,
+}
+
+/// One look at a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    state: NodeState,
+    leads: Option<bool>,
+    term: Option<u64>,
+}
+
+impl From<NodeState> for Seen {
+    fn from(state: NodeState) -> Self {
+        Self { state, leads: None, term: None }
+    }
+}
+
+/// A server without terms has no leaders either: there is one only.
+impl From<NodeStatus> for Seen {
+    fn from(status: NodeStatus) -> Self {
+        let leads = status.term.map(|_| status.is_leader);
+        Self { state: NodeState::Answers, leads, term: status.term }
+    }
+}
+
+impl Observers {
+    /// Begins to look at all nodes.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn start(
+        env: &Arc<dyn Environment>,
+        target: &Arc<dyn Target>,
+        nodes: &[Node],
+        log: NodeLog,
+    ) -> std::io::Result<Self> {
+        let (over, watching) = watch::channel(false);
+        let log = Arc::new(log);
+        let mut threads = Vec::with_capacity(nodes.len());
+        for (at, node) in nodes.iter().enumerate() {
+            let observer = Observer {
+                env: Arc::clone(env),
+                target: Arc::clone(target),
+                node: node.clone(),
+                at,
+                log: Arc::clone(&log),
+            };
+            let over = watching.clone();
+            let name = format!("looks at {}", node.name);
+            let thread = std::thread::Builder::new().name(name).spawn(move || observer.look_until(over))?;
+            threads.push(thread);
+        }
+        Ok(Self { over, threads, log })
+    }
+
+    /// Ends it, and answers with what was not as it should be, in sentences.
+    pub fn finish(self) -> Vec<String> {
+        let _ = self.over.send(true);
+        let mut warnings = Vec::new();
+        for (name, thread) in self.log.names.iter().zip(self.threads) {
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => warnings.push(format!("nobody looked at {name}: {why}")),
+                Err(_) => warnings.push(format!("who looked at {name} panicked; this is a bug in Duress")),
+            }
+        }
+        warnings.extend(self.log.written.lock().unwrap_or_else(PoisonError::into_inner).ended.take());
+        warnings
+    }
+}
+
+/// Looks at one node.
+struct Observer {
+    env: Arc<dyn Environment>,
+    target: Arc<dyn Target>,
+    node: Node,
+    at: usize,
+    log: Arc<NodeLog>,
+}
+
+impl Observer {
+    fn look_until(&self, mut over: watch::Receiver<bool>) -> Result<(), String> {
+        self.env.enter_node(self.at).map_err(|error| error.to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| error.to_string())?.block_on(async {
+            tokio::select! {
+                () = self.keep_looking() => {}
+                // Whoever started it may be gone, too.
+                _ = over.wait_for(|over| *over) => {}
+            }
+        });
+        Ok(())
+    }
+
+    async fn keep_looking(&self) {
+        let mut last = None;
+        loop {
+            let seen = self.look(last).await;
+            self.log.note(self.at, seen);
+            last = Some(seen.state);
+            sleep(ASK_EVERY).await;
+        }
+    }
+
+    async fn look(&self, last: Option<NodeState>) -> Seen {
+        // Who stands still answers all that was asked meanwhile as soon as it goes on: it is not asked.
+        if let Some(NodeState::Paused | NodeState::Down) = last
+            && let Some(state) = self.disabled()
+        {
+            return state.into();
+        }
+        let mut answer = pin!(timeout(ANSWER_WITHIN, self.target.status(&self.node)));
+        let mut answered = timeout(LOOK_AFTER, answer.as_mut()).await;
+        if answered.is_err() {
+            match self.disabled() {
+                Some(state) => return state.into(),
+                None => answered = Ok(answer.await),
+            }
+        }
+        match answered {
+            Ok(Ok(Ok(status))) => status.into(),
+            _ => self.disabled().unwrap_or(NodeState::Silent).into(),
+        }
+    }
+
+    /// What keeps it from running, by its processes.
+    fn disabled(&self) -> Option<NodeState> {
+        match self.env.state(self.at) {
+            ProcessState::Running { .. } => None,
+            ProcessState::Paused { .. } => Some(NodeState::Paused),
+            ProcessState::Gone => Some(NodeState::Down),
+        }
+    }
+}
+
+impl NodeLog {
+    /// Creates `nodes.jsonl`.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub fn create(
+        path: PathBuf,
+        nodes: &[Node],
+        clock: Clock,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Self, Failure> {
+        let file =
+            File::create_new(&path).map_err(|source| Failure::File { path, what: "created", source })?;
+        let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
+        let written = Written { file, last: vec![None; names.len()], lines: 0, ended: None };
+        Ok(Self { clock, listener, names, written: Mutex::new(written) })
+    }
+
+    /// Each line is written at once, since there are few; nobody needs them after a power failure.
+    fn note(&self, node: usize, seen: Seen) {
+        let line = {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            if written.last[node].replace(seen) == Some(seen) {
+                return;
+            }
+            let Seen { state, leads, term } = seen;
+            // Stamped where nobody else is: times in the file do not go backwards.
+            let at = self.clock.now();
+            let line = NodeSeen { at, node: self.names[node].clone(), state, leads, term };
+            written.write(&line);
+            line
+        };
+        self.listener.event(&Event::Node(&line));
+    }
+}
+
+impl Written {
+    /// A file that cannot be written costs no more than itself.
+    fn write(&mut self, line: &NodeSeen) {
+        if self.ended.is_some() {
+            return;
+        }
+        if self.lines == MAX_LINES {
+            self.ended = Some(format!("nodes.jsonl ends after {MAX_LINES} changes"));
+            return;
+        }
+        self.lines += 1;
+        let written = serde_json::to_vec(line).map_err(std::io::Error::from).and_then(|mut bytes| {
+            bytes.push(b'\n');
+            self.file.write_all(&bytes)
+        });
+        self.ended = written.err().map(|error| format!("nodes.jsonl cannot be written: {error}"));
+    }
+}
