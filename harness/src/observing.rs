@@ -1,8 +1,8 @@
 //! Looks at the nodes while a run goes on: what each says of itself, and what its processes do. What
-//! changes is written down, and told.
+//! changes is written down, and told; and who leads, for faults on the leader.
 //!
 //! Each node is asked on its own host, so that no cut link and no mistreated packet stands between: what
-//! clients see of a node is in the history. It decides nothing, and nobody waits for it.
+//! clients see of a node is in the history.
 
 use crate::engine::Clock;
 use crate::env::{Environment, ProcessState};
@@ -14,11 +14,12 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 
 /// Between an answer and the next question.
 const ASK_EVERY: Duration = Duration::from_millis(250);
@@ -27,14 +28,60 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 const LOOK_AFTER: Duration = Duration::from_millis(100);
 /// Who has not answered by then is silent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// How long a node may take to say whether it leads, when that is asked for a fault.
+const LEADS_WITHIN: Duration = Duration::from_millis(800);
+/// How often all are asked for that.
+const LEADER_POLL: Duration = Duration::from_millis(100);
+/// Such questions that wait at a node.
+const QUESTIONS: usize = 64;
 /// Most lines of the file, some 80 bytes each.
 const MAX_LINES: usize = 100_000;
 
 /// Threads that look, one for each node: a thread is on one host only.
 pub struct Observers {
     over: watch::Sender<bool>,
-    threads: Vec<JoinHandle<Result<(), String>>>,
-    log: Arc<NodeLog>,
+    /// By the names of the nodes.
+    threads: Vec<(String, JoinHandle<Result<(), String>>)>,
+    asker: Asker,
+    log: Option<Arc<NodeLog>>,
+}
+
+/// Has them ask what is wanted now. Without them, nobody answers.
+#[derive(Clone)]
+pub struct Asker(Arc<[mpsc::Sender<Question>]>);
+
+/// Where the answer goes.
+type Question = oneshot::Sender<NodeStatus>;
+
+impl Asker {
+    /// Who leads, by the highest term, among those who say that they do. Asks until somebody does, for
+    /// as long as `wait`.
+    pub async fn leader(&self, wait: Duration) -> Option<usize> {
+        let patience = Instant::now() + wait;
+        loop {
+            let mut asked = JoinSet::new();
+            for (at, node) in self.0.iter().cloned().enumerate() {
+                asked.spawn(async move {
+                    let status = timeout(LEADS_WITHIN.min(wait), status(&node)).await;
+                    status.ok().flatten().filter(|s| s.is_leader).map(|s| (s.term, at))
+                });
+            }
+            let leader = asked.join_all().await.into_iter().flatten().max();
+            if let Some((_, at)) = leader {
+                return Some(at);
+            }
+            if Instant::now() >= patience {
+                return None;
+            }
+            sleep(LEADER_POLL).await;
+        }
+    }
+}
+
+async fn status(node: &mpsc::Sender<Question>) -> Option<NodeStatus> {
+    let (tell, told) = oneshot::channel();
+    node.send(tell).await.ok()?;
+    told.await.ok()
 }
 
 /// Where they write what they see.
@@ -77,7 +124,8 @@ impl From<NodeStatus> for Seen {
 }
 
 impl Observers {
-    /// Begins to look at all nodes.
+    /// Begins to look at all nodes, into the log if there is one; otherwise they are only asked what
+    /// somebody wants to know.
     ///
     /// # Errors
     /// When there can be no more threads.
@@ -85,39 +133,49 @@ impl Observers {
         env: &Arc<dyn Environment>,
         target: &Arc<dyn Target>,
         nodes: &[Node],
-        log: NodeLog,
+        log: Option<NodeLog>,
     ) -> std::io::Result<Self> {
         let (over, watching) = watch::channel(false);
-        let log = Arc::new(log);
-        let mut threads = Vec::with_capacity(nodes.len());
+        let log = log.map(Arc::new);
+        let (mut threads, mut askers) = (Vec::with_capacity(nodes.len()), Vec::with_capacity(nodes.len()));
         for (at, node) in nodes.iter().enumerate() {
             let observer = Observer {
                 env: Arc::clone(env),
                 target: Arc::clone(target),
                 node: node.clone(),
                 at,
-                log: Arc::clone(&log),
+                log: log.clone(),
             };
+            let (asker, questions) = mpsc::channel(QUESTIONS);
+            askers.push(asker);
             let over = watching.clone();
-            let name = format!("looks at {}", node.name);
-            let thread = std::thread::Builder::new().name(name).spawn(move || observer.look_until(over))?;
-            threads.push(thread);
+            let work = move || observer.work(questions, over);
+            threads.push((
+                node.name.clone(),
+                std::thread::Builder::new().name(format!("looks at {}", node.name)).spawn(work)?,
+            ));
         }
-        Ok(Self { over, threads, log })
+        Ok(Self { over, threads, asker: Asker(askers.into()), log })
+    }
+
+    /// For who wants to know something now.
+    pub fn asker(&self) -> Asker {
+        self.asker.clone()
     }
 
     /// Ends it, and answers with what was not as it should be, in sentences.
     pub fn finish(self) -> Vec<String> {
         let _ = self.over.send(true);
         let mut warnings = Vec::new();
-        for (name, thread) in self.log.names.iter().zip(self.threads) {
+        for (name, thread) in self.threads {
             match thread.join() {
                 Ok(Ok(())) => {}
                 Ok(Err(why)) => warnings.push(format!("nobody looked at {name}: {why}")),
                 Err(_) => warnings.push(format!("who looked at {name} panicked; this is a bug in Duress")),
             }
         }
-        warnings.extend(self.log.written.lock().unwrap_or_else(PoisonError::into_inner).ended.take());
+        let log = self.log.iter();
+        warnings.extend(log.filter_map(|log| log.written().ended.take()));
         warnings
     }
 }
@@ -128,16 +186,20 @@ struct Observer {
     target: Arc<dyn Target>,
     node: Node,
     at: usize,
-    log: Arc<NodeLog>,
+    log: Option<Arc<NodeLog>>,
 }
 
 impl Observer {
-    fn look_until(&self, mut over: watch::Receiver<bool>) -> Result<(), String> {
+    fn work(
+        &self,
+        questions: mpsc::Receiver<Question>,
+        mut over: watch::Receiver<bool>,
+    ) -> Result<(), String> {
         self.env.enter_node(self.at).map_err(|error| error.to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|error| error.to_string())?.block_on(async {
             tokio::select! {
-                () = self.keep_looking() => {}
+                () = self.keep_looking(questions) => {}
                 // Whoever started it may be gone, too.
                 _ = over.wait_for(|over| *over) => {}
             }
@@ -145,13 +207,34 @@ impl Observer {
         Ok(())
     }
 
-    async fn keep_looking(&self) {
-        let mut last = None;
+    /// One question at a time, whoever has it.
+    async fn keep_looking(&self, mut questions: mpsc::Receiver<Question>) {
+        let (mut last, mut due) = (None, Instant::now());
         loop {
-            let seen = self.look(last).await;
-            self.log.note(self.at, seen);
-            last = Some(seen.state);
-            sleep(ASK_EVERY).await;
+            tokio::select! {
+                asked = questions.recv() => match asked {
+                    Some(question) => self.answer(question).await,
+                    None => return,
+                },
+                () = tokio::time::sleep_until(due), if self.log.is_some() => {
+                    let seen = self.look(last).await;
+                    self.log.iter().for_each(|log| log.note(self.at, seen));
+                    last = Some(seen.state);
+                    due = Instant::now() + ASK_EVERY;
+                }
+            }
+        }
+    }
+
+    /// For as long as somebody waits for it.
+    async fn answer(&self, mut question: Question) {
+        let status = tokio::select! {
+            status = self.target.status(&self.node) => status.ok(),
+            () = question.closed() => None,
+        };
+        if let Some(status) = status {
+            // Who asked may have given up.
+            let _ = question.send(status);
         }
     }
 
@@ -204,10 +287,14 @@ impl NodeLog {
         Ok(Self { clock, listener, names, written: Mutex::new(written) })
     }
 
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Each line is written at once, since there are few; nobody needs them after a power failure.
     fn note(&self, node: usize, seen: Seen) {
         let line = {
-            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut written = self.written();
             if written.last[node].replace(seen) == Some(seen) {
                 return;
             }

@@ -19,6 +19,7 @@ use crate::engine::{ClientFault, Clients, Clock, OpBody, Recorder};
 use crate::env::{EnvError, Environment, Program};
 use crate::event::{Event, Listener};
 use crate::failure::Failure;
+use crate::observing::Asker;
 use action::{Applied, Held, Scene, Showing};
 use duress_checkers::{Kind, Process};
 use duress_reports::artifact::{JournalEntry, JournalEvent};
@@ -37,12 +38,8 @@ const LEADER_WAIT: Duration = Duration::from_secs(3);
 /// The part of a fault's own length that may go by with that. The answers may take as long again;
 /// what remains is for the fault, on whoever it is.
 const LEADER_SHARE: u32 = 3;
-/// How often it asks.
-const LEADER_POLL: Duration = Duration::from_millis(100);
 /// How often one looks whether a fault has shown, in milliseconds.
 const LOOK_EVERY_MS: u64 = 20;
-/// How long one node may take to say whether it leads.
-const STATUS_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// Makes every node a member of the cluster again, where faults have changed that. Blocks, for half
 /// a minute per node at most; on a thread of the runtime that may.
@@ -57,8 +54,10 @@ pub fn restore_members(env: &dyn Environment, target: &dyn Target, nodes: &[Node
 pub struct Nemesis {
     /// Breaks and looks.
     pub env: Arc<dyn Environment>,
-    /// Knows who leads.
+    /// What is done to members of the cluster is asked of it.
     pub target: Arc<dyn Target>,
+    /// Knows who leads.
+    pub asker: Asker,
     /// The nodes.
     pub nodes: Arc<[Node]>,
     /// The versions of the server: the one that the nodes begin with, then the other, if there is one.
@@ -157,7 +156,7 @@ impl Nemesis {
     ) -> Option<Resolved> {
         let names = self.names();
         let wait = LEADER_WAIT.min(Duration::from_millis(planned.for_ms) / LEADER_SHARE);
-        let leader = if planned.fault.named().is_none() { self.find_leader(wait).await } else { None };
+        let leader = if planned.fault.named().is_none() { self.asker.leader(wait).await } else { None };
         let (leader, guess) = match leader {
             Some(leader) => (leader, false),
             None => (id as usize % names.len(), planned.fault.named().is_none()),
@@ -343,29 +342,6 @@ impl Nemesis {
         tokio::select! {
             () = tokio::time::sleep_until(at.into()) => false,
             _ = over.wait_for(|over| *over) => true,
-        }
-    }
-
-    /// Who leads, by the highest term, among those who say that they do.
-    async fn find_leader(&self, wait: Duration) -> Option<usize> {
-        let patience = tokio::time::Instant::now() + wait;
-        loop {
-            let mut asked = JoinSet::new();
-            for (at, node) in self.nodes.iter().cloned().enumerate() {
-                let target = Arc::clone(&self.target);
-                asked.spawn(async move {
-                    let status = tokio::time::timeout(STATUS_TIMEOUT.min(wait), target.status(&node)).await;
-                    status.ok().and_then(Result::ok).filter(|s| s.is_leader).map(|s| (s.term, at))
-                });
-            }
-            let leader = asked.join_all().await.into_iter().flatten().max();
-            if let Some((_, at)) = leader {
-                return Some(at);
-            }
-            if tokio::time::Instant::now() >= patience {
-                return None;
-            }
-            tokio::time::sleep(LEADER_POLL).await;
         }
     }
 

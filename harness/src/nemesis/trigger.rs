@@ -219,7 +219,7 @@ impl Nemesis {
     async fn leader_changed(&self) {
         let mut first = None;
         loop {
-            if let Some(leader) = self.find_leader(super::LEADER_WAIT).await
+            if let Some(leader) = self.asker.leader(super::LEADER_WAIT).await
                 && *first.get_or_insert(leader) != leader
             {
                 return;

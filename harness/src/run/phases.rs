@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
 use crate::nemesis::trigger::Trigger;
 use crate::nemesis::{Journal, Nemesis, restore_members};
-use crate::observing::{NodeLog, Observers};
+use crate::observing::{Asker, NodeLog, Observers};
 use crate::plan::Plan;
 use crate::watching::Feed;
 use duress_checkers::words;
@@ -107,7 +107,7 @@ impl Phases<'_> {
         let observers = self.observe(clock)?;
         let guard = tokio::spawn(watch_exits(self.env.clone(), self.nodes.clone(), clock, exits.clone()));
         let outcome = async {
-            self.main(&mut engine, &mut main, clock, recorder).await?;
+            self.main(&mut engine, &mut main, clock, (recorder, observers.asker())).await?;
             self.heal(clock).await?;
             if self.stop.wished() == StopKind::No {
                 self.final_reads(&mut engine, &mut *last, clock).await?;
@@ -120,19 +120,20 @@ impl Phases<'_> {
         let mut exits = exits.lock().unwrap_or_else(PoisonError::into_inner);
         self.info.doubts.append(&mut exits.own);
         self.info.warnings.append(&mut exits.excused);
-        self.info.warnings.extend(observers.map(Observers::finish).unwrap_or_default());
+        self.info.warnings.extend(observers.finish());
         outcome
     }
 
-    /// Nobody looks where what servers send is counted: their answers would count, too.
-    fn observe(&self, clock: Clock) -> Result<Option<Observers>, Failure> {
-        let calls = |planned: &PlannedFault| planned.on.as_ref().and_then(Trigger::call);
-        if self.plan.schedule.iter().any(|planned| calls(planned) == Some(Call::Send)) {
-            return Ok(None);
-        }
-        let (env, target) = (Arc::clone(&self.env), Arc::clone(&self.plan.target));
-        let log = NodeLog::create(self.dir.nodes_file(), &self.nodes, clock, Arc::clone(&self.listener))?;
-        Observers::start(&env, &target, &self.nodes, log).map(Some).map_err(super::no_thread)
+    /// Nobody looks at nodes where what servers send is counted: their answers would count, too.
+    fn observe(&self, clock: Clock) -> Result<Observers, Failure> {
+        let call = |planned: &PlannedFault| planned.on.as_ref().and_then(Trigger::call);
+        let log = if self.plan.schedule.iter().any(|planned| call(planned) == Some(Call::Send)) {
+            None
+        } else {
+            let listener = Arc::clone(&self.listener);
+            Some(NodeLog::create(self.dir.nodes_file(), &self.nodes, clock, listener)?)
+        };
+        Observers::start(&self.env, &self.plan.target, &self.nodes, log).map_err(super::no_thread)
     }
 
     async fn main(
@@ -140,7 +141,7 @@ impl Phases<'_> {
         engine: &mut Engine<'_>,
         generator: &mut dyn duress_workloads::Generator,
         clock: Clock,
-        recorder: &Arc<Recorder>,
+        (recorder, asker): (&Arc<Recorder>, Asker),
     ) -> Result<(), Failure> {
         self.begin("main", clock)?;
         let told = format!(
@@ -153,6 +154,7 @@ impl Phases<'_> {
         let nemesis = Arc::new(Nemesis {
             env: Arc::clone(&self.env),
             target: Arc::clone(&self.plan.target),
+            asker,
             nodes: Arc::clone(&self.nodes),
             programs: Arc::clone(&self.programs),
             tool: self.tool.clone(),

@@ -34,13 +34,14 @@ const VERSION: u32 = 1;
 /// Longest text in a line, in characters.
 const LONGEST: usize = 2_000;
 
-/// The line about an event; `None` where it has none. `state` knows the event already.
+/// The line about an event; `None` where it has none. `state` is what was known before it.
 pub(super) fn line(state: &State, now: Duration, event: &Event<'_>) -> Option<String> {
     let (name, fields) = match event {
         Event::Planned(planned) => ("run", run(planned)),
         Event::Started(_) | Event::Invoked | Event::Completed { .. } | Event::Watched { .. } => return None,
         Event::Phase(stage, text) => ("phase", json!({ "phase": phase(*stage), "text": text })),
         Event::Fault { id, event, .. } => ("fault", fault(*id, event)),
+        Event::Links(cuts) if **cuts == state.cuts => return None,
         Event::Links(cuts) => {
             let name = |at: usize| state.nodes.get(at).map_or("clients", |node| &node.name);
             let cut: Vec<_> = cuts.iter().map(|&(from, to)| [name(from), name(to)]).collect();

@@ -174,10 +174,11 @@ impl Listener for Shared {
     fn event(&self, event: &Event<'_>) {
         let mut state = self.state();
         let now = self.begun.elapsed();
+        let json = (self.form == Form::Json).then(|| json::line(&state, now, event));
         let told = state.take(now, event);
         let line = match self.form {
             Form::Quiet => None,
-            Form::Json => json::line(&state, now, event),
+            Form::Json => json.flatten(),
             Form::Live => told.filter(|told| !told.on_view).map(|told| self.text(&state, now, &told)),
             Form::Plain => told.map(|told| self.text(&state, now, &told)),
         };
@@ -282,12 +283,10 @@ fn stamp(state: &State, now: Duration) -> String {
 
 /// How things stand, in one line.
 fn summary(state: &mut State, now: Duration) -> String {
-    let stage = state.stage.clone().filter(|(stage, ..)| {
-        // While the history is checked, the clients' numbers stand still.
-        state.invoked == 0 || *stage == Stage::Check
-    });
-    if let Some((_, what, since)) = stage {
-        return format!("{what}, {:.0} s", now.saturating_sub(since).as_secs_f64());
+    let Some((stage, what, since)) = &state.stage else { return "preparing".to_owned() };
+    // While the history is checked, the clients' numbers stand still.
+    if state.invoked == 0 || *stage == Stage::Check {
+        return format!("{what}, {:.0} s", now.saturating_sub(*since).as_secs_f64());
     }
     let counts = state.counts;
     let rate = state.rate.per_second(now);
