@@ -10,8 +10,8 @@ const TICK_MS: u128 = 250;
 const TICKS_PER_SECOND: u64 = 4;
 /// Seconds that a rate remembers.
 pub(super) const SECONDS: usize = 16;
-/// … and the tick that is not over yet.
-const TICKS: usize = SECONDS * TICKS_PER_SECOND as usize + 1;
+/// … and the one that is not over yet.
+const TICKS: usize = (SECONDS + 1) * TICKS_PER_SECOND as usize;
 
 /// Operations per second, for each of the last [`SECONDS`] seconds.
 #[derive(Clone, Debug, Default)]
@@ -32,17 +32,23 @@ impl Rate {
 
     /// Of the last second, as far as whole ticks go.
     pub(super) fn per_second(&mut self, now: Duration) -> u64 {
-        self.seconds(now).last().copied().unwrap_or(0)
+        self.over(now).take(TICKS_PER_SECOND as usize).sum()
     }
 
-    /// Each of the last seconds that are over, the latest at the end.
+    /// Each of the last seconds of the clock that are over, the latest at the end.
     pub(super) fn seconds(&mut self, now: Duration) -> Vec<u64> {
-        self.advance(now);
-        let over: Vec<u64> = self.counts.iter().rev().skip(1).copied().collect();
+        let begun = now.as_millis() % 1_000 / TICK_MS;
+        let over: Vec<u64> = self.over(now).skip(usize::try_from(begun).unwrap_or(0)).collect();
         let mut seconds: Vec<u64> =
             over.chunks_exact(TICKS_PER_SECOND as usize).map(|ticks| ticks.iter().sum()).collect();
         seconds.reverse();
         seconds
+    }
+
+    /// Ticks that are over, the latest first.
+    fn over(&mut self, now: Duration) -> impl Iterator<Item = u64> {
+        self.advance(now);
+        self.counts.iter().rev().skip(1).copied()
     }
 
     fn advance(&mut self, now: Duration) {
@@ -161,8 +167,10 @@ mod tests {
         (0..100).for_each(|n| rate.add(ms(n * 10)));
         assert_eq!(rate.per_second(ms(1_000)), 100);
         assert_eq!(rate.per_second(ms(1_500)), 50);
-        assert_eq!(rate.seconds(ms(3_000)), [100, 0, 0]);
-        assert_eq!(rate.seconds(ms(16_000)).iter().sum::<u64>(), 100);
+        for now in [3_000, 3_999] {
+            assert_eq!(rate.seconds(ms(now)), [100, 0, 0], "at {now} ms");
+        }
+        assert_eq!(rate.seconds(ms(16_999)).iter().sum::<u64>(), 100);
         assert_eq!(rate.seconds(ms(17_000)), [0; SECONDS]);
         // A clock that is read twice by two threads may seem to go back.
         rate.add(ms(16_900));
