@@ -263,6 +263,8 @@ impl Observer {
     fn disabled(&self) -> Option<NodeState> {
         match self.env.state(self.at) {
             ProcessState::Running { .. } => None,
+            // Who is starved is stopped most of the time, and answers all the same.
+            ProcessState::Paused { .. } if self.env.starved(self.at) > 0 => None,
             ProcessState::Paused { .. } => Some(NodeState::Paused),
             ProcessState::Gone => Some(NodeState::Down),
         }

@@ -1,6 +1,8 @@
 //! One line on a terminal: what is in it, how it is emphasised, how wide it is.
 //!
-//! Foreign text has lost whatever acts on a terminal before it comes here.
+//! Foreign text loses here whatever acts on a terminal.
+
+use duress_reports::visible;
 
 /// How a part of a line is to be taken. It is shown by colour where there is some, and so never says
 /// anything that the words do not.
@@ -49,7 +51,7 @@ impl Line {
 
     /// The same with more at its end.
     pub(super) fn and(mut self, tone: Tone, text: impl Into<String>) -> Self {
-        self.0.push((tone, text.into()));
+        self.0.push((tone, visible(&text.into(), LONGEST)));
         self
     }
 
@@ -82,6 +84,9 @@ impl Line {
         text
     }
 }
+
+/// Longest part of a line, in characters; no terminal is as wide.
+const LONGEST: usize = 1_000;
 
 /// Columns of the words at the beginning of lines.
 pub(super) const LABEL: usize = 9;

@@ -185,6 +185,36 @@ fn what_went_wrong_with_a_fault_stays_in_sight() {
     compare("faults.txt", state, ms(9_000), 100);
 }
 
+/// Of whatever comes with events, nothing reaches the terminal that acts on it.
+#[test]
+fn what_nodes_and_faults_say_does_nothing_to_the_terminal() {
+    let hostile = "\u{1b}]0;x\u{7}\u{9b}2J\r\u{202e}\n";
+    let acts = |c: char| c.is_control() || c == '\u{202e}';
+    let mut state = running(1_000);
+    strike(&mut state, 1, hostile);
+    let alarm = Alarm { key: Some(hostile.into()), index: 1, time: 1 };
+    state.take(ms(3_000), &Event::Alarm(&alarm));
+    watched(&mut state, 0, 1);
+    let shared = Shared {
+        form: Form::Plain,
+        color: false,
+        begun: Instant::now(),
+        state: Mutex::default(),
+        queue: Mutex::default(),
+        left_out: AtomicU64::new(0),
+    };
+    let evidence = hostile.to_owned();
+    let event = Event::Fault { id: 1, time: 5, event: &JournalEvent::Bit { evidence } };
+    let told = state.take(ms(3_000), &event).expect("a line");
+    assert!(told.text.contains(acts), "this proves nothing");
+    let text = shared.text(&state, ms(3_000), &told);
+    assert!(text.contains("in effect") && !text.contains(acts), "{text:?}");
+    for line in frame(state, ms(3_500), 200, 30) {
+        let text = line.render(199, false);
+        assert!(!text.contains(acts), "{text:?}");
+    }
+}
+
 #[test]
 fn a_frame_is_no_higher_than_the_terminal() {
     for rows in 0..12 {
