@@ -26,7 +26,7 @@ pub(super) struct FetchArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    progress: Progress,
+    pub(super) progress: Progress,
 }
 
 impl FetchArgs {
@@ -46,14 +46,7 @@ impl FetchArgs {
             ..Request::new(obtain::default_cache()?)
         };
         let view = View::begin(self.progress.mode, Stage::SetUp, &format!("fetching {}", entry.name));
-        let obtained = match obtain::obtain(recipe, &request, &mut |told: &str| view.note(told)) {
-            Ok(obtained) => obtained,
-            Err(error) => {
-                let failure = Failure::from(error);
-                view.fail(&failure);
-                return Ok(failure.exit_code());
-            }
-        };
+        let obtained = obtain::obtain(recipe, &request, &mut |told: &str| view.note(told))?;
         drop(view);
         if self.json {
             let value = serde_json::json!({

@@ -14,6 +14,7 @@ mod sweep;
 
 use crate::failure::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
+use progress::{Mode, View};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -79,6 +80,7 @@ fn answer() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 254 } else { 0 });
         }
     };
+    let mode = cli.command.progress();
     let answered = match cli.command {
         Command::Run(args) => args.run(),
         Command::Sweep(args) => args.run(),
@@ -95,9 +97,25 @@ fn answer() -> ExitCode {
         }
     };
     answered.unwrap_or_else(|failure: Failure| {
-        say(&format!("error: {failure}"));
+        View::new(mode).fail(&failure);
         failure.exit_code()
     })
+}
+
+impl Command {
+    /// How it was asked to talk.
+    fn progress(&self) -> Mode {
+        match self {
+            Self::Run(args) => args.progress(),
+            Self::Demo(args) => args.progress(),
+            Self::Sweep(args) => args.progress.mode,
+            Self::Check(args) => args.progress.mode,
+            Self::Fetch(args) => args.progress.mode,
+            Self::Report(_) | Self::List(_) | Self::Doctor(_) | Self::Heal(_) | Self::Completions { .. } => {
+                Mode::Auto
+            }
+        }
+    }
 }
 
 /// Data for people. A reader that has gone away (`duress list | head`) is not an error.

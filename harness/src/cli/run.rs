@@ -152,6 +152,10 @@ enum Disks {
 }
 
 impl RunArgs {
+    pub(super) fn progress(&self) -> Mode {
+        self.place.progress.mode
+    }
+
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let options = RunOptions {
             target: self.target,
@@ -190,6 +194,10 @@ impl RunArgs {
 }
 
 impl DemoArgs {
+    pub(super) fn progress(&self) -> Mode {
+        self.place.progress.mode
+    }
+
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let options = RunOptions {
             target: "sim".to_owned(),
@@ -209,14 +217,7 @@ impl DemoArgs {
 
 fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
     let mut view = View::new(place.progress.mode);
-    let ended = match attempt(options, place, &mut view) {
-        Ok(Some(ended)) => ended,
-        Ok(None) => return Ok(ExitCode::SUCCESS),
-        Err(failure) => {
-            view.fail(&failure);
-            return Ok(failure.exit_code());
-        }
-    };
+    let Some(ended) = attempt(options, place, &mut view)? else { return Ok(ExitCode::SUCCESS) };
     let conclusion = &ended.conclusion;
     let failure = &ended.run.info.failure;
     let failure = failure.as_ref().map(|f| format!("{}: {}; {}", f.what, f.why, f.fix));

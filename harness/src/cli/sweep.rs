@@ -62,7 +62,7 @@ pub(super) struct SweepArgs {
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
-    progress: Progress,
+    pub(super) progress: Progress,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -104,13 +104,7 @@ impl SweepArgs {
         let what = format!("crashing {} at each {}", self.target, at(self.at));
         let view = View::begin(self.progress.mode, Stage::Main, &what);
         let told = |point: &Point| view.note(&format!("{}: {}", name(self.at, point), word(point.outcome)));
-        let points = match sweep.go(told) {
-            Ok(points) => points,
-            Err(failure) => {
-                view.fail(&failure);
-                return Ok(failure.exit_code());
-            }
-        };
+        let points = sweep.go(told)?;
         drop(view);
         print(&summary(&self, &points));
         Ok(ExitCode::from(exit_code(&points)))

@@ -147,10 +147,19 @@ fn programs_are_told_in_lines_of_json() {
 fn names_of_files_send_no_escapes() {
     let bench = Bench::new();
     let hostile = "no\u{1b}]0;such\u{7}\u{9b}2J\u{202e}file";
-    for args in [&["check", hostile][..], &["report", hostile], &["check", hostile, "--progress", "json"]] {
+    for args in [
+        &["check", hostile][..],
+        &["report", hostile],
+        &["check", hostile, "--progress", "json"],
+        &["run", hostile, "--progress", "json"],
+    ] {
         let run = bench.duress(args).expect(254);
         let acts = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
         assert!(!run.stderr.contains(acts), "{args:?}: {:?}", run.stderr);
         assert!(run.stderr.contains("\\u{1b}]0;such"), "{args:?}: {:?}", run.stderr);
+        if args.contains(&"json") {
+            let line: Value = serde_json::from_str(&run.stderr).expect("JSON");
+            assert_eq!(line["event"], "error", "{line}");
+        }
     }
 }

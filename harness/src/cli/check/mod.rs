@@ -69,7 +69,7 @@ pub(super) struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    progress: Progress,
+    pub(super) progress: Progress,
 }
 
 fn names() -> PossibleValuesParser {

@@ -1,7 +1,7 @@
 //! `--progress json`: every event as a line of JSON on stderr, for programs.
 //!
 //! Every line is an object with `v` (the version of this format, [`VERSION`]), `t` (seconds on the run's
-//! clock; null before it goes) and `event`. What more there is depends on `event`; readers skip events and
+//! clock; null where none goes) and `event`. What more there is depends on `event`; readers skip events and
 //! fields that they do not know, and `v` grows when one of these changes its meaning:
 //!
 //! - `run`: `name`, `seed`, `dir`, `nodes` (names), `clients`, `time_s`, `check_time_s`, `faults` (`id`,

@@ -149,14 +149,11 @@ impl View {
         }
     }
 
-    /// Ends the view with what went wrong, in its form; what it printed stays.
-    pub(super) fn fail(self, failure: &Failure) {
-        let text = failure.to_string();
-        self.json("error", serde_json::json!({ "text": text }));
-        let spoken = self.shared.form != Form::Json;
-        drop(self);
-        if spoken {
-            say(&format!("error: {text}"));
+    /// Tells what went wrong, in whatever form but none.
+    pub(super) fn fail(&self, failure: &Failure) {
+        match self.shared.form {
+            Form::Json => self.json("error", serde_json::json!({ "text": failure.to_string() })),
+            _ => say(&format!("error: {failure}")),
         }
     }
 }
