@@ -11,7 +11,11 @@ use std::process::ExitCode;
 
 /// Exit codes, as documented and as `duress list exit-codes` prints them.
 pub const EXIT_CODES: [(u8, &str); 6] = [
-    (0, "valid: no violation found, and the run exercised what it was asked to"),
+    (
+        0,
+        "valid: no violation found, and the run exercised what it was asked to; or known: nothing but \
+         violations that --known lists",
+    ),
     (1, "violation: the history is not allowed, or the cluster did not come back after the last fault"),
     (2, "unknown: a checker gave up; the reason is printed"),
     (

@@ -266,7 +266,7 @@ impl Observer {
             // Who is starved is stopped most of the time, and answers all the same.
             ProcessState::Paused { .. } if self.env.starved(self.at) > 0 => None,
             ProcessState::Paused { .. } => Some(NodeState::Paused),
-            ProcessState::Gone => Some(NodeState::Down),
+            ProcessState::Gone | ProcessState::Orphaned { .. } => Some(NodeState::Down),
         }
     }
 }

@@ -5,10 +5,12 @@
 
 use crate::env::disk::Layer;
 use crate::failure::Failure;
+use crate::known;
 use crate::nemesis::catalogue;
 use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::lifecycle::Act;
 use crate::nemesis::schedule::{self, Schedule};
+use duress_reports::Known;
 use duress_targets::{Settings, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,6 +91,12 @@ pub struct RunOptions {
     pub out: PathBuf,
     /// This very directory instead.
     pub dir: Option<PathBuf>,
+    /// A list of violations that are known.
+    pub known: Option<PathBuf>,
+    /// It is to fail.
+    pub canary: bool,
+    /// What it is to be found by.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Default for RunOptions {
@@ -121,6 +129,9 @@ impl Default for RunOptions {
             capture: false,
             out: PathBuf::from("runs"),
             dir: None,
+            known: None,
+            canary: false,
+            labels: BTreeMap::new(),
         }
     }
 }
@@ -147,6 +158,8 @@ pub struct Plan {
     pub faults: Vec<String>,
     /// The faults, by time.
     pub schedule: Vec<PlannedFault>,
+    /// Violations that do not decide.
+    pub known: Vec<Known>,
 }
 
 impl Plan {
@@ -226,6 +239,7 @@ impl Plan {
             keys: options.keys,
         };
         let op_timeout = options.op_timeout.unwrap_or(workload.op_timeout);
+        let known = options.known.as_deref().map(known::read).transpose()?.unwrap_or_default();
         Ok(Self {
             options,
             entry,
@@ -237,6 +251,7 @@ impl Plan {
             node_names,
             faults,
             schedule,
+            known,
         })
     }
 

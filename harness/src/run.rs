@@ -15,6 +15,7 @@ use crate::env::sim::Sim;
 use crate::env::{EnvError, Environment, Program};
 use crate::event::{Event, Listener, Planned, Stage};
 use crate::failure::Failure;
+use crate::index;
 use crate::machine;
 use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::schedule;
@@ -29,6 +30,7 @@ use duress_targets::{Node, Server};
 use interrupts::Interrupts;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What came of a run.
 pub struct Outcome {
@@ -120,7 +122,7 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     claim.dir.write_info(&info)?;
     interrupts.checking();
     listener.event(&Event::Phase(Stage::Check, "checking the history"));
-    conclude_run(plan, claim, &budget, &watching.finish(), &capture)
+    conclude_run(plan, claim, &budget, &watching.finish(), (&capture, &**listener))
 }
 
 /// Checks what is on disk, and writes verdict and reports.
@@ -129,19 +131,21 @@ fn conclude_run(
     claim: Claim,
     budget: &Arc<Budget>,
     watched: &Watched,
-    capture: &[u8],
+    (capture, listener): (&[u8], &dyn Listener),
 ) -> Result<Outcome, Failure> {
     let mut run = claim.dir.load()?;
     let verdicts = if run.history.is_empty() {
         Vec::new()
     } else {
         let checker = (plan.workload.make)().checker(Keys::Keyed);
+        let began = Instant::now();
         let verdict = checking::check(&*checker, &run.history, budget, plan.options.check_time);
+        run.info.check_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
         let (verdict, doubt) = watched.compare(verdict, &*checker, &run.history, plan.options.check_memory);
         if let Some(doubt) = doubt {
             run.info.doubts.push(doubt);
-            claim.dir.write_info(&run.info)?;
         }
+        claim.dir.write_info(&run.info)?;
         vec![verdict]
     };
     let mut conclusion = conclude(&run, verdicts);
@@ -154,6 +158,12 @@ fn conclude_run(
         conclusion.list_files(&run);
     }
     duress_reports::write(&claim.dir, &run, &conclusion)?;
+    // Not an error of the run: it is found without its line, too.
+    if plan.options.dir.is_none()
+        && let Err(failure) = index::append(&plan.options.out, &claim.dir, &run.info, &conclusion)
+    {
+        listener.event(&Event::Note(&format!("{failure}")));
+    }
     Ok(Outcome { claim, run, conclusion })
 }
 
@@ -390,5 +400,9 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         setup_ms: 0,
         gates: gates(plan),
         failure: None,
+        known: plan.known.clone(),
+        canary: plan.options.canary,
+        labels: plan.options.labels.clone(),
+        check_ms: None,
     }
 }

@@ -1,7 +1,7 @@
 //! `junit.xml`: one suite per run, one case per checker, and one for the run itself.
 
 use crate::artifact::Run;
-use crate::conclusion::{Conclusion, Outcome};
+use crate::conclusion::{Conclusion, Outcome, excused, with_findings};
 use crate::words;
 use duress_checkers::{Valid, Verdict};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -24,8 +24,9 @@ pub(crate) fn junit(run: &Run, conclusion: &Conclusion) -> String {
     }
     suite.add_property(("seed", info.seed.to_string().as_str()));
     suite.add_test_case(case("the run itself", &info.name, itself(&conclusion)));
-    for verdict in &conclusion.verdicts {
-        suite.add_test_case(case(&verdict.checker, &info.name, judged(verdict)));
+    for (verdict, findings) in with_findings(&conclusion.verdicts, &conclusion.findings) {
+        let status = if excused(verdict, findings) { known(verdict) } else { judged(verdict) };
+        suite.add_test_case(case(&verdict.checker, &info.name, status));
     }
     let mut report = Report::new("duress");
     report.set_time(took);
@@ -51,8 +52,16 @@ fn itself(conclusion: &Conclusion) -> TestCaseStatus {
             status.set_description(conclusion.reasons.join("\n"));
             status
         }
-        Outcome::Valid | Outcome::Violation | Outcome::Unknown => TestCaseStatus::success(),
+        Outcome::Valid | Outcome::Violation | Outcome::Known | Outcome::Unknown => TestCaseStatus::success(),
     }
+}
+
+/// Neither a failure, which would end what it was to let go on, nor a success.
+fn known(verdict: &Verdict) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    let first = verdict.findings.first().map_or("violation", |f| f.title.as_str());
+    status.set_type("known").set_message(format!("only known violations: {first}"));
+    status
 }
 
 fn judged(verdict: &Verdict) -> TestCaseStatus {

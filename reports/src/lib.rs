@@ -5,9 +5,11 @@
 //! runs a test, and nothing here votes: a report that fails to render never changes a verdict.
 
 pub mod artifact;
+pub mod compare;
 pub mod conclusion;
 mod figure;
 mod html;
+pub mod index;
 mod junit;
 mod measure;
 mod palette;
@@ -17,7 +19,10 @@ mod words;
 mod write;
 
 pub use artifact::{ArtifactError, Run, RunDir};
+pub use compare::Comparison;
+pub use conclusion::Known;
 pub use conclusion::{Conclusion, Gates, Outcome, conclude};
-pub use html::{Judged, judged_page};
+pub use html::{Judged, compare_page, index_page, index_policy, judged_page};
+pub use index::Index;
 pub use words::visible;
 pub use write::write;

@@ -101,6 +101,7 @@ pub(crate) fn shout(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Valid => "PASS",
         Outcome::Violation => "FAIL",
+        Outcome::Known => "KNOWN",
         Outcome::Unknown => "UNKNOWN",
         Outcome::Inconclusive => "INCONCLUSIVE",
         Outcome::Failed => "ERROR",

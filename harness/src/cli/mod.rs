@@ -3,6 +3,7 @@
 //! stdout is data: verdicts, tables, JSON. stderr is talk: progress, notes, errors.
 
 mod check;
+mod compare;
 mod doctor;
 mod fetch;
 mod heal;
@@ -10,6 +11,7 @@ mod list;
 mod progress;
 mod report;
 mod run;
+mod serve;
 mod sweep;
 
 use crate::failure::Failure;
@@ -30,7 +32,7 @@ struct Cli {
     command: Command,
 }
 
-const AFTER_HELP: &str = "Exit codes: 0 valid, 1 violation, 2 unknown, 3 the run failed or is inconclusive, \
+const AFTER_HELP: &str = "Exit codes: 0 valid, or only known violations, 1 violation, 2 unknown, 3 the run failed or is inconclusive, \
 254 usage, 255 a bug in Duress.";
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +55,10 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Remove what a killed run may have left
     Heal(heal::HealArgs),
+    /// Set two runs side by side: what was asked differently, and what came of it
+    Compare(compare::CompareArgs),
+    /// Show the index of runs and their reports in a browser
+    Serve(serve::ServeArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -91,6 +97,8 @@ fn answer() -> ExitCode {
         Command::Fetch(args) => args.run(),
         Command::Doctor(args) => Ok(args.run()),
         Command::Heal(args) => args.run(),
+        Command::Compare(args) => args.run(),
+        Command::Serve(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -111,9 +119,8 @@ impl Command {
             Self::Sweep(args) => args.progress.mode,
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
-            Self::Report(_) | Self::List(_) | Self::Doctor(_) | Self::Heal(_) | Self::Completions { .. } => {
-                Mode::Auto
-            }
+            // These are over before there is progress to show.
+            _ => Mode::Auto,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `duress report`: writes the reports of a run again, from what is on disk. Whatever the verdict
-//! is, it exits with 0 once they are written: judging is `duress check`'s.
+//! is, it exits with 0 once they are written: judging is `duress check`'s. And the index of all runs.
 
-use super::print;
-use crate::checking;
+use super::{print, say};
 use crate::failure::Failure;
+use crate::{checking, index};
 use clap::Args;
 use duress_checkers::Keys;
 use duress_reports::artifact::RunDir;
@@ -23,10 +23,22 @@ pub(super) struct ReportArgs {
     /// The run directory
     #[arg(default_value = "runs/latest")]
     run: PathBuf,
+    /// Write the index of all runs in this directory instead: index.html and index.jsonl
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "runs", conflicts_with = "run")]
+    index: Option<PathBuf>,
 }
 
 impl ReportArgs {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        if let Some(out) = &self.index {
+            index::directory(out)?;
+            let found = index::read(out);
+            for warning in index::told(&found.warnings) {
+                say(&format!("warning: {warning}"));
+            }
+            print(&format!("{}\n", index::write(out, &found.index)?.display()));
+            return Ok(ExitCode::SUCCESS);
+        }
         let dir = RunDir::open(&self.run)?;
         let run = dir.load()?;
         let verdicts = match dir.load_conclusion()? {

@@ -86,6 +86,9 @@ pub(super) struct RunArgs {
     /// Fewest ok operations of a run that counts
     #[arg(long, default_value_t = RunOptions::default().min_ok)]
     min_ok: u64,
+    /// A list of violations that are known (TOML): they do not fail the run until their day
+    #[arg(long, value_name = "FILE")]
+    known: Option<PathBuf>,
     #[command(flatten)]
     check: CheckLimits,
     #[command(flatten)]
@@ -118,6 +121,12 @@ struct Place {
     /// Print verdict.json instead of the summary
     #[arg(long)]
     json: bool,
+    /// This run has to fail, as it tests Duress: the index of runs tells whether it did
+    #[arg(long)]
+    canary: bool,
+    /// What the index of runs is to find it by, like branch=main
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = setting)]
+    labels: Vec<(String, String)>,
     #[command(flatten)]
     progress: Progress,
 }
@@ -188,6 +197,9 @@ impl RunArgs {
             capture: self.capture,
             out: self.place.out.clone(),
             dir: self.place.dir.clone(),
+            known: self.known,
+            canary: self.place.canary,
+            labels: self.place.labels.iter().cloned().collect(),
         };
         go(options, &self.place)
     }
@@ -209,6 +221,8 @@ impl DemoArgs {
             seed: self.seed,
             out: self.place.out.clone(),
             dir: self.place.dir.clone(),
+            canary: self.place.canary,
+            labels: self.place.labels.iter().cloned().collect(),
             ..RunOptions::default()
         };
         go(options, &self.place)

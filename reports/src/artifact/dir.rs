@@ -279,7 +279,10 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ArtifactError> 
 }
 
 /// Writes beside, flushes to disk, renames: whoever reads sees all of it or the file before.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
+///
+/// # Errors
+/// [`ArtifactError::Io`].
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
     let io = |e| ArtifactError::io("write", path)(e);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.part"));

@@ -20,8 +20,9 @@ mod flow;
 mod node;
 mod run;
 
+pub(crate) use dir::file;
+pub use dir::write_whole;
 pub use dir::{Run, RunDir};
-pub(crate) use dir::{file, write_whole};
 pub use error::ArtifactError;
 pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
 pub use flow::{Flow, Taken, Volume};

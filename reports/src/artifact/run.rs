@@ -1,6 +1,6 @@
 //! `run.json`: what was asked of a run, with everything resolved.
 
-use crate::conclusion::Gates;
+use crate::conclusion::{Gates, Known};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -56,6 +56,18 @@ pub struct RunInfo {
     /// Why it failed, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<RunFailure>,
+    /// Violations that were known when it began, and do not decide.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<Known>,
+    /// It was to fail: it tests Duress, and not the target.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canary: bool,
+    /// What the user wants it to be found by: `branch` → `main`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Milliseconds that the checkers took; absent when they never ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_ms: Option<u64>,
 }
 
 /// How far a run got.

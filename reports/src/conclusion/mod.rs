@@ -4,6 +4,8 @@
 //! from the run and the checkers' verdicts alone, so that `duress report` can do it again.
 
 mod evidence;
+mod fingerprint;
+mod known;
 mod outcome;
 mod placed;
 mod recovery;
@@ -11,6 +13,8 @@ mod trust;
 
 pub use crate::measure::{ErrorRow, FaultEffect, FaultState, LatencyRow, Quantiles, Reached};
 pub use evidence::{Evidence, FaultTally, Tally};
+pub use known::{Known, KnownAs};
+pub(crate) use known::{excused, with_findings};
 pub use outcome::{Gates, Outcome};
 pub use placed::Placed;
 pub(crate) use placed::in_order;
@@ -29,7 +33,7 @@ pub struct Conclusion {
     pub format: u32,
     /// The answer.
     pub outcome: Outcome,
-    /// Of the process: 0 valid, 1 violation, 2 unknown, 3 failed or inconclusive.
+    /// Of the process: 0 valid or nothing but known violations, 1 violation, 2 unknown, 3 failed or inconclusive.
     pub exit_code: u8,
     /// The run did not come to its own end; the answer is about what there is.
     pub interrupted: bool,
@@ -77,7 +81,7 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         fault.taken = taken(&run.flows, fault.window.id);
     }
     let evidence = evidence::evidence(run, &calls, &faults);
-    let findings = placed::place(&verdicts, &run.faults, evidence.duration_ns);
+    let findings = placed::place(run, &verdicts, evidence.duration_ns);
     let errors = errors(&calls, &run.faults);
     let decided = outcome::decide(&outcome::Facts {
         run,
@@ -94,7 +98,7 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         interrupted,
         headline: decided.headline,
         lede: decided.lede,
-        trust: trust::trust(run, &faults, &evidence, &decided.reasons),
+        trust: trust::trust(run, &faults, &evidence, &findings, &decided.reasons),
         reasons: decided.reasons,
         evidence,
         findings,

@@ -1,9 +1,10 @@
 //! The one answer, and the words for it.
 //!
 //! A violation is never masked: not by a run that failed, not by a fault that did nothing,
-//! not by another checker that gave up. And nothing but a run that did what it was asked to
+//! not by another checker that gave up, not by one beside it that is known. And nothing but a run that did what it was asked to
 //! do is a pass.
 
+use super::known::{Left, excused, left, with_findings};
 use super::{ErrorRow, Evidence, FaultEffect, FaultState, Placed};
 use crate::artifact::{Run, RunStatus};
 use crate::words::{self, count, counted};
@@ -20,6 +21,8 @@ pub enum Outcome {
     Valid,
     /// What the clients saw is not allowed.
     Violation,
+    /// It is not, and all of it is known already: nothing else was found, in a run that can be trusted.
+    Known,
     /// A checker gave up, and no other found a violation.
     Unknown,
     /// The run did not do what it was asked to do: it proves nothing.
@@ -32,7 +35,7 @@ impl Outcome {
     /// Of the process.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Valid => 0,
+            Self::Valid | Self::Known => 0,
             Self::Violation => 1,
             Self::Unknown => 2,
             Self::Inconclusive | Self::Failed => 3,
@@ -44,6 +47,7 @@ impl Outcome {
         match self {
             Self::Valid => "valid",
             Self::Violation => "violation",
+            Self::Known => "known",
             Self::Unknown => "unknown",
             Self::Inconclusive => "inconclusive",
             Self::Failed => "failed",
@@ -89,7 +93,7 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decided {
     let failure = facts.failure();
     let doubts = facts.doubts();
     let unknown = facts.unknown();
-    let outcome = if facts.verdicts.iter().any(|v| v.valid == Valid::Violation) {
+    let outcome = if facts.counting().next().is_some() {
         Outcome::Violation
     } else if failure.is_some() {
         Outcome::Failed
@@ -97,6 +101,8 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decided {
         Outcome::Inconclusive
     } else if !unknown.is_empty() {
         Outcome::Unknown
+    } else if facts.excused().next().is_some() {
+        Outcome::Known
     } else {
         Outcome::Valid
     };
@@ -108,6 +114,20 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decided {
 }
 
 impl Facts<'_> {
+    /// Verdicts with a violation that counts: one that is not known will do.
+    fn counting(&self) -> impl Iterator<Item = &Verdict> {
+        self.with_findings().filter(|(v, f)| v.valid == Valid::Violation && !excused(v, f)).map(|(v, _)| v)
+    }
+
+    /// Verdicts with violations, all of which are known.
+    fn excused(&self) -> impl Iterator<Item = &Verdict> {
+        self.with_findings().filter(|(verdict, findings)| excused(verdict, findings)).map(|(v, _)| v)
+    }
+
+    fn with_findings(&self) -> impl Iterator<Item = (&Verdict, &[Placed])> {
+        with_findings(self.verdicts, self.findings)
+    }
+
     fn failure(&self) -> Option<String> {
         let failed = self.run.info.status == RunStatus::Failed;
         failed.then(|| match &self.run.info.failure {
@@ -160,6 +180,10 @@ impl Facts<'_> {
             let of = self.evidence.keys.unwrap_or(unread);
             doubts.push(format!("{unread} of {} have no final read", counted(of, "key", "keys")));
         }
+        doubts.extend(self.excused().filter_map(|verdict| match left(verdict) {
+            Left::All(why) => Some(why),
+            Left::Undecided(_) | Left::Nothing => None,
+        }));
         doubts.extend(self.garbled());
         doubts.extend(self.run.info.doubts.iter().cloned());
         doubts
@@ -212,12 +236,15 @@ impl Facts<'_> {
 
     fn unknown(&self) -> Vec<String> {
         let gave_up = self.verdicts.iter().filter(|v| v.valid == Valid::Unknown);
-        gave_up
-            .map(|v| {
-                let why = v.reason.as_deref().unwrap_or("it does not say why");
-                format!("the checker `{}` gave up: {why}", v.checker)
-            })
-            .collect()
+        let gave_up = gave_up.map(|v| {
+            let why = v.reason.as_deref().unwrap_or("it does not say why");
+            format!("the checker `{}` gave up: {why}", v.checker)
+        });
+        let undecided = self.excused().filter_map(|verdict| match left(verdict) {
+            Left::Undecided(why) => Some(why),
+            Left::All(_) | Left::Nothing => None,
+        });
+        gave_up.chain(undecided).collect()
     }
 
     fn headline(&self, outcome: Outcome, reasons: &[String]) -> String {
@@ -237,20 +264,31 @@ impl Facts<'_> {
                 None => "The run failed".to_owned(),
             },
             Outcome::Violation => self.violation(),
+            Outcome::Known => format!("Only known violations: {}", self.first_title(self.findings)),
         }
     }
 
     fn violation(&self) -> String {
-        let checkers = self.verdicts.iter().filter(|v| v.valid == Valid::Violation);
-        let broken: Vec<String> = checkers.map(|v| format!("not {}", v.checker)).collect();
+        let broken: Vec<String> = self.counting().map(|v| format!("not {}", v.checker)).collect();
         let broken = words::list(&broken).replacen('n', "N", 1);
+        // The first that counts, and not one beside it that is known.
+        let first = self.findings.iter().position(|finding| !finding.is_known());
+        match first.map_or(self.findings, |at| &self.findings[at..]) {
+            [] => broken,
+            [one, ..] => format!("{broken}: {}{}", one.title, self.more()),
+        }
+    }
+
+    fn first_title(&self, findings: &[Placed]) -> String {
+        findings.first().map_or_else(String::new, |one| format!("{}{}", one.title, self.more()))
+    }
+
+    /// Besides the one that is named.
+    fn more(&self) -> String {
         let omitted: u64 = self.verdicts.iter().map(|v| v.findings_omitted).sum();
-        match (self.findings, omitted) {
-            ([], _) => broken,
-            ([one], 0) => format!("{broken}: {}", one.title),
-            ([one, rest @ ..], omitted) => {
-                format!("{broken}: {} (and {} more)", one.title, count(rest.len() as u64 + omitted))
-            }
+        match (self.findings.len() as u64 + omitted).saturating_sub(1) {
+            0 => String::new(),
+            more => format!(" (and {} more)", count(more)),
         }
     }
 
@@ -274,11 +312,18 @@ impl Facts<'_> {
                 format!("{why}{}", self.exercised())
             }
             Outcome::Inconclusive => format!(
-                "No violation was found, but this run proves nothing: it did not do what it was asked to do. {}",
+                "No {}violation was found, but this run proves nothing: it did not do what it was asked to do. {}",
+                self.other(),
                 self.exercised()
             ),
             Outcome::Unknown => format!(
-                "No violation was found in what was checked, but not everything was checked. {}",
+                "No {}violation was found in what was checked, but not everything was checked. {}",
+                self.other(),
+                self.exercised()
+            ),
+            Outcome::Known => format!(
+                "All that was found is listed as known, and does not count until its day comes. On the keys where \
+                 it was found nothing else was looked for. {}",
                 self.exercised()
             ),
             Outcome::Valid => {
@@ -293,8 +338,14 @@ impl Facts<'_> {
         }
     }
 
+    /// Before `violation`, where there are known ones.
+    fn other(&self) -> &'static str {
+        if self.excused().next().is_some() { "other " } else { "" }
+    }
+
     fn lede_of_violation(&self) -> String {
-        let first = super::placed::in_order(self.verdicts).next().zip(self.findings.first());
+        let placed = || super::placed::in_order(self.verdicts).zip(self.findings);
+        let first = placed().find(|(_, placed)| !placed.is_known()).or_else(|| placed().next());
         let Some(((_, finding), placed)) = first else { return self.exercised() };
         let mut lede = format!("{}.", stop(&finding.sentence));
         match placed.fault {
@@ -315,7 +366,9 @@ impl Facts<'_> {
 
     /// The first finding that a fault may have to do with, where the first of all has none.
     fn first_with_a_fault(&self) -> String {
-        let Some(first) = self.findings.iter().find(|f| f.fault.is_some()) else { return String::new() };
+        let Some(first) = self.findings.iter().find(|f| f.fault.is_some() && !f.is_known()) else {
+            return String::new();
+        };
         format!(
             " The first to come with a fault is the {}, at {}, {}.",
             first.title,

@@ -1,9 +1,12 @@
 //! Findings, and which fault each of them fell into.
 
-use crate::artifact::FaultWindow;
+use super::fingerprint::Fingerprint;
+use super::known::{self, KnownAs};
+use crate::artifact::{FaultWindow, Run};
 use crate::words::{self, SECOND};
 use duress_checkers::{Finding, Verdict};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// How long after a fault something still counts as just after it.
 const JUST_AFTER: u64 = 2 * SECOND;
@@ -28,14 +31,48 @@ pub struct Placed {
     pub fault: Option<u32>,
     /// In words: `during F4 pause n4`. A coincidence in time, no more.
     pub relation: String,
+    /// What it is recognised by in other runs, in hexadecimal; empty in files of older versions. The same
+    /// for the same bug under other seeds, and another one under other settings of the target.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
+    /// The same in words, as far as it is no setting: `etcd register: stale read during partition; …`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signature: String,
+    /// How it is listed among the known ones, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<KnownAs>,
+}
+
+/// Which faults a finding came with.
+pub(super) enum Moment {
+    /// While they were in effect.
+    During(BTreeSet<String>),
+    /// Soon after one.
+    JustAfter(String),
+    /// With none.
+    Quiet,
+}
+
+impl Moment {
+    /// `during kill+partition`.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::During(kinds) => {
+                format!("during {}", kinds.iter().map(String::as_str).collect::<Vec<_>>().join("+"))
+            }
+            Self::JustAfter(kind) => format!("just after {kind}"),
+            Self::Quiet => "without a fault".to_owned(),
+        }
+    }
 }
 
 /// In the order of the verdicts.
-pub(super) fn place(verdicts: &[Verdict], faults: &[FaultWindow], end: u64) -> Vec<Placed> {
+pub(super) fn place(run: &Run, verdicts: &[Verdict], end: u64) -> Vec<Placed> {
     (1..)
         .zip(in_order(verdicts))
         .map(|(number, (verdict, finding))| {
-            let (fault, relation) = relation(finding.time, faults, end);
+            let (fault, relation, moment) = relation(finding.time, &run.faults, end);
+            let Fingerprint { hex, words } = Fingerprint::new(run, verdict, finding, &moment);
             Placed {
                 number,
                 checker: verdict.checker.clone(),
@@ -44,6 +81,9 @@ pub(super) fn place(verdicts: &[Verdict], faults: &[FaultWindow], end: u64) -> V
                 time: finding.time,
                 fault,
                 relation,
+                known: known::mark(&run.info.known, &hex, &run.info.started),
+                fingerprint: hex,
+                signature: words,
             }
         })
         .collect()
@@ -54,20 +94,23 @@ pub(crate) fn in_order(verdicts: &[Verdict]) -> impl Iterator<Item = (&Verdict, 
     verdicts.iter().flat_map(|v| v.findings.iter().map(move |f| (v, f)))
 }
 
-fn relation(time: u64, faults: &[FaultWindow], end: u64) -> (Option<u32>, String) {
+fn relation(time: u64, faults: &[FaultWindow], end: u64) -> (Option<u32>, String, Moment) {
     let active =
         |w: &&FaultWindow| w.span_in_effect(end).is_some_and(|(from, to)| (from..=to).contains(&time));
     let during: Vec<&FaultWindow> = faults.iter().filter(active).collect();
     if let Some(last) = during.last() {
         let names: Vec<String> = during.iter().map(|w| w.name()).collect();
-        return (Some(last.id), format!("during {}", words::list(&names)));
+        let kinds = during.iter().map(|w| w.kind.clone()).collect();
+        return (Some(last.id), format!("during {}", words::list(&names)), Moment::During(kinds));
     }
     let ended = faults.iter().filter(|w| w.bit()).filter_map(|w| Some((w.heal.filter(|t| *t < time)?, w)));
     match ended.max_by_key(|(heal, w)| (*heal, w.id)) {
-        Some((heal, w)) if time - heal <= JUST_AFTER => (Some(w.id), format!("just after {}", w.name())),
-        Some((heal, w)) if time - heal <= NEAR => {
-            (None, format!("{} after {}", words::span(time - heal), w.name()))
+        Some((heal, w)) if time - heal <= JUST_AFTER => {
+            (Some(w.id), format!("just after {}", w.name()), Moment::JustAfter(w.kind.clone()))
         }
-        _ => (None, "no fault within 10 s before".to_owned()),
+        Some((heal, w)) if time - heal <= NEAR => {
+            (None, format!("{} after {}", words::span(time - heal), w.name()), Moment::Quiet)
+        }
+        _ => (None, "no fault within 10 s before".to_owned(), Moment::Quiet),
     }
 }

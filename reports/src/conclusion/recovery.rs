@@ -8,7 +8,7 @@ use duress_checkers::{Finding, Valid, Verdict};
 /// The anomaly of a cluster that did not come back.
 pub const NO_RECOVERY: &str = "no recovery";
 /// What the verdict is called.
-const CHECKER: &str = "recovered";
+pub(super) const CHECKER: &str = "recovered";
 
 /// A violation if it did not; nothing if it did, or if nobody can ask that of it.
 pub(super) fn verdict(run: &Run) -> Option<Verdict> {

@@ -1,6 +1,6 @@
 //! Can this run be trusted? An idle or broken run must not look like a pass.
 
-use super::{Evidence, FaultEffect, FaultState};
+use super::{Evidence, FaultEffect, FaultState, Placed};
 use crate::artifact::{Run, RunStatus};
 use crate::words::counted;
 use serde::{Deserialize, Serialize};
@@ -34,11 +34,13 @@ pub(super) fn trust(
     run: &Run,
     faults: &[FaultEffect],
     evidence: &Evidence,
+    findings: &[Placed],
     reasons: &[String],
 ) -> Vec<Trust> {
     let mut trust = Vec::new();
     let mut say = |mark, text: String| trust.push(Trust { mark, text });
     reasons.iter().for_each(|reason| say(Mark::No, reason.clone()));
+    known_lines(findings, &mut say);
     faults_line(faults, &mut say);
     toothless(faults, reasons, &mut say);
     if evidence.total.ok > 0 {
@@ -96,5 +98,21 @@ fn toothless(faults: &[FaultEffect], reasons: &[String], say: &mut impl FnMut(Ma
     }
     if untold.len() > MAX_TOOTHLESS {
         say(Mark::Note, format!("{} more did not take effect", untold.len() - MAX_TOOTHLESS));
+    }
+}
+
+fn known_lines(findings: &[Placed], say: &mut impl FnMut(Mark, String)) {
+    let listed: Vec<_> = findings.iter().filter_map(|finding| finding.known.as_ref()).collect();
+    let expired = listed.iter().filter(|known| known.expired).count() as u64;
+    match listed.len() as u64 - expired {
+        0 => {}
+        n => say(
+            Mark::Note,
+            format!("{} known, and not counted", counted(n, "violation is", "violations are")),
+        ),
+    }
+    if expired > 0 {
+        let were = counted(expired, "violation was", "violations were");
+        say(Mark::Note, format!("{were} known until the run began, and counts again"));
     }
 }

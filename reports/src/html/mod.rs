@@ -8,12 +8,14 @@
 mod finding;
 mod judged;
 mod network;
+mod over;
 mod run;
 mod tables;
 mod timeline;
 mod verdict;
 
 pub use judged::{Judged, page as judged_page};
+pub use over::{compare_page, index_page, index_policy};
 
 use crate::artifact::{Run, RunInfo};
 use crate::conclusion::Conclusion;

@@ -40,6 +40,7 @@ pub(super) fn sign(outcome: Outcome) -> Markup {
     let (back, fore, path) = match outcome {
         Outcome::Valid => ("var(--good,#1f6f4a)", "var(--panel,#ffffff)", "M11 20l6 6 11-13"),
         Outcome::Violation => (BAD.paint, ON_BAD.paint, "M12 12l14 14m0-14l-14 14"),
+        Outcome::Known => ("var(--ink3,#69737f)", "var(--panel,#ffffff)", "M12 12l14 14m0-14l-14 14"),
         Outcome::Unknown => (INFO.paint, "#241600", "M14 15c0-6 10-6 10 0 0 4-5 4-5 8m0 4v1"),
         Outcome::Inconclusive | Outcome::Failed => (INFO.paint, "#241600", "M19 10v12m0 5v2"),
     };
@@ -58,10 +59,11 @@ fn findings(page: &Page<'_>) -> Markup {
         ol.list {
             @for finding in findings.iter().take(MAX_LISTED) {
                 li {
-                    span.num { (finding.number) }
+                    span.num.n[finding.is_known()] { (finding.number) }
                     div {
                         a.t href=(format!("#f{}", finding.number)) { (capital(&finding.title)) }
-                        div.d { (finding.anomaly) ", found by " code { (finding.checker) } }
+                        div.d { (finding.anomaly) ", found by " code { (finding.checker) } ", " code { (finding.fingerprint) } }
+                        @if let Some(known) = &finding.known { div.d { (known.words()) } }
                     }
                     div."d f" { (words::at(finding.time)) br; (finding.relation) }
                 }

@@ -100,6 +100,8 @@ fn findings(out: &mut String, conclusion: &Conclusion) {
     for finding in all.iter().take(MAX_FINDINGS) {
         let (title, time) = (&finding.title, words::at(finding.time));
         let _ = writeln!(out, "  {:>2}  {title:<width$}  {time:>11}  {}", finding.number, finding.relation);
+        let known = finding.known.as_ref().map_or(String::new(), |known| format!("  {}", known.words()));
+        let _ = writeln!(out, "      {}{known}", finding.fingerprint);
     }
     if all.len() > MAX_FINDINGS {
         let _ = writeln!(out, "      and {} more in the report", count((all.len() - MAX_FINDINGS) as u64));

@@ -101,6 +101,10 @@ pub fn info(seconds: u64) -> RunInfo {
         doubts: Vec::new(),
         unrecovered: None,
         failure: None,
+        known: Vec::new(),
+        canary: false,
+        labels: BTreeMap::new(),
+        check_ms: None,
     }
 }
 
