@@ -36,22 +36,27 @@ pub struct Found {
 /// # Errors
 /// When that cannot be written; the run is found without it.
 pub fn append(out: &Path, dir: &RunDir, info: &RunInfo, conclusion: &Conclusion) -> Result<(), Failure> {
-    let path = out.join(FILE);
     let Some(relative) = relative(out, dir) else { return Ok(()) };
-    let mut bytes = serde_json::to_vec(&RunLine::new(&relative, info, Some(conclusion))).unwrap_or_default();
+    let path = out.join(FILE);
+    append_line(&path, &RunLine::new(&relative, info, Some(conclusion))).map_err(|source| Failure::File {
+        path: path.clone(),
+        what: "written",
+        source,
+    })
+}
+
+fn append_line(path: &Path, line: &RunLine) -> std::io::Result<()> {
+    let mut bytes = serde_json::to_vec(line)?;
     if bytes.len() > MAX_LINE {
-        return Ok(());
+        return Err(std::io::Error::other(format!("the line of the run has {} bytes", bytes.len())));
     }
     bytes.push(b'\n');
-    let mut write = || {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
-        // A line that broke off must not take this one with it. An empty line more does no harm.
-        if !ends_in_newline(&mut file)? {
-            bytes.insert(0, b'\n');
-        }
-        file.write_all(&bytes)
-    };
-    write().map_err(|source| Failure::File { path: path.clone(), what: "written", source })
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    // A line that broke off must not take this one with it. An empty line more does no harm.
+    if !ends_in_newline(&mut file)? {
+        bytes.insert(0, b'\n');
+    }
+    file.write_all(&bytes)
 }
 
 fn ends_in_newline(file: &mut File) -> std::io::Result<bool> {
@@ -210,16 +215,20 @@ mod tests {
     }
 
     #[test]
-    fn a_line_after_one_that_broke_off_is_whole() {
+    fn lines_of_runs_at_the_same_time_are_whole() {
         let temporary = tempfile::tempdir().expect("a directory");
-        for (text, whole) in [("", true), ("{}\n", true), ("{\"for", false)] {
-            let path = temporary.path().join("lines");
-            fs::write(&path, text).expect("written");
-            assert_eq!(
-                ends_in_newline(&mut File::open(&path).expect("a file")).expect("read"),
-                whole,
-                "{text}"
-            );
-        }
+        let path = temporary.path().join(FILE);
+        // Somebody was killed in the middle of a line.
+        fs::write(&path, "{\"format\":1,\"pa").expect("written");
+        let append = |thread: usize| {
+            for run in 0..50 {
+                let line =
+                    RunLine::parse(line(&format!("{thread}/{run}")).trim_end().as_bytes()).expect("a line");
+                append_line(&path, &line).expect("appended");
+            }
+        };
+        std::thread::scope(|scope| (0..8).for_each(|thread| drop(scope.spawn(move || append(thread)))));
+        let found = read(temporary.path());
+        assert_eq!((found.index.runs.len(), found.warnings.len()), (400, 1), "{:?}", found.warnings);
     }
 }

@@ -10,6 +10,7 @@ mod demo;
 mod disks;
 mod lifecycle;
 mod observing;
+mod over_runs;
 mod processes;
 mod redis;
 mod terminal;

@@ -81,14 +81,20 @@ pub(super) fn trends(runs: &[RunLine]) -> Vec<Trend> {
         let settings = settings.collect::<Vec<_>>().join(" ");
         groups.entry((run.name(), common(run), settings)).or_default().push(at);
     }
+    let names: Vec<(String, String)> =
+        groups.keys().map(|(name, common, _)| (name.clone(), common.clone())).collect();
     let mut trends: Vec<Trend> = groups
         .into_iter()
         .filter(|(_, group)| group.len() > 1)
-        .map(|((name, common, _), group)| Trend {
-            points: Metric::ALL.map(|metric| points(runs, &group, metric)),
-            runs: group.iter().copied().skip(group.len().saturating_sub(SHOWN)).collect(),
-            name,
-            common,
+        .map(|((name, common, settings), group)| {
+            // Settings are named where nothing else tells two groups apart.
+            let alike = names.iter().filter(|(a, b)| (a, b) == (&name, &common)).count();
+            Trend {
+                points: Metric::ALL.map(|metric| points(runs, &group, metric)),
+                runs: group.iter().copied().skip(group.len().saturating_sub(SHOWN)).collect(),
+                common: if alike > 1 { format!("{common}, {settings}") } else { common },
+                name,
+            }
         })
         .collect();
     trends.sort_by_key(|trend| std::cmp::Reverse(trend.runs.last().copied()));
