@@ -166,7 +166,9 @@ fn a_violation_beside_known_ones_counts() {
 #[test]
 fn what_has_no_fingerprint_is_not_known() {
     let omitted = Verdict { findings_omitted: 1, ..violation() };
-    assert_eq!(outcome(&all_known(), vec![omitted]), Outcome::Violation);
+    assert_eq!(outcome(&all_known(), vec![omitted.clone()]), Outcome::Violation);
+    let text = Written::new(&all_known(), vec![omitted]).text;
+    assert!(text.contains("1 more violation was counted and not explained"), "{text}");
     let unexplained = Verdict { findings: Vec::new(), ..violation() };
     assert_eq!(outcome(&all_known(), vec![unexplained]), Outcome::Violation);
     // Nor does the beginning of a fingerprint name it, or nothing at all.

@@ -29,6 +29,6 @@ pub enum NodeState {
     Silent,
     /// Its processes are stopped.
     Paused,
-    /// It has no process.
+    /// It has no server; processes that one had started may be left.
     Down,
 }

@@ -82,6 +82,7 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
     }
     let evidence = evidence::evidence(run, &calls, &faults);
     let findings = placed::place(run, &verdicts, evidence.duration_ns);
+    let omitted = verdicts.iter().map(|v| v.findings_omitted).sum();
     let errors = errors(&calls, &run.faults);
     let decided = outcome::decide(&outcome::Facts {
         run,
@@ -98,7 +99,7 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         interrupted,
         headline: decided.headline,
         lede: decided.lede,
-        trust: trust::trust(run, &faults, &evidence, &findings, &decided.reasons),
+        trust: trust::trust(run, &faults, &evidence, (&findings, omitted), &decided.reasons),
         reasons: decided.reasons,
         evidence,
         findings,

@@ -29,18 +29,19 @@ pub enum Mark {
 /// Faults without effect that are named; all are counted.
 const MAX_TOOTHLESS: usize = 5;
 
-/// `reasons` are what [`super::outcome`] decided by; each of them is shown as a `No`.
+/// `omitted` violations have no finding. `reasons` are what [`super::outcome`] decided by; each of them
+/// is shown as a `No`.
 pub(super) fn trust(
     run: &Run,
     faults: &[FaultEffect],
     evidence: &Evidence,
-    findings: &[Placed],
+    (findings, omitted): (&[Placed], u64),
     reasons: &[String],
 ) -> Vec<Trust> {
     let mut trust = Vec::new();
     let mut say = |mark, text: String| trust.push(Trust { mark, text });
     reasons.iter().for_each(|reason| say(Mark::No, reason.clone()));
-    known_lines(findings, &mut say);
+    known_lines(findings, omitted, &mut say);
     faults_line(faults, &mut say);
     toothless(faults, reasons, &mut say);
     if evidence.total.ok > 0 {
@@ -101,18 +102,28 @@ fn toothless(faults: &[FaultEffect], reasons: &[String], say: &mut impl FnMut(Ma
     }
 }
 
-fn known_lines(findings: &[Placed], say: &mut impl FnMut(Mark, String)) {
+fn known_lines(findings: &[Placed], omitted: u64, say: &mut impl FnMut(Mark, String)) {
     let listed: Vec<_> = findings.iter().filter_map(|finding| finding.known.as_ref()).collect();
     let expired = listed.iter().filter(|known| known.expired).count() as u64;
-    match listed.len() as u64 - expired {
-        0 => {}
-        n => say(
+    let known = listed.len() as u64 - expired;
+    if known > 0 {
+        say(
             Mark::Note,
-            format!("{} known, and not counted", counted(n, "violation is", "violations are")),
-        ),
+            format!("{} known, and decide nothing", counted(known, "violation is", "violations are")),
+        );
     }
     if expired > 0 {
         let were = counted(expired, "violation was", "violations were");
-        say(Mark::Note, format!("{were} known until the run began, and counts again"));
+        say(
+            Mark::Note,
+            format!("{were} known for a time that was over when the run began: what is found decides"),
+        );
+    }
+    if known > 0 && omitted > 0 {
+        let more = counted(omitted, "more violation was", "more violations were");
+        say(
+            Mark::Note,
+            format!("{more} counted and not explained: nobody can say that they are known, so they decide"),
+        );
     }
 }
