@@ -7,11 +7,17 @@ use duress_checkers::{Valid, Verdict};
 use duress_reports::artifact::RunInfo;
 use duress_reports::compare::Side;
 use duress_reports::index::{Life, Metric, RunLine};
-use duress_reports::{Comparison, Conclusion, Index, Known, Outcome, compare_page, conclude, index_page};
+use duress_reports::{
+    Comparison, Conclusion, Index, Known, Outcome, Run, compare_page, conclude, index_page,
+};
+use std::sync::LazyLock;
 
 /// What a browser, a terminal or a parser may take for something to do.
 const HOSTILE: &str =
     "<script>alert(1)</script><img src=x onerror=alert(1)>\"' ]]> \u{202e}\u{1b}[31m\u{200b}";
+
+/// Made once: it is the same for all.
+static RUN: LazyLock<Run> = LazyLock::new(|| common::run(600));
 
 /// One run a day, in the order of the numbers.
 fn info(number: usize) -> RunInfo {
@@ -22,8 +28,7 @@ fn info(number: usize) -> RunInfo {
 }
 
 fn line(info: &RunInfo, verdict: Verdict) -> RunLine {
-    let mut run = common::run(600);
-    run.info = info.clone();
+    let run = Run { info: info.clone(), ..RUN.clone() };
     let conclusion = conclude(&run, vec![verdict]);
     RunLine::new(&format!("{}/{}", info.name, info.id), info, Some(&conclusion))
 }
