@@ -124,9 +124,8 @@ fn redis_loses_what_it_acknowledged_before_it_was_flushed_and_nothing_else() {
         eprintln!("skipped on ext4: this machine has none for us, or no limits of memory\n{doctor}");
         return;
     }
-    let oom = "[[fault]]\nat = '600ms'\nfor = '300ms'\nkind = 'oom'\nnodes = 'n1'\n";
-    let failures = bench.text("failures.toml");
-    fs::write(bench.path("failures.toml"), format!("{oom}{failures}")).expect("written");
+    let oom = "[[fault]]\nat = '4s'\nfor = '300ms'\nkind = 'oom'\nnodes = 'n1'\n";
+    fs::write(bench.path("failures.toml"), [&failure(1), oom].concat()).expect("written");
     duress("always", &["--disks", "ext4", "--dir", "ext4"], 0);
     let verdict = bench.json("ext4/verdict.json");
     assert_eq!(kinds_by_state(&verdict), BTreeSet::from([("disk-power-failure", "bit"), ("oom", "bit")]));
