@@ -2,7 +2,7 @@
 
 use crate::words;
 use duress_checkers::history::class::PRECONDITION;
-use duress_checkers::{History, Kind};
+use duress_checkers::{History, Kind, Process};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -21,6 +21,8 @@ pub(crate) struct Row {
     pub(crate) invoked: u64,
     /// When it completed, in whatever way; `None` when the history ends first.
     pub(crate) completed: Option<u64>,
+    /// Whose it is.
+    pub(crate) process: u32,
     /// Position in [`Calls::fs`].
     pub(crate) f: u32,
     /// Position in [`Calls::nodes`].
@@ -104,6 +106,10 @@ impl Calls {
             calls.rows.push(Row {
                 invoked: op.time,
                 completed: completion.map(|c| c.time),
+                process: match op.process {
+                    Process::Client(id) => u32::try_from(id).unwrap_or(u32::MAX),
+                    Process::Nemesis => u32::MAX,
+                },
                 f: intern(&mut names.fs, &op.f),
                 node: node.map(|n| intern(&mut names.nodes, n)),
                 class,

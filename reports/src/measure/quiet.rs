@@ -96,9 +96,17 @@ fn complement(spans: &[(u64, u64)], within: (u64, u64)) -> Vec<(u64, u64)> {
 /// A call that never returned asks for nothing any more once it was sent: were it open for
 /// ever, nothing would ever be idle.
 fn idle(calls: &Calls, longest: u64) -> Vec<(u64, u64)> {
-    let open = calls.rows.iter().map(|row| (row.invoked, row.completed.unwrap_or(row.invoked) + 1));
-    let open = merged(open);
-    open.windows(2).map(|w| (w[0].1, w[1].0)).filter(|(from, to)| to - from > longest).collect()
+    let mut idle = Vec::new();
+    let mut busy: Option<u64> = None;
+    // By invocation; foreign histories whose clocks run backwards make no idle time by it.
+    for row in &calls.rows {
+        if let Some(until) = busy.filter(|until| row.invoked > until.saturating_add(longest)) {
+            idle.push((until, row.invoked));
+        }
+        let until = row.completed.unwrap_or(row.invoked) + 1;
+        busy = Some(busy.map_or(until, |b| b.max(until)));
+    }
+    idle
 }
 
 #[cfg(test)]
