@@ -228,6 +228,27 @@ fn theme(bench: &mut Bench) {
     assert_eq!(bench.text("#theme"), "theme: auto");
 }
 
+/// Lines of the logs that a finding shows come up in the timeline where they belong.
+#[test]
+fn a_window_shows_what_the_nodes_said_in_it() {
+    let Some(mut bench) = Bench::new() else { return };
+    let page = bench.page("said", &violation(100), None);
+    let html = fs::read_to_string(&page).expect("the page");
+    let line = |at: &str, text: &str| format!("<tr><td>{at}</td><td>n4</td><td>F3</td><td>{text}</td></tr>");
+    let said = format!(
+        "<div class=\"said\"><table><tbody>{}{}</tbody></table></div><footer>",
+        line("16.500", "lost the leader"),
+        line("21.900", "began to campaign")
+    );
+    fs::write(&page, html.replacen("<footer>", &said, 1)).expect("written");
+    bench.browser.open(&page, "#t=16.0000-17.0000", Look::WIDE);
+    bench.browser.until("!document.querySelector('#logs').hidden");
+    let logs = bench.text("#logs tbody");
+    assert!(logs.contains("lost the leader") && !logs.contains("campaign"), "{logs}");
+    bench.browser.ask("location.hash = '#t=3.0000-4.0000'");
+    bench.browser.until("document.querySelector('#logs').hidden");
+}
+
 #[test]
 fn every_look_of_the_page_shows() {
     let Some(mut bench) = Bench::new() else { return };

@@ -23,6 +23,11 @@ pub(super) struct ReportArgs {
     /// The run directory
     #[arg(default_value = "runs/latest")]
     run: PathBuf,
+
+    /// Operations that the page carries in full; a run of more is drawn from counts, and from
+    /// its operations around findings and faults
+    #[arg(long, value_name = "N", default_value_t = duress_reports::EMBED_OPS)]
+    embed_ops: usize,
 }
 
 impl ReportArgs {
@@ -45,7 +50,7 @@ impl ReportArgs {
             },
         };
         let conclusion = conclude(&run, verdicts);
-        duress_reports::write(&dir, &run, &conclusion)?;
+        duress_reports::write_embedding(&dir, &run, &conclusion, self.embed_ops)?;
         print(&format!("{}\n", dir.report_file().display()));
         Ok(ExitCode::SUCCESS)
     }

@@ -1,13 +1,13 @@
 //! The shape of the network while links are cut: from when to when, who still reaches whom.
 
-use super::data::Fault;
+use super::data::{At, Fault};
 use serde::Serialize;
 
-/// Between two changes of what is cut. Times are microseconds, nodes are positions.
+/// Between two changes of what is cut. Nodes are positions.
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Epoch {
-    from: u64,
-    to: u64,
+    from: At,
+    to: At,
     /// Pairs that reach each other, or, with a 1, only the second the first's frames.
     links: Vec<(u32, u32, u8)>,
     /// Nodes that do not reach a majority, there and back.
@@ -22,9 +22,9 @@ const MAX_NODES: u32 = 9;
 /// Of the faults that took effect; empty when none of them cut anything.
 pub(super) fn epochs(faults: &[Fault], nodes: usize) -> Vec<Epoch> {
     let nodes = u32::try_from(nodes).unwrap_or(u32::MAX).min(MAX_NODES + 1);
-    let cuts: Vec<(u64, &Fault)> =
+    let cuts: Vec<(At, &Fault)> =
         faults.iter().filter(|f| !f.cut.is_empty()).filter_map(|f| Some((f.bit?, f))).collect();
-    let mut edges: Vec<u64> = cuts.iter().flat_map(|(bit, f)| [*bit, f.to]).collect();
+    let mut edges: Vec<At> = cuts.iter().flat_map(|(bit, f)| [*bit, f.to]).collect();
     edges.sort_unstable();
     edges.dedup();
     let mut epochs = Vec::new();
@@ -38,7 +38,7 @@ pub(super) fn epochs(faults: &[Fault], nodes: usize) -> Vec<Epoch> {
     epochs
 }
 
-fn epoch((from, to): (u64, u64), cut: &[(u32, u32)], nodes: u32) -> Epoch {
+fn epoch((from, to): (At, At), cut: &[(u32, u32)], nodes: u32) -> Epoch {
     let mut links = Vec::new();
     let mut part: Vec<u32> = (0..nodes).collect();
     for p in 0..nodes {
@@ -65,7 +65,14 @@ mod tests {
     use super::*;
 
     fn fault(bit: u64, to: u64, cut: &[(u32, u32)]) -> Fault {
-        Fault { name: String::new(), from: bit, bit: Some(bit), to, nodes: Vec::new(), cut: cut.to_vec() }
+        Fault {
+            name: String::new(),
+            from: At(bit),
+            bit: Some(At(bit)),
+            to: At(to),
+            nodes: Vec::new(),
+            cut: cut.to_vec(),
+        }
     }
 
     #[test]
@@ -74,12 +81,12 @@ mod tests {
         let deaf = fault(20, 40, &[(1, 2)]);
         let shape = epochs(&[minority, deaf], 3);
         assert_eq!(shape.len(), 3);
-        assert_eq!(shape[0], Epoch { from: 10, to: 20, links: vec![(1, 2, 0)], few: vec![0] });
-        assert_eq!(shape[1], Epoch { from: 20, to: 30, links: vec![(2, 1, 1)], few: vec![0, 1, 2] });
+        assert_eq!(shape[0], Epoch { from: At(10), to: At(20), links: vec![(1, 2, 0)], few: vec![0] });
+        assert_eq!(shape[1], Epoch { from: At(20), to: At(30), links: vec![(2, 1, 1)], few: vec![0, 1, 2] });
         // Only node 1's frames to node 2 are lost: by way of node 0 all reach all.
         assert_eq!(
             shape[2],
-            Epoch { from: 30, to: 40, links: vec![(0, 1, 0), (0, 2, 0), (2, 1, 1)], few: vec![] }
+            Epoch { from: At(30), to: At(40), links: vec![(0, 1, 0), (0, 2, 0), (2, 1, 1)], few: vec![] }
         );
     }
 

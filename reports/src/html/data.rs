@@ -1,5 +1,5 @@
 //! What the script knows beside the operations: faults, what each node was, cut links,
-//! findings. Times are microseconds since the start of the run.
+//! findings. Times are seconds since the start of the run, to the microsecond.
 
 use super::Page;
 use super::cut::{self, Epoch};
@@ -7,7 +7,7 @@ use crate::artifact::{NodeSeen, NodeState};
 use crate::conclusion::FaultState;
 use crate::pack::{Head, Pack};
 use crate::words;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Longest text that the timeline repeats, in characters.
@@ -18,9 +18,19 @@ const MAX_FINDINGS: usize = 200;
 /// office is asked only every so often. Microseconds.
 const BOTH_LEAD: u64 = 1_000_000;
 
+/// A moment, in microseconds; in the page, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct At(pub(super) u64);
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0 as f64 / 1e6)
+    }
+}
+
 #[derive(Serialize)]
 pub(super) struct Data<'a> {
-    end: u64,
+    end: At,
     nodes: Vec<String>,
     faults: Vec<Fault>,
     cuts: Vec<Epoch>,
@@ -32,11 +42,11 @@ pub(super) struct Data<'a> {
 #[derive(Serialize)]
 pub(super) struct Fault {
     pub(super) name: String,
-    pub(super) from: u64,
+    pub(super) from: At,
     /// As its probe saw it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) bit: Option<u64>,
-    pub(super) to: u64,
+    pub(super) bit: Option<At>,
+    pub(super) to: At,
     pub(super) nodes: Vec<usize>,
     /// Links, from and to.
     #[serde(skip)]
@@ -46,18 +56,18 @@ pub(super) struct Fault {
 /// From, to, what, term. What: `lead`, `stale` (another one leads with a later term), `follow`,
 /// `answers` (where nobody leads), `silent`, `paused`, `down`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct State(u64, u64, &'static str, Option<u64>);
+struct State(At, At, &'static str, Option<u64>);
 
 #[derive(Serialize)]
 struct Marked {
     number: u64,
-    at: u64,
+    at: At,
     title: String,
     /// What its figure spans.
-    from: u64,
-    to: u64,
+    from: At,
+    to: At,
     /// Row, from, to, label, is it the one that cannot be.
-    ops: Vec<(u16, u64, u64, String, bool)>,
+    ops: Vec<(u16, At, At, String, bool)>,
 }
 
 /// As the text of a script element.
@@ -95,8 +105,8 @@ fn escaped(json: &str) -> String {
     out
 }
 
-fn micro(ns: u64) -> u64 {
-    ns / 1_000
+fn micro(ns: u64) -> At {
+    At(ns / 1_000)
 }
 
 /// Those that operations went through come first: rows name them by position.
@@ -132,7 +142,7 @@ fn faults(page: &Page<'_>, names: &[String], end: u64) -> Vec<Fault> {
 }
 
 /// Per node, in the order of `names`; empty when nobody looked.
-fn states(seen: &[NodeSeen], names: &[String], end: u64) -> Vec<Vec<State>> {
+fn states(seen: &[NodeSeen], names: &[String], end: At) -> Vec<Vec<State>> {
     if seen.is_empty() {
         return Vec::new();
     }
@@ -154,7 +164,7 @@ fn states(seen: &[NodeSeen], names: &[String], end: u64) -> Vec<Vec<State>> {
     all
 }
 
-fn state(line: &NodeSeen, to: u64) -> State {
+fn state(line: &NodeSeen, to: At) -> State {
     let what = match (line.state, line.leads) {
         (NodeState::Answers, Some(true)) => "lead",
         (NodeState::Answers, Some(false)) => "follow",
@@ -170,7 +180,7 @@ fn state(line: &NodeSeen, to: u64) -> State {
 fn dated(state: State, leaders: &[State]) -> Vec<State> {
     let later = leaders.iter().filter(|l| state.2 == "lead" && l.3 > state.3 && state.3.is_some());
     let since = later.filter(|l| l.0 < state.1 && l.1 > state.0).map(|l| l.0.max(state.0)).min();
-    match since.filter(|since| state.1 - since >= BOTH_LEAD) {
+    match since.filter(|since| state.1.0 - since.0 >= BOTH_LEAD) {
         None => vec![state],
         Some(since) => {
             let parts = [State(state.0, since, "lead", state.3), State(since, state.1, "stale", state.3)];
@@ -220,11 +230,11 @@ mod tests {
     fn the_older_of_two_leaders_is_stale_once_it_is_no_question_of_when_one_asked() {
         let names = ["a", "b"].map(str::to_owned);
         let lines = [seen(0, "a", true, 4), seen(0, "b", false, 4), seen(9_000, "b", true, 5)];
-        let lasting = states(&[&lines[..], &[seen(12_000, "a", false, 5)]].concat(), &names, 20_000_000);
-        let words: Vec<_> = lasting[0].iter().map(|s| (s.0 / 1_000, s.2)).collect();
+        let lasting = states(&[&lines[..], &[seen(12_000, "a", false, 5)]].concat(), &names, At(20_000_000));
+        let words: Vec<_> = lasting[0].iter().map(|s| (s.0.0 / 1_000, s.2)).collect();
         assert_eq!(words, [(0, "lead"), (9_000, "stale"), (12_000, "follow")]);
-        assert_eq!(lasting[1].last(), Some(&State(9_000_000, 20_000_000, "lead", Some(5))));
-        let brief = states(&[&lines[..], &[seen(9_400, "a", false, 5)]].concat(), &names, 20_000_000);
+        assert_eq!(lasting[1].last(), Some(&State(At(9_000_000), At(20_000_000), "lead", Some(5))));
+        let brief = states(&[&lines[..], &[seen(9_400, "a", false, 5)]].concat(), &names, At(20_000_000));
         assert!(brief[0].iter().all(|s| s.2 != "stale"), "{brief:?}");
     }
 

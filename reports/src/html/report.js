@@ -5,7 +5,7 @@
 const $ = (s, r = document) => r.querySelector(s), $$ = s => [...document.querySelectorAll(s)];
 const root = document.documentElement, {min, max, abs, floor, ceil, round, log, log10, log1p, sin, cos, atan2, PI} = Math;
 const on = (target, event, act, options) => target.addEventListener(event, act, options), area = e => e.getBoundingClientRect(), make = (tag, text = '', name = '') => { const e = document.createElement(tag); e.textContent = text; e.className = name; return e; };
-// Theme: kept in memory, for a file has no storage of its own.
+// In memory only: a file has no storage of its own.
 const themes = ['auto', 'dark', 'light'], button = $('#theme');
 let redraw = () => {};
 if (button) {
@@ -19,10 +19,7 @@ if (button) {
   matchMedia('(prefers-color-scheme:dark)').addEventListener('change', () => redraw());
 }
 if (!$('#timeline-data')) return;
-const M = JSON.parse($('#timeline-data').textContent), P = M.pack, END = M.end / 1e6;
-for (const f of [...M.faults, ...M.findings, ...M.cuts]) for (const k of ['from', 'to', 'at', 'bit']) if (k in f) f[k] /= 1e6;
-for (const s of M.states.flat()) { s[0] /= 1e6; s[1] /= 1e6; }
-for (const o of M.findings.flatMap(f => f.ops)) { o[1] /= 1e6; o[2] /= 1e6; }
+const M = JSON.parse($('#timeline-data').textContent), P = M.pack, END = M.end;
 const struck = M.faults.filter(f => 'bit' in f);
 const OUTCOME = ['ok', 'fail', 'info', 'fail'], MEANS = ['', 'did not happen', 'may have happened', 'as it may'];
 const LAST = 255, ROWS = P.rows.length, NODES = M.nodes.length, CLASSES = P.classes.length;
@@ -80,7 +77,7 @@ const NB = 96, [Q0, Q1] = P.steps[1] > P.steps[0] ? P.steps : [P.steps[0], P.ste
 const binOf = Uint8Array.from({length: 256}, (_, q) => floor((min(Q1, max(Q0, q)) - Q0) * (NB - 1) / (Q1 - Q0)));
 function aggregate(w) {
   const [a, b] = view, whole = !G || P.windows.some(w => w[0] / 1e9 <= a && b <= w[1] / 1e9), f = whole ? columns(w) : grid();
-  // Bars of at least three pixels, with enough in them to mean something.
+  // Wide enough to see, with enough in them to mean something.
   f.group = max(1, ceil(3 / w * (b - a) / f.dc));
   while (f.group < f.W && f.answers / (f.W / f.group) < 6) f.group *= 2;
   f.ranked = max(1, ceil(7 / w * (b - a) / f.dc));
@@ -124,7 +121,6 @@ function grid() {
   return f;
 }
 const sum = (v, from, k) => v.subarray(from, from + k).reduce((p, q) => p + q, 0);
-// Latency that a share of the answers in some columns did not exceed.
 function quantiles(c) {
   const h = new Float64Array(A.bins);
   let all = 0;
@@ -176,7 +172,7 @@ const draw = {
   axis(x, w, h, X) {
     const s = step(reach() * 92 / w), d = max(0, -floor(log10(s) + 1e-9));
     x.textAlign = 'center'; x.fillStyle = C.ink2;
-    for (let t = ceil(view[0] / s) * s; t <= view[1] + s * 1e-6; t += s) { x.fillText(t.toFixed(d) + ' s', max(18, min(w - 20, X(t))), h / 2 + 1); }
+    for (let t = ceil(view[0] / s) * s; t <= view[1] + s * 1e-6; t += s) { if (M.findings.every(f => abs(X(f.at) - X(t)) > 28)) x.fillText(t.toFixed(d) + ' s', max(18, min(w - 20, X(t))), h / 2 + 1); }
     let last = -99;
     for (const f of M.findings) {
       const a = X(f.at);
@@ -381,7 +377,10 @@ function described(i) {
 }
 let listing = 0;
 function list() { clearTimeout(listing); listing = setTimeout(fill, 120); }
+const said = $$('.said tbody tr'), logs = $('#logs tbody');
 function fill() {
+  logs.replaceChildren(...said.filter(r => { const t = parseFloat(r.cells[0].textContent); return view[0] <= t && t <= view[1]; }).slice(0, SHOWN).map(r => r.cloneNode(true)));
+  $('#logs').hidden = !logs.rows.length;
   if (!$('#operations').open) return;
   const note = $('#listed');
   body.replaceChildren();

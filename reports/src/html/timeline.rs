@@ -102,6 +102,15 @@ fn live() -> Markup {
                     }
                 }
             }
+            details #logs hidden {
+                summary { "What the nodes said in this window, near findings" }
+                div.panel {
+                    table {
+                        thead { tr { th.r { "at" } th { "node" } th { "faults" } th { "said" } } }
+                        tbody {}
+                    }
+                }
+            }
         }
     }
 }
