@@ -261,7 +261,7 @@ const draw = {
     for (let c = 0; c < A.W; c += A.ranked) ranks.push([X(A.t0 + (c + min(A.ranked, A.W - c) / 2) * A.dc), quantiles(c)]);
     for (const at of [0, 1, 2]) {
       x.strokeStyle = C.ink; x.lineWidth = [2, 1.4, 1.2][at]; x.globalAlpha = [1, .75, .5][at]; x.beginPath();
-      ranks.forEach(([p, q], i) => { if (q) x[i && ranks[i - 1][1] ? 'lineTo' : 'moveTo'](p, Y(q[at])); });
+      ranks.forEach(([p, q], i) => { if (q && A.n > 200) x[i && ranks[i - 1][1] ? 'lineTo' : 'moveTo'](p, Y(q[at])); });
       x.stroke(); x.globalAlpha = 1;
     }
     for (const [v, y] of decades) pill(x, span(v), 2, y - 8 < 8 ? y + 8 : y - 8);

@@ -60,7 +60,7 @@ pub(crate) struct Head {
     steps: (u8, u8),
     kinds: Vec<KindOf>,
     /// Per row the position of its node among the page's nodes; `null` if it has none.
-    rows: Vec<Option<u32>>,
+    rows: Vec<Option<u16>>,
     fs: Vec<String>,
     classes: Vec<String>,
     /// Nanoseconds; empty when the columns have every operation.
@@ -72,7 +72,7 @@ pub(crate) struct Head {
 /// Function, outcome (`0` ok, `1` fail, `2` info, `3` a fail that the workload expects), class
 /// of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-struct KindOf(u32, u8, u32);
+struct KindOf(u16, u8, u16);
 
 impl KindOf {
     fn of(row: &Row) -> Self {

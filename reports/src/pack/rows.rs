@@ -14,11 +14,11 @@ pub(super) struct Rows {
     /// Per call.
     pub(super) row: Vec<u16>,
     /// Per row its node.
-    pub(super) nodes: Vec<Option<u32>>,
+    pub(super) nodes: Vec<Option<u16>>,
 }
 
 struct Lane {
-    node: Option<u32>,
+    node: Option<u16>,
     /// When the process that had it last was over; `None` while it is not.
     free: Option<u64>,
 }
@@ -26,8 +26,8 @@ struct Lane {
 impl Rows {
     pub(super) fn new(calls: &Calls) -> Self {
         let mut lanes: Vec<Lane> = Vec::new();
-        let mut of_node: HashMap<Option<u32>, Vec<u16>> = HashMap::new();
-        let mut held: HashMap<(u32, Option<u32>), u16> = HashMap::new();
+        let mut of_node: HashMap<Option<u16>, Vec<u16>> = HashMap::new();
+        let mut held: HashMap<(u32, Option<u16>), u16> = HashMap::new();
         let mut row = Vec::with_capacity(calls.rows.len());
         for call in &calls.rows {
             let key = (call.process, call.node);
