@@ -6,6 +6,7 @@ mod common;
 
 use common::browser::{Browser, Look};
 use common::{SECOND, verdicts};
+use duress_checkers::History;
 use duress_reports::artifact::{NodeSeen, NodeState};
 use duress_reports::{Run, RunDir, conclude, write, write_embedding};
 use serde_json::json;
@@ -226,6 +227,33 @@ fn theme(bench: &mut Bench) {
     assert_eq!(bench.browser.ask(back), light);
     bench.browser.ask("document.querySelector('#theme').click()");
     assert_eq!(bench.text("#theme"), "theme: auto");
+}
+
+/// Foreign text stays text, in the timeline, its tips and its table, too.
+#[test]
+fn hostile_text_does_nothing() {
+    const EVIL: &str = "</script><img src=x onerror=alert(1)><b>\u{202e}";
+    let Some(mut bench) = Bench::new() else { return };
+    let mut run = violation(60);
+    let ops = run.history.ops().iter().cloned().map(|mut op| {
+        op.error = op.error.map(|_| EVIL.to_owned());
+        op.value = json!([EVIL, EVIL]);
+        (op.f, op.node) = (EVIL.to_owned(), Some(EVIL.to_owned()));
+        op
+    });
+    run.history = History::new(ops.collect()).expect("still a history");
+    run.faults.iter_mut().for_each(|fault| fault.description = EVIL.to_owned());
+    let page = bench.page("hostile", &run, None);
+    bench.browser.open(&page, "", Look::WIDE);
+    bench.browser.ask("document.querySelector('#operations').open = true");
+    bench.browser.until("document.querySelectorAll('#operations tbody tr').length === 200");
+    let ((x, y), _) = bench.middle("canvas[data-lane=processes]");
+    bench.browser.hover((x, y));
+    assert!(bench.text("#tip").contains("<img"), "{}", bench.text("#tip"));
+    assert!(bench.text("#operations tbody").contains("onerror"));
+    assert_eq!(bench.browser.ask("document.querySelectorAll('img, #lanes b b, #operations td *').length"), json!(0));
+    bench.quiet("hostile");
+    assert!(!bench.browser.events.iter().any(|e| e["method"] == "Page.javascriptDialogOpening"));
 }
 
 /// Lines of the logs that a finding shows come up in the timeline where they belong.
