@@ -251,7 +251,10 @@ fn hostile_text_does_nothing() {
     bench.browser.hover((x, y));
     assert!(bench.text("#tip").contains("<img"), "{}", bench.text("#tip"));
     assert!(bench.text("#operations tbody").contains("onerror"));
-    assert_eq!(bench.browser.ask("document.querySelectorAll('img, #lanes b b, #operations td *').length"), json!(0));
+    assert_eq!(
+        bench.browser.ask("document.querySelectorAll('img, #lanes b b, #operations td *').length"),
+        json!(0)
+    );
     bench.quiet("hostile");
     assert!(!bench.browser.events.iter().any(|e| e["method"] == "Page.javascriptDialogOpening"));
 }
