@@ -1,8 +1,10 @@
-//! Every printer on fixed runs, byte for byte. `UPDATE_SNAPSHOTS=1` rewrites the files; read
-//! the difference before committing it.
+//! Every printer on fixed runs, byte for byte, save what is the same in all of them or packed:
+//! style sheet, script, operations. `UPDATE_SNAPSHOTS=1` rewrites the files; read the difference
+//! before committing it.
 
 mod common;
 
+use common::html;
 use common::verdicts;
 use common::written::Written;
 use duress_checkers::{Valid, Verdict};
@@ -22,8 +24,21 @@ fn check(name: &str, run: &Run, verdicts: Vec<Verdict>, outcome: Outcome) {
         ("txt", &written.text, &again.text),
     ] {
         assert_eq!(content, same, "{name}.{ending} differs from one time to the next");
-        compare(&format!("{name}.{ending}"), content);
+        compare(&format!("{name}.{ending}"), &plain(content));
     }
+}
+
+/// A new colour or a new compressor makes no new snapshot.
+fn plain(content: &str) -> String {
+    let mut out = content.to_owned();
+    let data = html::raw(content, "script");
+    let ops = if data.len() == 3 { &data[1..] } else { &data[..] };
+    for text in html::raw(content, "style").iter().chain(ops) {
+        out = out.replacen(text, "…", 1);
+    }
+    let Some((before, policy)) = out.split_once("default-src") else { return out };
+    let (_, after) = policy.split_once('"').expect("the policy ends");
+    format!("{before}…\"{after}")
 }
 
 fn compare(name: &str, content: &str) {

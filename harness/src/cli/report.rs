@@ -26,6 +26,11 @@ pub(super) struct ReportArgs {
     /// Write the index of all runs in this directory instead: index.html and index.jsonl
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "runs", conflicts_with = "run")]
     index: Option<PathBuf>,
+
+    /// Operations that the page carries in full; a run of more is drawn from counts, and from
+    /// its operations around findings and faults
+    #[arg(long, value_name = "N", default_value_t = duress_reports::EMBED_OPS)]
+    embed_ops: usize,
 }
 
 impl ReportArgs {
@@ -57,7 +62,7 @@ impl ReportArgs {
             },
         };
         let conclusion = conclude(&run, verdicts);
-        duress_reports::write(&dir, &run, &conclusion)?;
+        duress_reports::write_embedding(&dir, &run, &conclusion, self.embed_ops)?;
         print(&format!("{}\n", dir.report_file().display()));
         Ok(ExitCode::SUCCESS)
     }

@@ -81,6 +81,9 @@ pub struct FaultWindow {
     pub evidence: Vec<String>,
     /// It was never applied, and so neither bit nor failed to.
     pub skipped: bool,
+    /// Links that it cut: from, to, counted from 0 in the order of the nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<(u32, u32)>,
 }
 
 impl FaultWindow {
@@ -114,7 +117,7 @@ impl FaultWindow {
 pub fn windows(journal: &[JournalEntry]) -> Vec<FaultWindow> {
     let mut windows: Vec<FaultWindow> = Vec::new();
     for entry in journal {
-        if let JournalEvent::Applying { kind, description, nodes, .. } = &entry.event {
+        if let JournalEvent::Applying { kind, description, nodes, undo } = &entry.event {
             windows.push(FaultWindow {
                 id: entry.fault,
                 kind: kind.clone(),
@@ -126,6 +129,7 @@ pub fn windows(journal: &[JournalEntry]) -> Vec<FaultWindow> {
                 healed: None,
                 evidence: Vec::new(),
                 skipped: false,
+                cut: cut(kind, undo),
             });
             continue;
         }
@@ -150,4 +154,13 @@ pub fn windows(journal: &[JournalEntry]) -> Vec<FaultWindow> {
         }
     }
     windows
+}
+
+/// The links of a cut, as its undo lists them. Faults of packets list links too, but let frames
+/// pass.
+fn cut(kind: &str, undo: &serde_json::Value) -> Vec<(u32, u32)> {
+    if kind.starts_with("packet") {
+        return Vec::new();
+    }
+    undo.get("links").and_then(|links| Vec::deserialize(links).ok()).unwrap_or_default()
 }

@@ -1,10 +1,13 @@
-//! `report.html`: one file, no script, nothing from anywhere else. It is complete with styles
-//! off, too.
+//! `report.html`: one file, nothing from anywhere else. It is complete with styles off, and
+//! with scripts off, too: the one script, of this program, adds a timeline to look around in.
 //!
 //! Everything foreign goes through the template engine, which escapes it, after control
-//! characters have been spelled out for the whole model at once. A page that still were to
-//! carry a script would find it forbidden by its own content security policy.
+//! characters have been spelled out for the whole model at once; into the script's data, it goes
+//! as JSON that no parser takes for markup. A page that still were to carry a script of somebody
+//! else would find it forbidden by its own content security policy, which names ours by its hash.
 
+mod cut;
+mod data;
 mod finding;
 mod judged;
 mod network;
@@ -17,10 +20,11 @@ mod verdict;
 pub use judged::{Judged, page as judged_page};
 pub use over::{compare_page, index_page, index_policy};
 
-use crate::artifact::{Run, RunInfo};
+use crate::artifact::{NodeSeen, Run, RunInfo};
 use crate::conclusion::Conclusion;
 use crate::figure::Sparks;
 use crate::measure::Calls;
+use crate::pack::{Moments, Pack, pack};
 use crate::plots::Plots;
 use crate::words;
 use base64::Engine;
@@ -28,7 +32,17 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-const STYLE: &str = include_str!("report.css");
+/// The dark colours twice: where the reader's system asks for them, and where the reader does.
+const STYLE: &str = concat!(
+    include_str!("report.css"),
+    "@media screen and (prefers-color-scheme:dark){:root:not([data-theme=light]){",
+    include_str!("dark.css"),
+    "}}@media screen{:root[data-theme=dark]{",
+    include_str!("dark.css"),
+    "}}",
+    include_str!("timeline.css"),
+);
+const SCRIPT: &str = include_str!("report.js");
 
 /// What every section reads. `info` and `conclusion` are fit to be shown.
 struct Page<'a> {
@@ -37,22 +51,38 @@ struct Page<'a> {
     calls: &'a Calls,
     plots: &'a Plots,
     sparks: Sparks,
+    nodes: &'a [NodeSeen],
+    /// Absent when there is no operation.
+    pack: Option<&'a Pack>,
 }
 
 /// The page. Depends on nothing but its arguments.
-pub(crate) fn page(run: &Run, conclusion: &Conclusion, calls: &Calls, plots: &Plots) -> String {
+pub(crate) fn page(
+    run: &Run,
+    conclusion: &Conclusion,
+    calls: &Calls,
+    plots: &Plots,
+    embed_ops: usize,
+) -> String {
+    let pack = (!calls.rows.is_empty())
+        .then(|| pack(&run.history, &Moments::new(conclusion), calls, plots.axis, embed_ops));
     let info = words::presentable(&run.info);
     let conclusion = words::presentable(conclusion);
     let sparks = Sparks::new(calls, conclusion.quiet_rate);
-    Page { info: &info, conclusion: &conclusion, calls, plots, sparks }.render().into_string()
+    let (info, conclusion, nodes, pack) = (&info, &conclusion, &run.nodes, pack.as_ref());
+    Page { info, conclusion, calls, plots, sparks, nodes, pack }.render().into_string()
 }
 
-/// The head of every page: what it may load, which is nothing, and how it looks.
+/// The head of a page without a script: what it may load, which is nothing, and how it looks.
 fn head(title: &str) -> Markup {
+    head_under(&policy(""), title)
+}
+
+fn head_under(policy: &str, title: &str) -> Markup {
     html! {
         head {
             meta charset="utf-8";
-            meta http-equiv="Content-Security-Policy" content=(policy());
+            meta http-equiv="Content-Security-Policy" content=(policy);
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
             meta name="referrer" content="no-referrer";
@@ -67,7 +97,7 @@ impl Page<'_> {
         html! {
             (DOCTYPE)
             html lang="en" {
-                (head(&self.title()))
+                (head_under(&policy(&format!(" script-src 'sha256-{}';", hash(SCRIPT))), &self.title()))
                 body {
                     (self.top())
                     main {
@@ -84,10 +114,12 @@ impl Page<'_> {
                     footer {
                         p {
                             "Written by duress " (self.info.duress) ". Times are seconds since the start of the run. "
-                            "This file needs no network and no script; every number in it is in "
+                            "This file needs no network, and no script for anything but looking around in the timeline; every number in it is in "
                             a href="verdict.json" { "verdict.json" } "."
                         }
                     }
+                    (timeline::data(self))
+                    script { (PreEscaped(SCRIPT)) }
                 }
             }
         }
@@ -117,16 +149,22 @@ impl Page<'_> {
                         " " a href="#checkers" { "Checkers" }
                         " " a href="#run" { "Run" }
                     }
+                    button #theme type="button" hidden { "theme: auto" }
                 }
             }
         }
     }
 }
 
-/// The one style sheet, by its hash; no script, no frame, no form, no request.
-fn policy() -> String {
-    let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+/// The one style sheet and, if there is one, the script, by their hashes; no frame, no form, no
+/// request.
+fn policy(script: &str) -> String {
+    let style = hash(STYLE);
     format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; style-src 'sha256-{style}';{script} img-src data:; base-uri 'none'; form-action 'none'"
     )
+}
+
+fn hash(text: &str) -> String {
+    STANDARD.encode(Sha256::digest(text.as_bytes()))
 }

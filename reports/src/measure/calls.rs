@@ -2,13 +2,15 @@
 
 use crate::words;
 use duress_checkers::history::class::PRECONDITION;
-use duress_checkers::{History, Kind};
+use duress_checkers::{History, Kind, Process};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
 /// Classes of errors told apart; what comes later is counted as `other`. Errors that carry
 /// an id in front would otherwise make a class each.
 const MAX_CLASSES: usize = 40;
+/// Functions, and nodes, told apart; what comes later is counted as `other`.
+const MAX_NAMES: usize = 4_096;
 /// Longest name of a class, in characters.
 const MAX_CLASS_CHARS: usize = 60;
 /// Longest sample of an error, in characters.
@@ -21,12 +23,14 @@ pub(crate) struct Row {
     pub(crate) invoked: u64,
     /// When it completed, in whatever way; `None` when the history ends first.
     pub(crate) completed: Option<u64>,
+    /// Whose it is.
+    pub(crate) process: u32,
     /// Position in [`Calls::fs`].
-    pub(crate) f: u32,
+    pub(crate) f: u16,
     /// Position in [`Calls::nodes`].
-    pub(crate) node: Option<u32>,
+    pub(crate) node: Option<u16>,
     /// Position in [`Calls::classes`], unless it is ok.
-    pub(crate) class: u32,
+    pub(crate) class: u16,
     /// How it ended: never `Invoke`.
     pub(crate) kind: Kind,
     /// A `fail` that the workload expects: an answer like any other, not an error.
@@ -104,6 +108,10 @@ impl Calls {
             calls.rows.push(Row {
                 invoked: op.time,
                 completed: completion.map(|c| c.time),
+                process: match op.process {
+                    Process::Client(id) => u32::try_from(id).unwrap_or(u32::MAX),
+                    Process::Nemesis => u32::MAX,
+                },
                 f: intern(&mut names.fs, &op.f),
                 node: node.map(|n| intern(&mut names.nodes, n)),
                 class,
@@ -121,7 +129,7 @@ impl Calls {
 
     /// Nodes by name, whatever order they answered in.
     fn sort_nodes(&mut self, nodes: &[String]) {
-        let mut order: Vec<u32> = (0..).take(nodes.len()).collect();
+        let mut order: Vec<u16> = (0..).take(nodes.len()).collect();
         order.sort_by(|a, b| by_number(&nodes[*a as usize]).cmp(&by_number(&nodes[*b as usize])));
         let mut place = vec![0; nodes.len()];
         for (at, old) in (0..).zip(&order) {
@@ -142,12 +150,19 @@ fn by_number(name: &str) -> (String, u64, &str) {
 }
 
 /// Few distinct names, many look-ups: a linear search beats hashing.
-fn intern(names: &mut Vec<String>, name: &str) -> u32 {
+fn intern(names: &mut Vec<String>, name: &str) -> u16 {
     let at = names.iter().position(|n| n == name).unwrap_or_else(|| {
-        names.push(name.to_owned());
+        if names.len() <= MAX_NAMES {
+            names.push(if names.len() < MAX_NAMES { name } else { "other" }.to_owned());
+        }
         names.len() - 1
     });
-    u32::try_from(at).unwrap_or(u32::MAX)
+    position(at)
+}
+
+/// Of one of a few names.
+fn position(at: usize) -> u16 {
+    u16::try_from(at).unwrap_or(u16::MAX)
 }
 
 #[derive(Default)]
@@ -155,12 +170,12 @@ struct Names {
     fs: Vec<String>,
     nodes: Vec<String>,
     classes: Vec<Class>,
-    by_class: HashMap<String, u32>,
+    by_class: HashMap<String, u16>,
 }
 
 impl Names {
     /// `completion` is `None` when nothing came back at all.
-    fn class(&mut self, completion: Option<Option<&str>>) -> u32 {
+    fn class(&mut self, completion: Option<Option<&str>>) -> u16 {
         let text = match completion {
             None => "never returned",
             Some(None) => "no reason given",
@@ -175,7 +190,7 @@ impl Names {
         if let Some(at) = self.by_class.get(&name) {
             return *at;
         }
-        let at = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
+        let at = position(self.classes.len());
         let sample = text.chars().take(MAX_SAMPLE_CHARS).collect();
         self.classes.push(Class { name: name.clone(), sample });
         self.by_class.insert(name, at);

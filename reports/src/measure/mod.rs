@@ -16,7 +16,7 @@ pub(crate) use errors::errors;
 pub(crate) use flows::{busiest, taken};
 pub use latency::{LatencyRow, Quantiles};
 pub(crate) use latency::{latency, quantile};
-pub(crate) use quiet::Quiet;
+pub(crate) use quiet::{Quiet, merged};
 
 /// Does a function read, change, or both? Decides which acknowledgements prove what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,8 @@ use duress_checkers::Kind;
 const MAX_MARKS: usize = 4_000;
 /// Sizes of a cell in pixels, finest first. The last one is always coarse enough.
 const CELLS: [u64; 7] = [2, 3, 4, 5, 6, 8, 13];
+/// Steps of opacity; more of them nobody sees.
+const SHADES: f64 = 20.0;
 /// Up to here every call is a dot of its own.
 const MAX_DOTS: usize = 4_000;
 
@@ -43,9 +45,12 @@ pub(super) fn latency_raw<'a>(frame: &Frame<'a>, calls: &Calls) -> Chart<'a> {
             let value = |y: f64| low * 10_f64.powf(decades * (y / rows as f64));
             // Many calls look dense; a single one that failed is as visible as a thousand.
             let opacity = if kind == Kind::Ok { 0.25 + 0.75 * f64::from(*n).ln_1p() / most } else { 1.0 };
-            (time(x), value(y), time(x + 1.0), value(y + 1.0), (opacity * 100.0).round() / 100.0)
+            (time(x), value(y), time(x + 1.0), value(y + 1.0), (opacity * SHADES).round() / SHADES)
         });
-        chart.layers.push(Layer::Boxes(colour, boxes.collect()));
+        let mut boxes: Vec<_> = boxes.collect();
+        // Cells do not overlap: those of one shade can stand together.
+        boxes.sort_by(|a, b| a.4.total_cmp(&b.4));
+        chart.layers.push(Layer::Boxes(colour, boxes));
     }
     chart
 }
@@ -69,13 +74,13 @@ fn binned(
     let decades = (high / low).log10();
     let width = s(frame.axis.1);
     // Logarithms are dear: each call is placed once, on a scale of 65,536 steps either way.
-    let fine = |share: f64| (share * 65_535.0) as usize;
-    let placed: Vec<(usize, usize, usize)> = calls
+    let fine = |share: f64| (share * 65_535.0) as u16;
+    let placed: Vec<(u16, u16, u8)> = calls
         .rows
         .iter()
         .map(|row| {
             let (x, y) = point(row);
-            let kind = kinds.iter().position(|k| *k == row.shown()).unwrap_or(2);
+            let kind = kinds.iter().position(|k| *k == row.shown()).unwrap_or(2) as u8;
             (fine(x / width), fine((y / low).log10() / decades), kind)
         })
         .collect();
@@ -84,8 +89,9 @@ fn binned(
         let (columns, rows) = (columns(frame, cell), rows(frame, cell));
         let mut grids = [const { Vec::new() }; 3].map(|_: Vec<u32>| vec![0_u32; columns * rows]);
         for (x, y, kind) in &placed {
+            let (x, y) = (usize::from(*x), usize::from(*y));
             let at = (y * rows / 65_536) * columns + x * columns / 65_536;
-            let count = &mut grids[*kind][at];
+            let count = &mut grids[usize::from(*kind)][at];
             *count = count.saturating_add(1);
         }
         let marks = grids.iter().flatten().filter(|n| **n > 0).count();

@@ -6,6 +6,7 @@
 
 mod chart;
 mod density;
+mod fold;
 mod series;
 
 pub(crate) use chart::{LEFT, RIGHT};
@@ -58,10 +59,11 @@ impl Plots {
 }
 
 impl Plot {
-    /// For the page: colours become variables of its style sheet.
+    /// For the page: colours become variables of its style sheet, and marks are folded.
     pub(crate) fn themed(&self) -> String {
-        let mut out = String::with_capacity(self.0.len() * 5 / 4);
-        let mut rest = self.0.as_str();
+        let folded = fold::folded(&self.0);
+        let mut out = String::with_capacity(folded.len() * 5 / 4);
+        let mut rest = folded.as_str();
         // Every colour that plotters writes is `#` and six capital digits, as an attribute of
         // its own; nothing foreign is drawn.
         while let Some(at) = rest.find("\"#") {

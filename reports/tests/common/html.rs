@@ -30,8 +30,9 @@ pub fn tags(page: &str) -> Vec<Tag> {
         assert!(end > 0, "a bare <: {rest:.60}");
         let mut tag = Tag { name: rest[..end].to_ascii_lowercase(), attributes: Vec::new() };
         rest = attributes(&rest[end..], &mut tag);
-        if tag.name == "style" {
-            rest = &rest[rest.find("</style>").expect("the style sheet ends")..];
+        if tag.name == "style" || tag.name == "script" {
+            let end = format!("</{}>", tag.name);
+            rest = &rest[rest.find(&end).expect("it ends")..];
         }
         tags.push(tag);
     }
@@ -57,4 +58,18 @@ fn attributes<'a>(mut rest: &'a str, tag: &mut Tag) -> &'a str {
         }
         tag.attributes.push((name, value));
     }
+}
+
+/// What the elements of a kind hold whose text is no markup: style sheets, scripts, data.
+pub fn raw<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
+    let (open, close) = (format!("<{name}"), format!("</{name}>"));
+    let mut found = Vec::new();
+    let mut rest = page;
+    while let Some(at) = rest.find(&open) {
+        let inside = &rest[at + rest[at..].find('>').expect("a tag ends") + 1..];
+        let end = inside.find(&close).expect("it ends");
+        found.push(&inside[..end]);
+        rest = &inside[end..];
+    }
+    found
 }

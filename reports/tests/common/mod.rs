@@ -3,6 +3,7 @@
 
 #![expect(dead_code, unreachable_pub, reason = "every test binary uses its own part of the fixtures")]
 
+pub mod browser;
 pub mod html;
 pub mod verdicts;
 pub mod written;
@@ -135,6 +136,7 @@ pub fn fault(id: u32, kind: &str, what: &str, nodes: &[&str], start_ms: u64, hea
             _ => vec!["no process is left".to_owned(), "healthy again after 0.4 s".to_owned()],
         },
         skipped: false,
+        cut: Vec::new(),
     }
 }
 
