@@ -338,5 +338,6 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         setup_ms: 0,
         gates: gates(plan),
         failure: None,
+        clock_epoch: None,
     }
 }

@@ -12,6 +12,7 @@ mod junit;
 mod measure;
 mod palette;
 mod plots;
+mod regression;
 pub mod text;
 mod words;
 mod write;

@@ -55,6 +55,15 @@ pub(crate) fn visible(text: &str, longest: usize) -> String {
     out
 }
 
+/// Text of several lines with nothing in it that acts, uncut: what is copied has to be whole.
+pub(crate) fn lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' { out.push('\n') } else { spell_char(c, &mut out) }
+    }
+    out
+}
+
 fn spell_char(c: char, out: &mut String) {
     match c {
         '\n' => out.push_str("\\n"),

@@ -3,9 +3,11 @@
 //! `verdict.json` is this, word for word: every number on the page is in it. It is computed
 //! from the run and the checkers' verdicts alone, so that `duress report` can do it again.
 
+mod coincident;
 mod evidence;
 mod outcome;
 mod placed;
+mod proof;
 mod recovery;
 mod trust;
 
@@ -14,6 +16,7 @@ pub use evidence::{Evidence, FaultTally, Tally};
 pub use outcome::{Gates, Outcome};
 pub use placed::Placed;
 pub(crate) use placed::in_order;
+pub use proof::Proof;
 pub use recovery::NO_RECOVERY;
 pub use trust::{Mark, Trust};
 
@@ -77,7 +80,7 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         fault.taken = taken(&run.flows, fault.window.id);
     }
     let evidence = evidence::evidence(run, &calls, &faults);
-    let findings = placed::place(&verdicts, &run.faults, evidence.duration_ns);
+    let findings = placed::place(run, &verdicts, evidence.duration_ns);
     let errors = errors(&calls, &run.faults);
     let decided = outcome::decide(&outcome::Facts {
         run,
@@ -97,6 +100,7 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         trust: trust::trust(run, &faults, &evidence, &decided.reasons),
         reasons: decided.reasons,
         evidence,
+        files: files(run, &findings),
         findings,
         verdicts,
         faults,
@@ -106,18 +110,18 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         errors,
         latency: latency(&calls),
         flows: busiest(&run.flows),
-        files: files(run),
     }
 }
 
 impl Conclusion {
     /// Lists the files again, after one was added to the run.
     pub fn list_files(&mut self, run: &Run) {
-        self.files = files(run);
+        self.files = files(run, &self.findings);
     }
 }
 
-fn files(run: &Run) -> Vec<String> {
+fn files(run: &Run, findings: &[Placed]) -> Vec<String> {
+    let proofs = findings.iter().filter_map(|placed| Some(placed.proof.as_ref()?.file.as_str()));
     let journal = (!run.faults.is_empty()).then_some(file::FAULTS);
     let flows = (!run.flows.is_empty()).then_some(file::FLOWS);
     let nodes = (!run.nodes.is_empty()).then_some(file::NODES);
@@ -139,6 +143,7 @@ fn files(run: &Run) -> Vec<String> {
         .chain(flows)
         .chain(nodes)
         .chain(capture)
+        .chain(proofs)
         .chain(logs)
         .map(str::to_owned)
         .collect()

@@ -1,6 +1,7 @@
 //! Findings, and which fault each of them fell into.
 
-use crate::artifact::FaultWindow;
+use super::{Proof, coincident};
+use crate::artifact::{FaultWindow, Run};
 use crate::words::{self, SECOND};
 use duress_checkers::{Finding, Verdict};
 use serde::{Deserialize, Serialize};
@@ -28,10 +29,17 @@ pub struct Placed {
     pub fault: Option<u32>,
     /// In words: `during F4 pause n4`. A coincidence in time, no more.
     pub relation: String,
+    /// What else was the case then, in words: how the node that answered was, who led. Likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coincident: Vec<String>,
+    /// What proves it again; absent where nothing smaller than the whole history does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
 }
 
 /// In the order of the verdicts.
-pub(super) fn place(verdicts: &[Verdict], faults: &[FaultWindow], end: u64) -> Vec<Placed> {
+pub(super) fn place(run: &Run, verdicts: &[Verdict], end: u64) -> Vec<Placed> {
+    let faults = &run.faults;
     (1..)
         .zip(in_order(verdicts))
         .map(|(number, (verdict, finding))| {
@@ -44,6 +52,8 @@ pub(super) fn place(verdicts: &[Verdict], faults: &[FaultWindow], end: u64) -> V
                 time: finding.time,
                 fault,
                 relation,
+                coincident: coincident::facts(run, finding, end),
+                proof: Proof::new(run, number, finding),
             }
         })
         .collect()

@@ -75,6 +75,21 @@ enum Event {
 }
 
 impl Layout {
+    /// Where a time stands on the warped axis; what is beyond it, at its ends.
+    pub(crate) fn place(&self, time: u64) -> i64 {
+        let after = self.ticks.partition_point(|(_, tick)| *tick <= time);
+        let last = |ticks: &[(i64, u64)]| ticks.last().map(|(x, _)| *x);
+        match (after.checked_sub(1).map(|at| self.ticks[at]), self.ticks.get(after)) {
+            (Some((x, from)), Some((next, to))) => {
+                let along = u128::from(time - from) * (next - x).unsigned_abs() as u128;
+                x + i64::try_from(along / u128::from((to - from).max(1))).unwrap_or(0)
+            }
+            (None, Some((first, _))) => *first,
+            (Some(_), None) => last(&self.ticks).unwrap_or(self.right),
+            (None, None) => self.right,
+        }
+    }
+
     /// `None` when the counterexample does not hold together, such as one read from a file
     /// that somebody changed: then its words have to do.
     pub(crate) fn new(example: &Counterexample, metrics: &Metrics) -> Option<Self> {

@@ -9,24 +9,26 @@ mod finding;
 mod judged;
 mod network;
 mod run;
+mod said;
 mod tables;
 mod timeline;
 mod verdict;
 
 pub use judged::{Judged, page as judged_page};
 
-use crate::artifact::{Run, RunInfo};
+use crate::artifact::{Excerpt, FaultWindow, NodeSeen, Run, RunInfo};
 use crate::conclusion::Conclusion;
-use crate::figure::Sparks;
+use crate::figure::{Context, Sparks};
 use crate::measure::Calls;
 use crate::plots::Plots;
 use crate::words;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use duress_checkers::History;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-const STYLE: &str = include_str!("report.css");
+const STYLE: &str = concat!(include_str!("report.css"), include_str!("finding.css"));
 
 /// What every section reads. `info` and `conclusion` are fit to be shown.
 struct Page<'a> {
@@ -35,14 +37,31 @@ struct Page<'a> {
     calls: &'a Calls,
     plots: &'a Plots,
     sparks: Sparks,
+    /// As it is: what is shown of it is made fit for it there.
+    history: &'a History,
+    windows: Vec<FaultWindow>,
+    nodes: Vec<NodeSeen>,
+    /// What the nodes said around the first findings.
+    said: &'a [Excerpt],
 }
 
 /// The page. Depends on nothing but its arguments.
-pub(crate) fn page(run: &Run, conclusion: &Conclusion, calls: &Calls, plots: &Plots) -> String {
+pub(crate) fn page(
+    run: &Run,
+    conclusion: &Conclusion,
+    calls: &Calls,
+    plots: &Plots,
+    said: &[Excerpt],
+) -> String {
     let info = words::presentable(&run.info);
     let conclusion = words::presentable(conclusion);
     let sparks = Sparks::new(calls, conclusion.quiet_rate);
-    Page { info: &info, conclusion: &conclusion, calls, plots, sparks }.render().into_string()
+    let windows = words::presentable(&run.faults);
+    let nodes = words::presentable(&run.nodes);
+    let history = &run.history;
+    Page { info: &info, conclusion: &conclusion, calls, plots, sparks, history, windows, nodes, said }
+        .render()
+        .into_string()
 }
 
 /// The head of every page: what it may load, which is nothing, and how it looks.
@@ -61,6 +80,12 @@ fn head(title: &str) -> Markup {
 }
 
 impl Page<'_> {
+    /// What is known about the nodes, for figures.
+    fn context(&self) -> Context<'_> {
+        let end = self.conclusion.evidence.duration_ns;
+        Context { faults: &self.windows, nodes: &self.nodes, end }
+    }
+
     fn render(&self) -> Markup {
         html! {
             (DOCTYPE)

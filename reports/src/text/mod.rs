@@ -2,6 +2,7 @@
 //! could act on the terminal.
 
 mod example;
+mod picture;
 
 use crate::artifact::{Run, RunDir, RunInfo};
 use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, in_order};
@@ -112,6 +113,13 @@ fn findings(out: &mut String, conclusion: &Conclusion) {
     if let Some(counterexample) = first {
         out.push('\n');
         example::example(out, counterexample);
+    }
+    let mut proofs = all.iter().take(MAX_FINDINGS).filter_map(|placed| placed.proof.as_ref());
+    if let Some(proof) = proofs.next() {
+        let _ = writeln!(out, "\n  prove it again, in the directory of the run:");
+        for proof in std::iter::once(proof).chain(proofs) {
+            let _ = writeln!(out, "    {}", proof.recheck);
+        }
     }
 }
 

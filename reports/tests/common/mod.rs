@@ -101,6 +101,7 @@ pub fn info(seconds: u64) -> RunInfo {
         doubts: Vec::new(),
         unrecovered: None,
         failure: None,
+        clock_epoch: None,
     }
 }
 

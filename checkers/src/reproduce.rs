@@ -1,0 +1,84 @@
+//! The few operations of a history that are enough to prove a finding again.
+//!
+//! A finding shows its core and some context. This is the part of the history that holds them, and
+//! that a checker, given nothing else, calls by the same name. Nothing is decided here: whatever is
+//! handed out was judged again.
+
+use crate::model::NamedModel;
+use crate::{Budget, Call, Counterexample, Finding, History, Keys, Kind, Op, Valid};
+use std::collections::BTreeSet;
+
+/// Calls that are judged again at most, where the core and its context are not enough.
+const MAX_CALLS: usize = 2_000;
+
+/// Bytes that judging them may take. There is no clock here: this is what ends it.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Operations that prove a finding again.
+#[derive(Clone, Debug)]
+pub struct Reproduction {
+    /// Calls as they are in the history, their indices kept.
+    pub history: History,
+    /// What to compare them with.
+    pub model: NamedModel,
+    /// How their values are to be read.
+    pub keys: Keys,
+}
+
+/// The smallest part of `history` tried that proves `finding` again: what its counterexample shows; with
+/// what failed and what came later on its key; or all on its key. `None` when it carries no
+/// counterexample of a model that has a name, or when none of these is enough.
+pub fn reproduce(history: &History, finding: &Finding) -> Option<Reproduction> {
+    let example = finding.counterexample.as_ref()?;
+    let model = example.named.clone()?;
+    let keys = if finding.key.is_some() { Keys::Keyed } else { Keys::Single };
+    let shown: BTreeSet<u64> = example.ops.iter().map(|op| op.index).collect();
+    let same_key: Vec<Call<'_>> = history.calls().filter(|call| on_key(call, finding)).collect();
+    let returned = culprit_returned(example);
+    let failed = |call: &Call<'_>| call.kind() == Kind::Fail;
+    let later = |call: &Call<'_>| call.invoke.index > returned;
+    let parts: [&dyn Fn(&Call<'_>) -> bool; 4] =
+        [&|_| false, &|call| failed(call), &|call| failed(call) || later(call), &|_| true];
+    let mut second = None;
+    for wanted in parts {
+        let chosen = |call: &&Call<'_>| shown.contains(&call.invoke.index) || wanted(call);
+        let calls: Vec<&Call<'_>> = same_key.iter().filter(chosen).collect();
+        if calls.len() > MAX_CALLS {
+            continue;
+        }
+        let Some(part) = part(&calls) else { continue };
+        match judged(&part, &model, keys, finding) {
+            Some(true) => return Some(Reproduction { history: part, model, keys }),
+            Some(false) => second = second.or(Some(part)),
+            None => {}
+        }
+    }
+    // Called by another name, it is a violation all the same.
+    second.map(|history| Reproduction { history, model, keys })
+}
+
+fn on_key(call: &Call<'_>, finding: &Finding) -> bool {
+    finding.key.as_ref().is_none_or(|key| call.invoke.value.get(0) == Some(key))
+}
+
+/// When the culprit was over, as an index.
+fn culprit_returned(example: &Counterexample) -> u64 {
+    let culprit = example.ops.get(example.culprit);
+    culprit.and_then(|op| op.completion_index).unwrap_or(u64::MAX)
+}
+
+/// These calls alone, in their order.
+fn part(calls: &[&Call<'_>]) -> Option<History> {
+    let mut ops: Vec<Op> =
+        calls.iter().flat_map(|call| [Some(call.invoke), call.completion]).flatten().cloned().collect();
+    ops.sort_by_key(|op| op.index);
+    History::new(ops).ok()
+}
+
+/// Is it a violation, and one of the same name?
+fn judged(part: &History, model: &NamedModel, keys: Keys, finding: &Finding) -> Option<bool> {
+    let verdict = model.checker(keys).ok()?.check(part, &Budget::new(MAX_BYTES, 1));
+    (verdict.valid == Valid::Violation).then(|| {
+        verdict.findings.iter().any(|other| other.anomaly == finding.anomaly && other.key == finding.key)
+    })
+}
