@@ -15,7 +15,7 @@ pub use crate::measure::{ErrorRow, FaultEffect, FaultState, LatencyRow, Quantile
 pub use evidence::{Evidence, FaultTally, Tally};
 pub use outcome::{Gates, Outcome};
 pub use placed::Placed;
-pub(crate) use placed::in_order;
+pub(crate) use placed::{grouped, in_order};
 pub use proof::Proof;
 pub use recovery::NO_RECOVERY;
 pub use trust::{Mark, Trust};

@@ -59,6 +59,24 @@ pub(super) fn place(run: &Run, verdicts: &[Verdict], end: u64) -> Vec<Placed> {
         .collect()
 }
 
+/// Findings of one kind, by one checker, with one fault: usually one bug. In the order of the first of
+/// each; that one stands for all of them.
+pub(crate) fn grouped(findings: &[Placed]) -> Vec<Vec<&Placed>> {
+    let mut groups: Vec<Vec<&Placed>> = Vec::new();
+    for finding in findings {
+        let same = |group: &&mut Vec<&Placed>| {
+            let first = group[0];
+            (&first.checker, &first.anomaly, first.fault)
+                == (&finding.checker, &finding.anomaly, finding.fault)
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    groups
+}
+
 /// All findings, as they are numbered.
 pub(crate) fn in_order(verdicts: &[Verdict]) -> impl Iterator<Item = (&Verdict, &Finding)> {
     verdicts.iter().flat_map(|v| v.findings.iter().map(move |f| (v, f)))

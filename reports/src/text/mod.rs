@@ -5,7 +5,7 @@ mod example;
 mod picture;
 
 use crate::artifact::{Run, RunDir, RunInfo};
-use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, in_order};
+use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, grouped, in_order};
 use crate::words::{self, count};
 use duress_checkers::{Valid, Verdict};
 use std::fmt::Write;
@@ -97,13 +97,22 @@ fn findings(out: &mut String, conclusion: &Conclusion) {
         return;
     }
     out.push('\n');
-    let width = all.iter().take(MAX_FINDINGS).map(|f| f.title.chars().count()).max().unwrap_or(0);
-    for finding in all.iter().take(MAX_FINDINGS) {
+    let groups = grouped(all);
+    let width = groups.iter().take(MAX_FINDINGS).map(|g| g[0].title.chars().count()).max().unwrap_or(0);
+    for group in groups.iter().take(MAX_FINDINGS) {
+        let finding = group[0];
         let (title, time) = (&finding.title, words::at(finding.time));
         let _ = writeln!(out, "  {:>2}  {title:<width$}  {time:>11}  {}", finding.number, finding.relation);
+        if group.len() > 1 {
+            let _ = writeln!(out, "      and {} more like it", count(group.len() as u64 - 1));
+        }
     }
-    if all.len() > MAX_FINDINGS {
-        let _ = writeln!(out, "      and {} more in the report", count((all.len() - MAX_FINDINGS) as u64));
+    if groups.len() > MAX_FINDINGS {
+        let _ = writeln!(
+            out,
+            "      and {} more kinds in the report",
+            count((groups.len() - MAX_FINDINGS) as u64)
+        );
     }
     let omitted: u64 = conclusion.verdicts.iter().map(|v| v.findings_omitted).sum();
     if omitted > 0 {

@@ -3,6 +3,7 @@
 
 #![expect(dead_code, unreachable_pub, reason = "every test binary uses its own part of the fixtures")]
 
+pub mod golden;
 pub mod html;
 pub mod verdicts;
 pub mod written;
