@@ -6,6 +6,7 @@
 
 use crate::model::NamedModel;
 use crate::{Budget, Call, Counterexample, Finding, History, Keys, Kind, Op, Valid};
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 /// Calls that are judged again at most, where the core and its context are not enough.
@@ -33,16 +34,27 @@ pub fn reproduce(history: &History, finding: &Finding) -> Option<Reproduction> {
     let model = example.named.clone()?;
     let keys = if finding.key.is_some() { Keys::Keyed } else { Keys::Single };
     let shown: BTreeSet<u64> = example.ops.iter().map(|op| op.index).collect();
-    let same_key: Vec<Call<'_>> = history.calls().filter(|call| on_key(call, finding)).collect();
+    // Going through all of a long history is for those who need more than what is shown.
+    let few: Vec<Call<'_>> = shown.iter().filter_map(|index| call(history, *index)).collect();
+    let all_on_key = OnceCell::new();
+    let same_key = || {
+        let all = || history.calls().filter(|call| on_key(call, finding)).collect::<Vec<_>>();
+        all_on_key.get_or_init(all)
+    };
     let returned = culprit_returned(example);
     let failed = |call: &Call<'_>| call.kind() == Kind::Fail;
     let later = |call: &Call<'_>| call.invoke.index > returned;
-    let parts: [&dyn Fn(&Call<'_>) -> bool; 4] =
-        [&|_| false, &|call| failed(call), &|call| failed(call) || later(call), &|_| true];
+    let parts: [Option<&dyn Fn(&Call<'_>) -> bool>; 4] =
+        [None, Some(&|call| failed(call)), Some(&|call| failed(call) || later(call)), Some(&|_| true)];
     let mut second = None;
     for wanted in parts {
-        let chosen = |call: &&Call<'_>| shown.contains(&call.invoke.index) || wanted(call);
-        let calls: Vec<&Call<'_>> = same_key.iter().filter(chosen).collect();
+        let calls: Vec<&Call<'_>> = match wanted {
+            None => few.iter().collect(),
+            Some(wanted) => {
+                let chosen = |call: &&Call<'_>| shown.contains(&call.invoke.index) || wanted(call);
+                same_key().iter().filter(chosen).collect()
+            }
+        };
         if calls.len() > MAX_CALLS {
             continue;
         }
@@ -55,6 +67,12 @@ pub fn reproduce(history: &History, finding: &Finding) -> Option<Reproduction> {
     }
     // Called by another name, it is a violation all the same.
     second.map(|history| Reproduction { history, model, keys })
+}
+
+/// The call whose invocation has this index.
+fn call(history: &History, index: u64) -> Option<Call<'_>> {
+    let at = history.ops().binary_search_by_key(&index, |op| op.index).ok()?;
+    (history.ops()[at].kind == Kind::Invoke).then(|| history.call_at(at))
 }
 
 fn on_key(call: &Call<'_>, finding: &Finding) -> bool {

@@ -7,10 +7,11 @@ mod common;
 mod regressions;
 
 use common::golden::{CASES, judged, run};
+use common::{MS, SECOND};
 use duress_checkers::history::{ReadOptions, read};
 use duress_checkers::verdict::Tone;
 use duress_checkers::{Budget, Keys, Valid};
-use duress_reports::artifact::RunDir;
+use duress_reports::artifact::{NodeSeen, NodeState, RunDir};
 use duress_reports::{conclude, write};
 use std::fmt::Write;
 use std::fs;
@@ -124,4 +125,61 @@ fn pictures_mark_what_is_wrong() {
     assert_eq!(words(6), "p3 and p7 both held it for 812 ms");
     assert_eq!(words(4), "p3 and p4 both took 40 out, 812 ms apart");
     assert_eq!(words(10), "read 2, possible 5..5");
+}
+
+fn seen(at: u64, node: &str, leads: bool, term: u64) -> NodeSeen {
+    let node = node.to_owned();
+    NodeSeen { at, node, state: NodeState::Answers, leads: Some(leads), term: Some(term) }
+}
+
+#[test]
+fn what_was_the_case_meanwhile_is_told_as_a_coincidence() {
+    let (history, verdict) = judged(&CASES[0]);
+    let mut run = run(history);
+    run.nodes = vec![seen(0, "n4", true, 4), seen(0, "n3", false, 4), seen(15_000 * MS, "n3", true, 5)];
+    let conclusion = conclude(&run, vec![verdict]);
+    assert_eq!(
+        conclusion.findings[0].coincident,
+        [
+            "n4, which answered, had been under F3 for 2.57 s",
+            "n4 took itself for the leader in term 4",
+            "n3 led in term 5",
+        ]
+    );
+    assert!(conclusion.lede.contains("n3 led in term 5: coincidences in time"), "{}", conclusion.lede);
+    // A leader that is gone by then does not lead.
+    run.nodes.push(NodeSeen { state: NodeState::Down, ..seen(16_000 * MS, "n3", true, 5) });
+    let (_, verdict) = judged(&CASES[0]);
+    assert_eq!(conclude(&run, vec![verdict]).findings[0].coincident.len(), 2);
+}
+
+#[test]
+fn the_page_shows_what_the_nodes_said_and_nothing_they_said_acts() {
+    let (history, verdict) = judged(&CASES[0]);
+    let mut run = run(history);
+    // The run's clock began at 19:16:51; the stale value was read at 16.606 s.
+    run.info.clock_epoch = Some(1_795_288_611 * SECOND);
+    run.nodes = vec![seen(0, "n4", true, 4), seen(15_000 * MS, "n3", true, 5)];
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    let dir = RunDir::create(temporary.path().join("run")).expect("a new directory");
+    dir.write_info(&run.info).expect("run.json");
+    fs::create_dir_all(dir.node_dir("n4")).expect("a directory");
+    let log =
+        [("05.000", "long before"), ("07.500", "<script>alert(1)</script>"), ("07.700", "\u{1b}[31mred")];
+    let line = |(at, said): &(&str, &str)| {
+        serde_json::json!({"level": "warn", "ts": format!("2026-11-21T19:17:{at}Z"), "msg": said}).to_string()
+    };
+    let text = log.iter().map(line).collect::<Vec<_>>().join("\n");
+    fs::write(dir.node_dir("n4").join("etcd.log"), text).expect("a log");
+    write(&dir, &run, &conclude(&run, vec![verdict])).expect("all files");
+    let page = fs::read_to_string(dir.report_file()).expect("a page");
+    assert!(page.contains("warn: &lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert!(
+        page.contains(r"\u{1b}[31mred") && !page.contains("long before") && !page.contains("<script>alert")
+    );
+    assert!(page.contains("<td>F3</td>"));
+    // The nodes that matter stand above the figure, the one that answered first.
+    let (four, three) = (page.find("leader of term 4"), page.find("leader of term 5"));
+    assert!(four.is_some() && four < three, "{four:?} {three:?}");
+    common::html::tags(&page);
 }

@@ -144,7 +144,7 @@ impl Model for FetchAdd {
         };
         let rows = [proof, case.culprit].into_iter().map(|at| (picture::who(&case.calls[at]), vec![at]));
         let clash = Some((picture::end(other), told));
-        Some(picture::elements(case, "who added to what", rows, |op| self.label(op), clash))
+        Some(picture::elements(case, "who added to what", rows, |call| self.label(call.op), clash))
     }
 
     fn anomaly(&self, case: &Case<'_, FetchAddOp>) -> Option<Anomaly> {

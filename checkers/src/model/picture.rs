@@ -79,13 +79,13 @@ pub(super) fn elements<O>(
     case: &Case<'_, O>,
     caption: &str,
     rows: impl Iterator<Item = (String, Vec<usize>)>,
-    label: impl Fn(&O) -> String,
+    label: impl Fn(&Seen<'_, O>) -> String,
     clash: Option<(u64, String)>,
 ) -> Picture {
     let culprit = &case.calls[case.culprit];
     let draw = |at: &usize| {
         let call = &case.calls[*at];
-        stretch(call, format!("{} by {}", label(call.op), who(call)), culprit)
+        stretch(call, label(call), culprit)
     };
     let track = |(label, calls): (String, Vec<usize>)| Track {
         label,

@@ -2,7 +2,7 @@
 
 use crate::artifact::Run;
 use duress_checkers::model::NamedModel;
-use duress_checkers::{Finding, History, Keys, Op, reproduce};
+use duress_checkers::{Finding, History, Keys, Kind, Op, Process, reproduce};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -47,13 +47,25 @@ impl Proof {
         (1..=MAX_FILES as u64).map(file)
     }
 
-    /// Its operations, in their order.
+    /// Its operations, in their order. Looks only at the part of the history where they are.
     pub(crate) fn of(&self, history: &History) -> Vec<Op> {
-        let wanted: BTreeSet<u64> = self.ops.iter().copied().collect();
-        let calls = history.calls().filter(|call| wanted.contains(&call.invoke.index));
-        let mut ops: Vec<Op> =
-            calls.flat_map(|call| [Some(call.invoke), call.completion]).flatten().cloned().collect();
-        ops.sort_by_key(|op| op.index);
+        let mut wanted: BTreeSet<u64> = self.ops.iter().copied().collect();
+        let mut open: BTreeSet<Process> = BTreeSet::new();
+        let all = history.ops();
+        let start = wanted.first().map_or(all.len(), |first| all.partition_point(|op| op.index < *first));
+        let mut ops = Vec::new();
+        for op in &all[start..] {
+            if wanted.is_empty() && open.is_empty() {
+                break;
+            }
+            let invoked = wanted.remove(&op.index);
+            if invoked {
+                open.insert(op.process);
+            }
+            if invoked || (op.kind != Kind::Invoke && open.remove(&op.process)) {
+                ops.push(op.clone());
+            }
+        }
         ops
     }
 

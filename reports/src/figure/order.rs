@@ -15,6 +15,8 @@ use maud::{Markup, html};
 /// Up to this width a figure may be shrunk to its column and is still readable; a wider one
 /// scrolls.
 const SHRINKS: i64 = 980;
+/// A narrower one is shown as it is.
+const NARROW: i64 = 620;
 const LEFT: i64 = 96;
 const TOP: i64 = 14;
 const ROW: i64 = 44;
@@ -59,7 +61,7 @@ pub(crate) fn order(example: &Counterexample, id: &str, context: &Context<'_>) -
     let hatch = format!("hatch-{id}");
     let figure = Figure { example, layout: &layout, width, top, bottom, hatch };
     let svg = html! {
-        svg.fit[width <= SHRINKS] width=(width) height=(height) viewBox=(format!("0 0 {width} {height}"))
+        svg.fit[(NARROW..=SHRINKS).contains(&width)] width=(width) height=(height) viewBox=(format!("0 0 {width} {height}"))
             fill="none" stroke="none" font-family="system-ui,sans-serif" font-size="12" role="img"
             aria-label=(figure.spoken()) {
             (figure.patterns())

@@ -19,6 +19,8 @@ const CLASH: i64 = 28;
 const AXIS: i64 = 30;
 /// Between two times on the axis.
 const TICK_APART: i64 = 58;
+/// Widths that may be shrunk to their column and are still readable.
+const FITTING: std::ops::RangeInclusive<i64> = 620..=980;
 /// Longest name of a row, in characters.
 const LONGEST_ROW: usize = 17;
 
@@ -43,7 +45,7 @@ pub(crate) fn picture(picture: &Picture) -> Drawn {
     let bottom = y;
     let height = bottom + if told.is_some() { CLASH } else { 0 } + AXIS;
     let svg = html! {
-        svg.fit[width <= 980] width=(width) height=(height) viewBox=(format!("0 0 {width} {height}"))
+        svg.fit[FITTING.contains(&width)] width=(width) height=(height) viewBox=(format!("0 0 {width} {height}"))
             fill="none" stroke="none" font-family="system-ui,sans-serif" font-size="12" role="img"
             aria-label=(format!("{}{}", picture.caption, told.as_ref().map_or(String::new(), |t| format!(": {t}")))) {
             @if let Some((from, to)) = tracks.clash {

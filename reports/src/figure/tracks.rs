@@ -7,11 +7,14 @@ use duress_checkers::verdict::{Picture, Stretch, Tone};
 /// A gap this many times the median gap is marked as a break.
 const BREAK_FACTOR: u64 = 10;
 
+/// A gap is drawn a third wider each time it doubles, so many times.
+const MAX_DOUBLED: i64 = 9;
+
 /// Distances.
 pub(crate) struct Spacing {
     /// Where time begins.
     pub(crate) left: i64,
-    /// Between two moments.
+    /// Between two moments; more where much time lies between them.
     pub(crate) moment: i64,
     /// Of a label and what surrounds it in its bar.
     pub(crate) label: fn(&str) -> i64,
@@ -129,13 +132,17 @@ impl Axis {
         times.sort_unstable();
         times.dedup();
         let mut axis = Self { moments: Vec::with_capacity(times.len()) };
+        let least = times.windows(2).map(|w| w[1] - w[0]).min().unwrap_or(1).max(1);
         let mut x = spacing.left;
+        let mut before = None;
         for time in times {
+            let gap = before.replace(time).map_or(0, |before: u64| time - before);
+            let doubled = i64::from((1 + gap / least).ilog2()).min(MAX_DOUBLED);
+            x += if gap > 0 { spacing.moment + spacing.moment * doubled / 3 } else { 0 };
             for stretch in all().filter(|stretch| stretch.to == Some(time)) {
                 x = x.max(axis.place(stretch.from) + (spacing.label)(&label(stretch, spacing)));
             }
             axis.moments.push((x, time));
-            x += spacing.moment;
         }
         axis
     }

@@ -214,7 +214,7 @@ fn coincident(placed: &Placed) -> Markup {
     html! {
         @if !placed.coincident.is_empty() {
             h3.next { "At the same time" }
-            ul { @for fact in &placed.coincident { li { (capital(fact)) "." } } }
+            ul { @for fact in &placed.coincident { li { (fact) "." } } }
             p.note { "Coincidences in time: whether one of them is the cause is for you to judge." }
         }
     }

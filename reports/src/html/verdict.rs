@@ -115,6 +115,15 @@ fn exercised(page: &Page<'_>) -> Markup {
                 }
                 div."d f" { (count(e.ok_under_fault)) " under faults" }
             }
+            @if e.reads_just_after > 0 && c.outcome == Outcome::Valid {
+                li {
+                    span."num n" { "•" }
+                    div {
+                        div.t { (counted(e.reads_just_after, "read", "reads")) " within a second after a fault" }
+                        div.d { "where stale values show; nothing in them is wrong" }
+                    }
+                }
+            }
             @for (kind, tally) in &e.faults {
                 li {
                     span."num n" { "•" }

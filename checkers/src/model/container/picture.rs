@@ -3,7 +3,7 @@
 use super::ContainerOp;
 use crate::model::persist::Element;
 use crate::model::picture::{elements, who};
-use crate::model::{Anomaly, Case};
+use crate::model::{Anomaly, Case, Seen};
 use crate::verdict::Picture;
 use crate::words;
 
@@ -32,10 +32,11 @@ pub(super) fn picture(
     let rows = shown.iter().map(|&element| (element.to_string(), calls(element)));
     let empty =
         matches!(culprit.op, ContainerOp::Empty).then(|| ("found empty".to_owned(), vec![case.culprit]));
+    let told = |call: &Seen<'_, ContainerOp>| format!("{} by {}", label(call.op), who(call));
     if shown.is_empty() {
         return None;
     }
-    Some(elements(case, "what was put in and taken out", rows.chain(empty), label, clash(case, anomaly)))
+    Some(elements(case, "what was put in and taken out", rows.chain(empty), told, clash(case, anomaly)))
 }
 
 fn element(op: &ContainerOp) -> Option<&Element> {

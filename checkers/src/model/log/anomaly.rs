@@ -163,7 +163,10 @@ pub(super) fn picture(case: &Case<'_, LogOp>, anomaly: &Anomaly) -> Option<Pictu
             let shown = |n: &usize| at(&case.calls[*n], index) == Some(*value);
             (value.to_string(), calls.iter().copied().filter(shown).collect())
         };
-        let label = |op: &LogOp| if matches!(op, LogOp::Append(..)) { "appended" } else { "read" }.to_owned();
+        let label = |call: &Call| {
+            let how = if matches!(call.op, LogOp::Append(..)) { "appended" } else { "read" };
+            format!("{how} by {}", picture::who(call))
+        };
         let told = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
         let since = picture::end(proof);
         let rows = values.iter().take(MAX_VALUES).map(row);
