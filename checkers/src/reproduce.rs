@@ -26,6 +26,9 @@ pub struct Reproduction {
     pub keys: Keys,
 }
 
+/// Is a call wanted beyond what is shown?
+type Wanted<'a> = dyn Fn(&Call<'_>) -> bool + 'a;
+
 /// The smallest part of `history` tried that proves `finding` again: what its counterexample shows; with
 /// what failed and what came later on its key; or all on its key. `None` when it carries no
 /// counterexample of a model that has a name, or when none of these is enough.
@@ -44,7 +47,7 @@ pub fn reproduce(history: &History, finding: &Finding) -> Option<Reproduction> {
     let returned = culprit_returned(example);
     let failed = |call: &Call<'_>| call.kind() == Kind::Fail;
     let later = |call: &Call<'_>| call.invoke.index > returned;
-    let parts: [Option<&dyn Fn(&Call<'_>) -> bool>; 4] =
+    let parts: [Option<&Wanted<'_>>; 4] =
         [None, Some(&|call| failed(call)), Some(&|call| failed(call) || later(call)), Some(&|_| true)];
     let mut second = None;
     for wanted in parts {

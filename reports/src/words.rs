@@ -115,6 +115,17 @@ pub(crate) fn shout(outcome: Outcome) -> &'static str {
     }
 }
 
+/// Lines of an argument that are shown in any case, its last ones.
+const LAST_LINES: usize = 8;
+
+/// An argument in two parts: what leads to its end, empty where it is short, and its end.
+pub(crate) fn argument(example: &Counterexample) -> (&[String], &[String]) {
+    let lines = &example.argument;
+    let over = lines.len().saturating_sub(LAST_LINES);
+    // One or two lines are shorter than saying that they are missing.
+    lines.split_at(if over <= 2 { 0 } else { over })
+}
+
 /// How much stands behind a counterexample.
 pub(crate) fn checked(example: &Counterexample) -> String {
     format!(

@@ -169,7 +169,9 @@ fn the_page_shows_what_the_nodes_said_and_nothing_they_said_acts() {
     let line = |(at, said): &(&str, &str)| {
         serde_json::json!({"level": "warn", "ts": format!("2026-11-21T19:17:{at}Z"), "msg": said}).to_string()
     };
-    let text = log.iter().map(line).collect::<Vec<_>>().join("\n");
+    let again =
+        (0..50).map(|n| line(&("07.600", &format!("lease {n} is not there any more, and nobody knows why"))));
+    let text = log.iter().map(line).chain(again).collect::<Vec<_>>().join("\n");
     fs::write(dir.node_dir("n4").join("etcd.log"), text).expect("a log");
     write(&dir, &run, &conclude(&run, vec![verdict])).expect("all files");
     let page = fs::read_to_string(dir.report_file()).expect("a page");
@@ -178,6 +180,9 @@ fn the_page_shows_what_the_nodes_said_and_nothing_they_said_acts() {
         page.contains(r"\u{1b}[31mred") && !page.contains("long before") && !page.contains("<script>alert")
     );
     assert!(page.contains("<td>F3</td>"));
+    // What is said again and again takes no room.
+    assert_eq!(page.matches("is not there any more").count(), 3);
+    assert!(page.contains("47 more lines"));
     // The nodes that matter stand above the figure, the one that answered first.
     let (four, three) = (page.find("leader of term 4"), page.find("leader of term 5"));
     assert!(four.is_some() && four < three, "{four:?} {three:?}");

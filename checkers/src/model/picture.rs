@@ -8,7 +8,7 @@ use crate::verdict::{Clash, Picture, Stretch, Tone, Track};
 use crate::words;
 
 /// Stretches on one track; of more, the first and the last are drawn.
-const MAX_STRETCHES: usize = 24;
+const MAX_STRETCHES: usize = 6;
 
 /// What a call has to do with an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,10 @@ pub(super) fn life<O>(
         let reads = words::counted(late.len() as u64, "call", "calls");
         told.push(format!("missing from {reads}, first at {}", words::at(late.first()?.call.invoke.time)));
     }
-    let from = acknowledged.or(last_seen).map_or(culprit.call.invoke.time, |op| op.time);
+    // Where it was still there for certain, for the last time before.
+    let certain = put.iter().chain(&seen).filter_map(|call| call.call.returned());
+    let certain = certain.filter(|op| op.index < culprit.invoked()).max_by_key(|op| op.index);
+    let from = certain.map_or(culprit.call.invoke.time, |op| op.time);
     Some(Picture {
         caption: what.to_owned(),
         tracks,

@@ -6,14 +6,19 @@
 use super::stamp::{Stamp, stamp};
 use super::{RunDir, RunInfo};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// How far around a moment.
 const AROUND: u64 = 300_000_000;
-/// Lines of one excerpt, those nearest to the moment.
+/// Lines of one excerpt: those nearest to the moment, few that are alike.
 const MAX_LINES: usize = 40;
+/// Lines of one node that begin alike.
+const MAX_ALIKE: usize = 3;
+/// Characters that tell whether they do.
+const HEAD: usize = 40;
 /// Bytes read where the lines may begin.
 const PIECE: usize = 256 << 10;
 /// Bytes read to see what time it is somewhere in a log.
@@ -30,7 +35,7 @@ const ZONE_STEP: i128 = 15 * 60 * 1_000_000_000;
 pub struct Excerpt {
     /// By time.
     pub lines: Vec<Said>,
-    /// Further ones in the same time.
+    /// Further ones in the same time: they are like others, or there are too many.
     pub left_out: usize,
 }
 
@@ -61,10 +66,19 @@ impl RunDir {
                 log.between(node, i128::from(first), i128::from(last))
             })
             .collect();
+        let all = lines.len();
         let far = |said: &Said| said.at.abs_diff(said.at.clamp(from, to));
         lines.sort_by_key(far);
-        let left_out = lines.len().saturating_sub(MAX_LINES);
+        // A node that says the same again and again would leave no room for anything else.
+        let mut alike: BTreeMap<(String, String), usize> = BTreeMap::new();
+        lines.retain(|said| {
+            let head = said.text.chars().filter(|c| !c.is_ascii_digit()).take(HEAD).collect();
+            let count = alike.entry((said.node.clone(), head)).or_default();
+            *count += 1;
+            *count <= MAX_ALIKE
+        });
         lines.truncate(MAX_LINES);
+        let left_out = all - lines.len();
         lines.sort_by_key(|said| said.at);
         Excerpt { lines, left_out }
     }

@@ -21,7 +21,7 @@ pub(super) fn facts(run: &Run, finding: &Finding, end: u64) -> Vec<String> {
         let since = words::span(time.saturating_sub(window.in_effect.unwrap_or(window.start)));
         facts.push(format!("{node}, which answered, had been under F{} for {since}", window.id));
     }
-    let now = |node: &str| run.nodes.iter().filter(|seen| seen.node == node && seen.at <= time).next_back();
+    let now = |node: &str| run.nodes.iter().rfind(|seen| seen.node == node && seen.at <= time);
     if let Some(seen) = now(node) {
         match seen.state {
             NodeState::Answers if seen.leads == Some(true) => {

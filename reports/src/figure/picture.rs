@@ -24,7 +24,7 @@ const FITTING: std::ops::RangeInclusive<i64> = 620..=980;
 /// Longest name of a row, in characters.
 const LONGEST_ROW: usize = 17;
 
-const PIXELS: Spacing = Spacing { left: LEFT + 8, moment: 20, label, tail: 40, longest: 40 };
+const PIXELS: Spacing = Spacing { left: LEFT + 26, moment: 20, label, tail: 40, longest: 40 };
 
 fn label(text: &str) -> i64 {
     text_width(text) + 14

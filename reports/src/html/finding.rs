@@ -109,9 +109,7 @@ fn frame(finding: &Finding, number: u64, around: &Around<'_>) -> Markup {
             }
             div.why {
                 h3 { "Why it is impossible" }
-                @if !example.argument.is_empty() {
-                    ul { @for line in &example.argument { li { (quoted(line)) } } }
-                }
+                (argument(example))
                 (finals(example))
                 p.note { (words::checked(example)) }
                 @if let Some(placed) = around.placed { (coincident(placed)) }
@@ -183,6 +181,20 @@ fn legend(example: &Counterexample) -> Markup {
             "Heavy outlines: the smallest core, impossible on its own. "
             "Hatched: nobody saw it return, it may have happened."
         }
+    }
+}
+
+/// Line by line; where it is long, what leads to its end is there for who asks.
+fn argument(example: &Counterexample) -> Markup {
+    let (before, rest) = words::argument(example);
+    html! {
+        @if !before.is_empty() {
+            details {
+                summary { (counted(before.len() as u64, "step", "steps")) " that lead there" }
+                ul { @for line in before { li { (quoted(line)) } } }
+            }
+        }
+        @if !rest.is_empty() { ul { @for line in rest { li { (quoted(line)) } } } }
     }
 }
 

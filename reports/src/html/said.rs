@@ -38,7 +38,7 @@ pub(super) fn section(excerpt: &Excerpt, finding: &Finding, conclusion: &Conclus
                 "Seconds since the start of the run, by each node's own clock, and without the time that a line gives itself. "
                 @for name in skewed(conclusion, finding) { (name) " was in effect: times of its nodes are wrong by as much. " }
                 @if excerpt.left_out > 0 {
-                    (counted(excerpt.left_out as u64, "line further away is", "lines further away are")) " left out."
+                    (counted(excerpt.left_out as u64, "more line", "more lines")) ", further away or like these, left out."
                 }
             }
         }

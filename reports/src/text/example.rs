@@ -37,7 +37,15 @@ pub(super) fn example(out: &mut String, example: &Counterexample) {
         None => list(out, example),
     }
     out.push('\n');
-    for line in &example.argument {
+    let (before, rest) = words::argument(example);
+    if !before.is_empty() {
+        let _ = writeln!(
+            out,
+            "    ({} that lead there are in the report)",
+            words::counted(before.len() as u64, "step", "steps")
+        );
+    }
+    for line in rest {
         wrapped(out, line, "    ");
     }
     for state in &example.finals {
