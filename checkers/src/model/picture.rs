@@ -8,7 +8,7 @@ use crate::verdict::{Clash, Picture, Stretch, Tone, Track};
 use crate::words;
 
 /// Stretches on one track; of more, the first and the last are drawn.
-const MAX_STRETCHES: usize = 6;
+const MAX_STRETCHES: usize = 4;
 
 /// What a call has to do with an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

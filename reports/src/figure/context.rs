@@ -64,6 +64,14 @@ impl Context<'_> {
         strips.filter(|strip| !strip.stretches.is_empty()).take(MAX_STRIPS).collect()
     }
 
+    /// Faults in effect then, the last ones, on whatever node.
+    pub(super) fn faults(&self, from: u64, to: u64) -> Vec<Being> {
+        let active = self.faults.iter().filter_map(|window| self.while_hit(window, from, to));
+        let all: Vec<Being> = active.collect();
+        let over = all.len().saturating_sub(MAX_STRIPS);
+        all.into_iter().skip(over).collect()
+    }
+
     fn seen(&self, node: &str, from: u64, to: u64) -> Vec<Being> {
         let mine: Vec<&NodeSeen> = self.nodes.iter().filter(|seen| seen.node == node).collect();
         let mut stretches = Vec::new();
@@ -86,14 +94,16 @@ impl Context<'_> {
 
     fn hit(&self, node: &str, from: u64, to: u64) -> impl Iterator<Item = Being> {
         let mine = self.faults.iter().filter(move |window| window.nodes.iter().any(|n| n == node));
-        mine.filter_map(move |window| {
-            let (start, stop) = window.span_in_effect(self.end)?;
-            (start < to && stop > from).then(|| Being {
-                from: start.max(from),
-                to: stop.min(to),
-                how: How::Hit,
-                words: window.name(),
-            })
+        mine.filter_map(move |window| self.while_hit(window, from, to))
+    }
+
+    fn while_hit(&self, window: &FaultWindow, from: u64, to: u64) -> Option<Being> {
+        let (start, stop) = window.span_in_effect(self.end)?;
+        (start < to && stop > from).then(|| Being {
+            from: start.max(from),
+            to: stop.min(to),
+            how: How::Hit,
+            words: window.name(),
         })
     }
 }

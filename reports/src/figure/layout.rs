@@ -75,19 +75,9 @@ enum Event {
 }
 
 impl Layout {
-    /// Where a time stands on the warped axis; what is beyond it, at its ends.
+    /// Where a time stands on the warped axis.
     pub(crate) fn place(&self, time: u64) -> i64 {
-        let after = self.ticks.partition_point(|(_, tick)| *tick <= time);
-        let last = |ticks: &[(i64, u64)]| ticks.last().map(|(x, _)| *x);
-        match (after.checked_sub(1).map(|at| self.ticks[at]), self.ticks.get(after)) {
-            (Some((x, from)), Some((next, to))) => {
-                let along = u128::from(time - from) * (next - x).unsigned_abs() as u128;
-                x + i64::try_from(along / u128::from((to - from).max(1))).unwrap_or(0)
-            }
-            (None, Some((first, _))) => *first,
-            (Some(_), None) => last(&self.ticks).unwrap_or(self.right),
-            (None, None) => self.right,
-        }
+        place(&self.ticks, time).unwrap_or(self.right)
     }
 
     /// `None` when the counterexample does not hold together, such as one read from a file
@@ -119,6 +109,19 @@ impl Layout {
         let markers = scan.markers.into_iter().collect::<Option<Vec<_>>>()?;
         let refused = markers.last()?.1;
         Some(Self { rows, bars, markers, refused, ticks: scan.ticks, breaks, right })
+    }
+}
+
+/// Where a time stands between moments that have their places; what is beyond them, at the ends.
+pub(super) fn place(ticks: &[(i64, u64)], time: u64) -> Option<i64> {
+    let after = ticks.partition_point(|(_, tick)| *tick <= time);
+    match (after.checked_sub(1).map(|at| ticks[at]), ticks.get(after)) {
+        (Some((x, from)), Some((next, to))) => {
+            let along = u128::from(time - from) * u128::from((next - x).unsigned_abs());
+            Some(x + i64::try_from(along / u128::from((to - from).max(1))).unwrap_or(0))
+        }
+        (Some((last, _)), None) => Some(last),
+        (None, first) => first.map(|(x, _)| *x),
     }
 }
 

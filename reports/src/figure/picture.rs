@@ -1,15 +1,19 @@
 //! A violation over time, drawn: what became of an element, who held a lock.
 
+use super::context::{Being, Context};
+use super::layout::place;
 use super::order::Drawn;
 use super::text_width;
 use super::tracks::{Row, Spacing, Span, Tracks};
-use crate::palette::{BAD, BAD_INK, BAD_TINT, INFO, INFO_TINT, INK, INK2, INK3, LINE, OK, OK_TINT};
+use crate::palette::{BAD, BAD_INK, BAD_TINT, BAND, INFO, INFO_TINT, INK, INK2, INK3, LINE, OK, OK_TINT};
 use crate::words;
 use duress_checkers::verdict::{Picture, Tone};
 use maud::{Markup, html};
 
 const LEFT: i64 = 130;
 const TOP: i64 = 10;
+/// Of a fault above the rows.
+const STRIP: i64 = 18;
 const LANE: i64 = 25;
 const BAR: i64 = 20;
 /// Between two rows.
@@ -24,20 +28,22 @@ const FITTING: std::ops::RangeInclusive<i64> = 620..=980;
 /// Longest name of a row, in characters.
 const LONGEST_ROW: usize = 17;
 
-const PIXELS: Spacing = Spacing { left: LEFT + 26, moment: 20, label, tail: 40, longest: 40 };
+const PIXELS: Spacing = Spacing { left: LEFT + 26, moment: 20, widest: 60, label, tail: 40, longest: 40 };
 
 fn label(text: &str) -> i64 {
     text_width(text) + 14
 }
 
 /// The figure.
-pub(crate) fn picture(picture: &Picture) -> Drawn {
+pub(crate) fn picture(picture: &Picture, context: &Context<'_>) -> Drawn {
     let tracks = Tracks::new(picture, &PIXELS);
+    let times = || tracks.ticks.iter().map(|(_, time)| *time);
+    let faults = context.faults(times().min().unwrap_or(0), times().max().unwrap_or(0));
     let told = picture.clash.as_ref().map(|clash| words::short(&clash.words, 120));
     let told_width = told.as_ref().map_or(0, |words| LEFT + text_width(words) + 10);
     let width = tracks.right.max(told_width) + 10;
     let mut tops = Vec::new();
-    let mut y = TOP;
+    let mut y = TOP + STRIP * faults.len() as i64;
     for row in &tracks.rows {
         tops.push(y);
         y += LANE * row.lanes as i64 + BETWEEN;
@@ -51,6 +57,7 @@ pub(crate) fn picture(picture: &Picture) -> Drawn {
             @if let Some((from, to)) = tracks.clash {
                 rect x=(from) y=(TOP - 6) width=((to - from).max(2)) height=(bottom - TOP + 8) fill=(BAD.paint) opacity="0.13" {}
             }
+            @for (at, fault) in faults.iter().enumerate() { (strip(fault, &tracks, TOP + STRIP * at as i64)) }
             @for (row, top) in tracks.rows.iter().zip(&tops) { (draw(row, *top, width)) }
             @if let (Some(told), Some((from, to))) = (&told, tracks.clash) {
                 (clash(told, (from, to), bottom, width))
@@ -59,6 +66,26 @@ pub(crate) fn picture(picture: &Picture) -> Drawn {
         }
     };
     Drawn { svg, width }
+}
+
+/// A fault that was in effect meanwhile; its name may run past its end.
+fn strip(fault: &Being, tracks: &Tracks, y: i64) -> Markup {
+    let at = |time| place(&tracks.ticks, time).unwrap_or(LEFT);
+    let (from, to) = (at(fault.from), at(fault.to));
+    let words = words::short(&fault.words, 60);
+    // Near the right edge it stands before the bar.
+    let fits = from + text_width(&words) + 6 < tracks.right;
+    html! {
+        g {
+            title { (fault.words) ", " (words::at(fault.from)) " to " (words::at(fault.to)) }
+            rect x=(from) y=(y) width=((to - from).max(3)) height=(STRIP - 4) rx="2" fill=(BAND.paint) opacity="0.34" {}
+            @if fits {
+                text x=(from + 5) y=(y + 11) font-size="11" fill=(INK.paint) { (words) }
+            } @else {
+                text x=(from - 5) y=(y + 11) text-anchor="end" font-size="11" fill=(INK.paint) { (words) }
+            }
+        }
+    }
 }
 
 fn draw(row: &Row, top: i64, width: i64) -> Markup {

@@ -7,15 +7,17 @@ use duress_checkers::verdict::{Picture, Stretch, Tone};
 /// A gap this many times the median gap is marked as a break.
 const BREAK_FACTOR: u64 = 10;
 
-/// A gap is drawn a third wider each time it doubles, so many times.
+/// A gap is drawn wider each time it doubles, so many times.
 const MAX_DOUBLED: i64 = 9;
 
 /// Distances.
 pub(crate) struct Spacing {
     /// Where time begins.
     pub(crate) left: i64,
-    /// Between two moments; more where much time lies between them.
+    /// Between two moments.
     pub(crate) moment: i64,
+    /// At most so much more, where much time lies between them.
+    pub(crate) widest: i64,
     /// Of a label and what surrounds it in its bar.
     pub(crate) label: fn(&str) -> i64,
     /// Beyond the last moment, for what never ended.
@@ -138,7 +140,7 @@ impl Axis {
         for time in times {
             let gap = before.replace(time).map_or(0, |before: u64| time - before);
             let doubled = i64::from((1 + gap / least).ilog2()).min(MAX_DOUBLED);
-            x += if gap > 0 { spacing.moment + spacing.moment * doubled / 3 } else { 0 };
+            x += if gap > 0 { spacing.moment + spacing.widest * doubled / MAX_DOUBLED } else { 0 };
             for stretch in all().filter(|stretch| stretch.to == Some(time)) {
                 x = x.max(axis.place(stretch.from) + (spacing.label)(&label(stretch, spacing)));
             }

@@ -29,6 +29,8 @@ struct Around<'a> {
     /// In a run: the finding's place there.
     placed: Option<&'a Placed>,
     history: &'a History,
+    /// With everything to be copied; for others the file has to do, lest the page grow with them.
+    full: bool,
 }
 
 pub(super) fn sections(page: &Page<'_>) -> Markup {
@@ -41,7 +43,7 @@ pub(super) fn sections(page: &Page<'_>) -> Markup {
                     (words::at(placed.time)) ", " (placed.relation) ". " (quoted(&finding.sentence)) " "
                     a.show href=(window(finding)) { "show in the timeline" }
                 }
-                @let around = Around { context: page.context(), placed: Some(placed), history: page.history };
+                @let around = Around { context: page.context(), placed: Some(placed), history: page.history, full: at < MAX_FULL };
                 @if at < MAX_FULL { (body(page, at, finding, &around)) } @else {
                     details { summary { "show the counterexample" } (body(page, at, finding, &around)) }
                 }
@@ -66,7 +68,7 @@ fn body(page: &Page<'_>, at: usize, finding: &Finding, around: &Around<'_>) -> M
 
 /// One that was placed in no run.
 pub(super) fn alone(finding: &Finding, number: u64, history: &History) -> Markup {
-    let around = Around { context: Context::default(), placed: None, history };
+    let around = Around { context: Context::default(), placed: None, history, full: true };
     html! {
         section id=(format!("f{number}")) {
             h2 { span.num { (number) } " " (capital(&finding.title)) }
@@ -96,7 +98,7 @@ fn frame(finding: &Finding, number: u64, around: &Around<'_>) -> Markup {
             div {
                 @if let Some(over_time) = &example.picture {
                     h3 { (capital(&over_time.caption)) }
-                    div.figure tabindex="0" { (picture(over_time).svg) }
+                    div.figure tabindex="0" { (picture(over_time, &around.context).svg) }
                 }
                 @if figures.is_empty() {
                     p.note { "This counterexample does not hold together and cannot be drawn." }
@@ -105,7 +107,7 @@ fn frame(finding: &Finding, number: u64, around: &Around<'_>) -> Markup {
                     (legend(example))
                 }
                 details { summary { "the operations as a table" } (operations(example)) }
-                @if let Some(placed) = around.placed { (again(placed, around.history)) }
+                @if let Some(placed) = around.placed { (again(placed, around)) }
             }
             div.why {
                 h3 { "Why it is impossible" }
@@ -233,9 +235,10 @@ fn coincident(placed: &Placed) -> Markup {
 }
 
 /// The proof as a file, as JSON and as a test.
-fn again(placed: &Placed, history: &History) -> Markup {
+fn again(placed: &Placed, around: &Around<'_>) -> Markup {
     let Some(proof) = &placed.proof else { return html! {} };
-    let shown = |proof: &Proof| words::lines(&proof.lines(history));
+    let lines = |proof: &Proof| words::lines(&proof.lines(around.history));
+    let test = around.full.then(|| regression::test(placed, proof, around.history)).flatten();
     html! {
         div.again {
             h3 { "Prove it again" }
@@ -244,8 +247,8 @@ fn again(placed: &Placed, history: &History) -> Markup {
                 (counted(proof.ops.len() as u64, "operation", "operations")) " of the history, in "
                 a href=(proof.file) { (proof.file) } "; the command is for the directory of the run."
             }
-            @if let Some(test) = regression::test(placed, proof, history) {
-                details { summary { "as JSON" } pre.code { (shown(proof)) } }
+            @if let Some(test) = test {
+                details { summary { "as JSON" } pre.code { (lines(proof)) } }
                 details { summary { "as a test in Rust" } pre.code { (words::lines(&test)) } }
             }
         }

@@ -16,7 +16,7 @@ const LONGEST_ROW: usize = 16;
 /// Between two times on the axis.
 const TICK_APART: i64 = 10;
 
-const COLUMNS: Spacing = Spacing { left: LEFT + 1, moment: 2, label, tail: 10, longest: 30 };
+const COLUMNS: Spacing = Spacing { left: LEFT + 1, moment: 2, widest: 2, label, tail: 10, longest: 30 };
 
 fn label(text: &str) -> i64 {
     columns(text) + 4
