@@ -7,6 +7,9 @@ use duress_checkers::verdict::{Picture, Stretch, Tone};
 /// A gap this many times the median gap is marked as a break.
 const BREAK_FACTOR: u64 = 10;
 
+/// So many moments and more stand close together.
+const ROOMY: usize = 12;
+
 /// A gap is drawn wider each time it doubles, so many times.
 const MAX_DOUBLED: i64 = 9;
 
@@ -135,12 +138,15 @@ impl Axis {
         times.dedup();
         let mut axis = Self { moments: Vec::with_capacity(times.len()) };
         let least = times.windows(2).map(|w| w[1] - w[0]).min().unwrap_or(1).max(1);
+        // A few moments have more room.
+        let roomy = (ROOMY / times.len().max(1)).clamp(1, 3);
+        let moment = spacing.moment * i64::try_from(roomy).unwrap_or(1);
         let mut x = spacing.left;
         let mut before = None;
         for time in times {
             let gap = before.replace(time).map_or(0, |before: u64| time - before);
             let doubled = i64::from((1 + gap / least).ilog2()).min(MAX_DOUBLED);
-            x += if gap > 0 { spacing.moment + spacing.widest * doubled / MAX_DOUBLED } else { 0 };
+            x += if gap > 0 { moment + spacing.widest * doubled / MAX_DOUBLED } else { 0 };
             for stretch in all().filter(|stretch| stretch.to == Some(time)) {
                 x = x.max(axis.place(stretch.from) + (spacing.label)(&label(stretch, spacing)));
             }
