@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 /// Calls that are judged again at most, where the core and its context are not enough.
 const MAX_CALLS: usize = 2_000;
 
+/// Calls right before the first one shown.
+const NEAR: usize = 16;
+
 /// Bytes that judging them may take. There is no clock here: this is what ends it.
 const MAX_BYTES: usize = 64 << 20;
 
@@ -30,7 +33,7 @@ pub struct Reproduction {
 type Wanted<'a> = dyn Fn(&Call<'_>) -> bool + 'a;
 
 /// The smallest part of `history` tried that proves `finding` again: what its counterexample shows; with
-/// what failed and what came later on its key; or all on its key. `None` when it carries no
+/// what came right before it, what failed and what came later on its key; or all on its key. `None` when it carries no
 /// counterexample of a model that has a name, or when none of these is enough.
 pub fn reproduce(history: &History, finding: &Finding) -> Option<Reproduction> {
     let example = finding.counterexample.as_ref()?;
@@ -47,8 +50,23 @@ pub fn reproduce(history: &History, finding: &Finding) -> Option<Reproduction> {
     let returned = culprit_returned(example);
     let failed = |call: &Call<'_>| call.kind() == Kind::Fail;
     let later = |call: &Call<'_>| call.invoke.index > returned;
-    let parts: [Option<&Wanted<'_>>; 4] =
-        [None, Some(&|call| failed(call)), Some(&|call| failed(call) || later(call)), Some(&|_| true)];
+    // Who wrote what the object held before the first operation shown is most often among these.
+    let first = shown.first().copied().unwrap_or(0);
+    let since = OnceCell::new();
+    let near = |call: &Call<'_>| {
+        let since = since.get_or_init(|| {
+            let before = same_key().iter().rev().filter(|call| call.invoke.index < first);
+            before.take(NEAR).last().map_or(first, |call| call.invoke.index)
+        });
+        (*since..first).contains(&call.invoke.index)
+    };
+    let parts: [Option<&Wanted<'_>>; 5] = [
+        None,
+        Some(&|call| near(call)),
+        Some(&|call| near(call) || failed(call)),
+        Some(&|call| near(call) || failed(call) || later(call)),
+        Some(&|_| true),
+    ];
     let mut second = None;
     for wanted in parts {
         let calls: Vec<&Call<'_>> = match wanted {
