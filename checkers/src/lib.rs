@@ -41,6 +41,7 @@ pub mod checker;
 pub mod history;
 pub mod linear;
 pub mod model;
+mod reproduce;
 pub mod verdict;
 pub mod words;
 
@@ -48,4 +49,5 @@ pub use checker::{Budget, Checker, check_safely};
 pub use history::{Call, History, HistoryError, Kind, Op, Process};
 pub use linear::{Alarm, Deferral, Keys, Linearizable, Online, OnlineError, Tally, Watch};
 pub use model::{Model, Register};
+pub use reproduce::{Reproduction, reproduce};
 pub use verdict::{Counterexample, Finding, Valid, Verdict};

@@ -4,6 +4,7 @@
 //! understands it; no report invents one.
 
 use crate::history::{Kind, Process};
+use crate::model::NamedModel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -114,6 +115,12 @@ pub struct Counterexample {
     pub n_calls: usize,
     /// How many calls the shortest prefix that cannot be linearized holds.
     pub n_prefix: usize,
+    /// The model as it is asked for by name; absent for models of somebody's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<NamedModel>,
+    /// The violation over time, where that shows more than the order of the operations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<Picture>,
 }
 
 /// An operation as a report draws it.
@@ -161,4 +168,65 @@ pub struct FinalState {
     pub assumption: String,
     /// Why the culprit cannot happen there: `returned 4, not 5`.
     pub refusal: String,
+}
+
+/// A violation over time: what became of an element, who held a lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// What it shows: `element 7`.
+    pub caption: String,
+    /// From top to bottom.
+    pub tracks: Vec<Track>,
+    /// Where it goes wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clash: Option<Clash>,
+}
+
+/// A row of a picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Track {
+    /// `seen`, `p3`.
+    pub label: String,
+    /// The node, where the row is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// By time; they may overlap.
+    pub stretches: Vec<Stretch>,
+}
+
+/// Something that lasted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// Nanoseconds since the start of the run.
+    pub from: u64,
+    /// Nanoseconds; absent when nobody saw it end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
+    /// What it is.
+    pub label: String,
+    /// How to take it.
+    pub tone: Tone,
+}
+
+/// How to take what a picture shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tone {
+    /// As it should be.
+    Plain,
+    /// It may have happened.
+    Doubt,
+    /// It should not be.
+    Wrong,
+}
+
+/// Where a picture goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clash {
+    /// Nanoseconds since the start of the run.
+    pub from: u64,
+    /// Nanoseconds.
+    pub to: u64,
+    /// `p3 and p7 both held it for 812 ms`.
+    pub words: String,
 }

@@ -404,5 +404,6 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         canary: plan.options.canary,
         labels: plan.options.labels.clone(),
         check_ms: None,
+        clock_epoch: None,
     }
 }

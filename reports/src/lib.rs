@@ -15,6 +15,7 @@ mod measure;
 mod pack;
 mod palette;
 mod plots;
+mod regression;
 pub mod text;
 mod words;
 mod write;

@@ -56,6 +56,15 @@ pub fn visible(text: &str, longest: usize) -> String {
     out
 }
 
+/// Text of several lines with nothing in it that acts, uncut: what is copied has to be whole.
+pub(crate) fn lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' { out.push('\n') } else { spell_char(c, &mut out) }
+    }
+    out
+}
+
 fn spell_char(c: char, out: &mut String) {
     match c {
         '\n' => out.push_str("\\n"),
@@ -106,6 +115,17 @@ pub(crate) fn shout(outcome: Outcome) -> &'static str {
         Outcome::Inconclusive => "INCONCLUSIVE",
         Outcome::Failed => "ERROR",
     }
+}
+
+/// Lines of an argument that are shown in any case, its last ones.
+const LAST_LINES: usize = 8;
+
+/// An argument in two parts: what leads to its end, empty where it is short, and its end.
+pub(crate) fn argument(example: &Counterexample) -> (&[String], &[String]) {
+    let lines = &example.argument;
+    let over = lines.len().saturating_sub(LAST_LINES);
+    // One or two lines are shorter than saying that they are missing.
+    lines.split_at(if over <= 2 { 0 } else { over })
 }
 
 /// How much stands behind a counterexample.

@@ -1,12 +1,17 @@
 //! Writes everything that a run leaves behind for people and machines to read.
 
-use crate::artifact::{ArtifactError, Run, RunDir, file, write_whole};
-use crate::conclusion::Conclusion;
+use crate::artifact::{ArtifactError, Excerpt, Run, RunDir, file, write_whole};
+use crate::conclusion::{Conclusion, Proof, in_order};
 use crate::measure::Calls;
 use crate::pack::EMBED_OPS;
 use crate::plots::Plots;
 use crate::{html, junit};
+use duress_checkers::Finding;
 use std::fs;
+use std::io::ErrorKind;
+
+/// Findings for which logs are looked into.
+const MAX_EXCERPTS: usize = 8;
 
 /// Writes everything, with the usual number of operations in the page; see [`write_embedding`].
 ///
@@ -16,7 +21,7 @@ pub fn write(dir: &RunDir, run: &Run, conclusion: &Conclusion) -> Result<(), Art
     write_embedding(dir, run, conclusion, EMBED_OPS)
 }
 
-/// Writes `verdict.json`, `report.html`, `junit.xml` and `plots/*.svg`, in this order, each
+/// Writes `verdict.json`, `findings/*.jsonl`, `report.html`, `junit.xml` and `plots/*.svg`, in this order, each
 /// of them whole or not at all. The same run and conclusion give the same bytes. A page of more
 /// than `embed_ops` operations carries counts, and operations around findings and faults only.
 ///
@@ -30,9 +35,18 @@ pub fn write_embedding(
 ) -> Result<(), ArtifactError> {
     // The verdict first: it must not be lost because there is no room for a picture.
     dir.write_conclusion(conclusion)?;
+    forget(dir, conclusion)?;
+    for proof in conclusion.findings.iter().filter_map(|placed| placed.proof.as_ref()) {
+        let path = dir.path().join(&proof.file);
+        let folder = path.parent().unwrap_or(dir.path());
+        fs::create_dir_all(folder).map_err(ArtifactError::io("create", folder))?;
+        write_whole(&path, proof.lines(&run.history).as_bytes())?;
+    }
     let calls = Calls::new(&run.history);
     let plots = Plots::new(run, conclusion, &calls);
-    write_whole(&dir.report_file(), html::page(run, conclusion, &calls, &plots, embed_ops).as_bytes())?;
+    let said = said(dir, run, conclusion);
+    let page = html::page(run, conclusion, &calls, &plots, &said, embed_ops);
+    write_whole(&dir.report_file(), page.as_bytes())?;
     write_whole(&dir.junit_file(), junit::junit(run, conclusion).as_bytes())?;
     let folder = dir.plots_dir();
     fs::create_dir_all(&folder).map_err(ArtifactError::io("create", &folder))?;
@@ -44,4 +58,28 @@ pub fn write_embedding(
         write_whole(&dir.path().join(name), plot.alone().as_bytes())?;
     }
     Ok(())
+}
+
+/// Removes proofs of an earlier verdict, which this one does not list.
+fn forget(dir: &RunDir, conclusion: &Conclusion) -> Result<(), ArtifactError> {
+    for name in Proof::files().filter(|name| !conclusion.files.contains(name)) {
+        let path = dir.path().join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(ArtifactError::io("remove", &path)(e)),
+        }
+    }
+    Ok(())
+}
+
+/// What the nodes said around each finding that is shown in full.
+fn said(dir: &RunDir, run: &Run, conclusion: &Conclusion) -> Vec<Excerpt> {
+    let span = |finding: &Finding| match finding.counterexample.as_ref().and_then(|it| it.ops.get(it.culprit))
+    {
+        Some(culprit) => (culprit.invoked, culprit.returned.unwrap_or(finding.time)),
+        None => (finding.time, finding.time),
+    };
+    let first = in_order(&conclusion.verdicts).take(MAX_EXCERPTS);
+    first.map(|(_, finding)| span(finding)).map(|(from, to)| dir.said(&run.info, from, to)).collect()
 }

@@ -5,8 +5,8 @@
 mod common;
 
 use common::html;
-use common::verdicts;
 use common::written::Written;
+use common::{golden, verdicts};
 use duress_checkers::{Valid, Verdict};
 use duress_reports::artifact::RunStatus;
 use duress_reports::{Outcome, Run};
@@ -88,4 +88,12 @@ fn empty() {
     let mut run = common::bare(Vec::new());
     run.info.status = RunStatus::Interrupted;
     check("empty", &run, vec![Verdict::new("linearizable", Valid::Valid)], Outcome::Inconclusive);
+}
+
+#[test]
+fn what_the_checkers_find() {
+    for (name, at) in [("stale-read", 0), ("lost-write", 1), ("queue-duplicate", 4), ("lock-overlap", 6)] {
+        let (history, verdict) = golden::judged(&golden::CASES[at]);
+        check(name, &golden::run(history), vec![verdict], Outcome::Violation);
+    }
 }

@@ -1,7 +1,8 @@
 //! A counter: additions whose results nobody is told, and reads.
 
-use super::{Anomaly, Case, Growth, Model, Refusal};
+use super::{Anomaly, Case, Growth, Model, NamedModel, Refusal, Seen, picture};
 use crate::history::Process;
+use crate::verdict::{Clash, Picture, Track};
 use serde_json::Value;
 
 /// A counter of whole numbers.
@@ -90,6 +91,10 @@ impl Model for Counter {
         show(*state)
     }
 
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("counter", (self.initial != 0).then(|| self.initial.into()))
+    }
+
     fn noun(&self) -> &'static str {
         "counter"
     }
@@ -114,41 +119,89 @@ impl Model for Counter {
     }
 
     fn anomaly(&self, case: &Case<'_, CounterOp>) -> Option<Anomaly> {
+        let Bounds { seen, least, most, falls, certain } = self.bounds(case, case.culprit)?;
+        if seen < least {
+            let because = format!("although what had been added before that makes at least {least}");
+            return Some(Anomaly {
+                name: if falls { "impossible count" } else { "lost update" },
+                because,
+                evidence: certain.into_iter().rev().take(4).collect(),
+            });
+        }
+        (seen > most).then(|| Anomaly {
+            name: "impossible count",
+            because: format!("although all that had ever been added by then makes at most {most}"),
+            evidence: Vec::new(),
+        })
+    }
+
+    fn picture(&self, case: &Case<'_, CounterOp>, _: &Anomaly) -> Option<Picture> {
         let culprit = &case.calls[case.culprit];
-        let CounterOp::Read(seen) = *culprit.op else { return None };
-        let (began, ended) = (culprit.invoked(), culprit.returned()?);
-        let (mut least, mut most) = (i128::from(self.initial), i128::from(self.initial));
-        let (mut falls, mut certain) = (false, Vec::new());
+        let is_read = |at: &usize| matches!(case.calls[*at].op, CounterOp::Read(_));
+        let mut reads: Vec<usize> = (0..=case.culprit).rev().filter(is_read).take(MAX_READS).collect();
+        reads.reverse();
+        let drawn: Vec<(&Seen<'_, CounterOp>, Bounds)> =
+            reads.iter().filter_map(|&at| Some((&case.calls[at], self.bounds(case, at)?))).collect();
+        let row = |label: &str, words: fn(&Bounds) -> String| Track {
+            label: label.to_owned(),
+            node: None,
+            stretches: drawn.iter().map(|(call, it)| picture::stretch(call, words(it), culprit)).collect(),
+        };
+        let (_, Bounds { seen, least, most, .. }) = drawn.last()?;
+        Some(Picture {
+            caption: "what was read, and what was possible".to_owned(),
+            tracks: vec![
+                row("possible", |it| format!("{}..{}", it.least, it.most)),
+                row("read", |it| it.seen.to_string()),
+            ],
+            clash: (seen < least || seen > most).then(|| Clash {
+                from: culprit.call.invoke.time,
+                to: picture::end(culprit),
+                words: format!("read {seen}, possible {least}..{most}"),
+            }),
+        })
+    }
+}
+
+/// Reads drawn, the last ones.
+const MAX_READS: usize = 8;
+
+/// What a read can have seen, whatever the order.
+struct Bounds {
+    seen: i128,
+    least: i128,
+    most: i128,
+    /// Something was subtracted.
+    falls: bool,
+    /// Additions that had happened for certain.
+    certain: Vec<usize>,
+}
+
+impl Counter {
+    fn bounds(&self, case: &Case<'_, CounterOp>, at: usize) -> Option<Bounds> {
+        let read = &case.calls[at];
+        let CounterOp::Read(seen) = *read.op else { return None };
+        let (began, ended) = (read.invoked(), read.returned()?);
+        let initial = i128::from(self.initial);
+        let mut bounds =
+            Bounds { seen: seen.into(), least: initial, most: initial, falls: false, certain: Vec::new() };
         for (at, call) in case.calls.iter().enumerate() {
             let CounterOp::Add(more) = *call.op else { continue };
             if more == 0 || call.invoked() > ended {
                 continue;
             }
             let happened = call.returned().is_some_and(|end| end < began);
-            falls |= more < 0;
+            bounds.falls |= more < 0;
             if happened || more < 0 {
-                least += i128::from(more);
+                bounds.least += i128::from(more);
             }
             if happened || more > 0 {
-                most += i128::from(more);
+                bounds.most += i128::from(more);
             }
             if happened {
-                certain.push(at);
+                bounds.certain.push(at);
             }
         }
-        let evidence: Vec<usize> = certain.into_iter().rev().take(4).collect();
-        if i128::from(seen) < least {
-            let because = format!("although what had been added before that makes at least {least}");
-            return Some(Anomaly {
-                name: if falls { "impossible count" } else { "lost update" },
-                because,
-                evidence,
-            });
-        }
-        (i128::from(seen) > most).then(|| Anomaly {
-            name: "impossible count",
-            because: format!("although all that had ever been added by then makes at most {most}"),
-            evidence: Vec::new(),
-        })
+        Some(bounds)
     }
 }

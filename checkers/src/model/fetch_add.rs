@@ -1,8 +1,9 @@
 //! Fetch-and-add: a counter whose additions answer with what was there before.
 
 use super::counter::{Sum, show, whole};
-use super::{Anomaly, Case, Growth, Model, Refusal, Seen};
+use super::{Anomaly, Case, Growth, Model, NamedModel, Refusal, Seen, picture};
 use crate::history::Process;
+use crate::verdict::Picture;
 use crate::words::{after, who};
 use serde_json::Value;
 
@@ -97,6 +98,10 @@ impl Model for FetchAdd {
         show(*state)
     }
 
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("fetch-add", (self.initial != 0).then(|| self.initial.into()))
+    }
+
     fn noun(&self) -> &'static str {
         "counter"
     }
@@ -120,6 +125,26 @@ impl Model for FetchAdd {
             FetchAddOp::FetchAdd(0, Some(seen)) | FetchAddOp::Read(seen) => Growth::At(at(seen)),
             FetchAddOp::FetchAdd(more, seen) => Growth::By(more.into(), seen.map(at)),
         })
+    }
+
+    fn picture(&self, case: &Case<'_, FetchAddOp>, anomaly: &Anomaly) -> Option<Picture> {
+        let culprit = &case.calls[case.culprit];
+        let proof = *anomaly.evidence.first()?;
+        let other = &case.calls[proof];
+        let (mine, theirs) = (picture::who(culprit), picture::who(other));
+        let told = match (*other.op, *culprit.op) {
+            (FetchAddOp::FetchAdd(a, Some(old)), FetchAddOp::FetchAdd(b, Some(same))) if old == same => {
+                format!("{theirs} added {a} and {mine} added {b} to the same {old}: one addition is lost")
+            }
+            _ => format!(
+                "{} was there with {theirs}, and only {} later with {mine}",
+                show(left(*other.op)),
+                show(found(*culprit.op))
+            ),
+        };
+        let rows = [proof, case.culprit].into_iter().map(|at| (picture::who(&case.calls[at]), vec![at]));
+        let clash = Some((picture::end(other), told));
+        Some(picture::elements(case, "who added to what", rows, |call| self.label(call.op), clash))
     }
 
     fn anomaly(&self, case: &Case<'_, FetchAddOp>) -> Option<Anomaly> {

@@ -12,6 +12,7 @@ mod lock;
 mod log;
 mod map;
 mod persist;
+mod picture;
 mod register;
 mod registry;
 mod set;
@@ -33,12 +34,13 @@ pub use log::{Entries, Log, LogOp};
 pub use map::{Cells, KeyValue, MapOp, Micro};
 pub use persist::Element;
 pub use register::{Datum, Held, Register, RegisterOp};
-pub use registry::{Made, ModelEntry, models};
+pub use registry::{Made, ModelEntry, NamedModel, models};
 pub use set::{Elements, Members, Set, SetOp};
 pub use text::{Text, TextOp, TextState};
 pub use versioned::{Version, Versioned, VersionedOp, VersionedRegister};
 
 use crate::history::{Call, History, Process};
+use crate::verdict::Picture;
 use serde_json::Value;
 use std::fmt;
 use std::hash::Hash;
@@ -308,6 +310,16 @@ pub trait Model: Send + Sync {
 
     /// The kind of violation, if it can be proven from the calls. Without: `not linearizable`.
     fn anomaly(&self, _case: &Case<'_, Self::Op>) -> Option<Anomaly> {
+        None
+    }
+
+    /// The violation over time, where that shows more than the order of the calls.
+    fn picture(&self, _case: &Case<'_, Self::Op>, _anomaly: &Anomaly) -> Option<Picture> {
+        None
+    }
+
+    /// How [`models`] is asked for it; none for a model of somebody's own.
+    fn named(&self) -> Option<NamedModel> {
         None
     }
 }

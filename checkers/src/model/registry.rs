@@ -6,7 +6,40 @@ use super::{
     PriorityQueue, Queue, ReentrantMutex, Register, Semaphore, Set, Stack, Text, VersionedRegister,
 };
 use crate::{Checker, Keys, Linearizable};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// A model as it is asked for by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedModel {
+    /// [`ModelEntry::name`].
+    pub name: String,
+    /// What it holds at first, where that is not the usual value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<Value>,
+}
+
+impl NamedModel {
+    pub(super) fn new(name: &str, initial: Option<Value>) -> Option<Self> {
+        Some(Self { name: name.to_owned(), initial })
+    }
+
+    /// Of a model that begins with these elements, and usually with none.
+    pub(super) fn holding(name: &str, elements: &[Element]) -> Option<Self> {
+        let list = || elements.iter().map(|element| element.value().clone()).collect();
+        Self::new(name, (!elements.is_empty()).then(|| Value::Array(list())))
+    }
+
+    /// A checker for it.
+    ///
+    /// # Errors
+    /// When there is no such model, or it cannot begin like this; in words.
+    pub fn checker(&self, keys: Keys) -> Made {
+        let entry = models().iter().find(|entry| entry.name == self.name);
+        let entry = entry.ok_or_else(|| format!("there is no model {}", self.name))?;
+        (entry.make)(self.initial.clone(), keys)
+    }
+}
 
 /// A model that can be asked for by name.
 #[derive(Clone, Copy, Debug)]
@@ -194,6 +227,16 @@ fn none(initial: Option<Value>) -> Result<(), String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_model_knows_its_name() {
+        let fits = |model: Option<NamedModel>| model.is_some_and(|it| it.checker(Keys::Single).is_ok());
+        assert!(fits(Register { initial: 7.into() }.named()) && fits(Etcd::default().named()));
+        assert!(fits(Queue { initial: vec![Element::from(&3.into())], ..Queue::default() }.named()));
+        assert!(fits(ReentrantMutex { limit: 2 }.named()) && fits(Semaphore { permits: 3 }.named()));
+        let named = PriorityQueue::default().named().map(|it| it.name);
+        assert_eq!(named.as_deref(), Some("priority-queue"));
+    }
 
     #[test]
     fn every_name_is_one_model_and_wrong_initial_values_are_refused() {

@@ -2,7 +2,7 @@
 //!
 //! Not here: keys. The search takes every key for itself.
 
-use super::{Model, Refusal};
+use super::{Model, NamedModel, Refusal};
 use crate::history::Process;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -128,6 +128,10 @@ impl Model for Text {
             TextState::Held(held) => quoted(held),
             TextState::Other => "another text".to_owned(),
         }
+    }
+
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("text", (!self.initial.is_empty()).then(|| self.initial.clone().into()))
     }
 
     fn noun(&self) -> &'static str {

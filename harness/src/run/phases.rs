@@ -66,6 +66,7 @@ impl Phases<'_> {
 
         let clock = Clock::start();
         self.listener.event(&Event::Started(clock));
+        self.info.clock_epoch = u64::try_from(jiff::Timestamp::now().as_nanosecond()).ok();
         let recorder = Arc::new(Recorder::create(&self.dir.history_file(), clock, self.feed.clone())?);
         let outcome = self.under_test(clock, &recorder).await;
         let closed = recorder.close();

@@ -28,6 +28,15 @@ fn a_planted_stale_read_is_found_and_explained() {
     }
     assert!(bench.path("run/plots").read_dir().expect("plots").count() >= 3);
 
+    // The few operations that the finding hangs on prove it again.
+    let proof = &verdict["findings"][0]["proof"];
+    assert!(verdict["files"].as_array().is_some_and(|files| files.contains(&proof["file"])), "{verdict}");
+    let recheck = proof["recheck"].as_str().expect("a command").replace("findings/", "run/findings/");
+    let again = bench.duress(&recheck.split(' ').skip(1).collect::<Vec<_>>()).expect(1);
+    assert!(again.stdout.contains("stale read"), "{}", again.stdout);
+    let lines = |file: &str| bench.text(file).lines().count();
+    assert!(lines("run/findings/1.jsonl") * 10 < lines("run/history.jsonl"));
+
     // The history alone, and the run directory, give the same answer again.
     let alone = bench.duress(&["check", "run/history.jsonl"]).expect(1);
     assert!(alone.stdout.contains("stale read"), "{}", alone.stdout);

@@ -10,6 +10,7 @@
 //!   capture.pcapng  the last frames, if the run failed         for Wireshark
 //!   verdict.json    what came of it                            [`crate::Conclusion`]
 //!   report.html  junit.xml  plots/*.svg
+//!   findings/<n>.jsonl  the few operations that prove a finding again
 //!   nodes/<node>/   logs of the servers
 //! ```
 
@@ -19,6 +20,8 @@ mod fault;
 mod flow;
 mod node;
 mod run;
+mod said;
+mod stamp;
 
 pub(crate) use dir::file;
 pub use dir::write_whole;
@@ -28,6 +31,7 @@ pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
 pub use flow::{Flow, Taken, Volume};
 pub use node::{NodeSeen, NodeState};
 pub use run::{Binary, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus};
+pub use said::{Excerpt, Said};
 
 /// Version of the formats above; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;

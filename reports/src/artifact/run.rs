@@ -68,6 +68,10 @@ pub struct RunInfo {
     /// Milliseconds that the checkers took; absent when they never ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_ms: Option<u64>,
+    /// Wall clock when the run's clock showed zero, in nanoseconds since 1970: it relates the nodes'
+    /// logs to the run. Absent when the run did not get there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_epoch: Option<u64>,
 }
 
 /// How far a run got.

@@ -3,6 +3,7 @@
 use super::{FaultEffect, FaultState};
 use crate::artifact::Run;
 use crate::measure::{Calls, access, windows_in_effect};
+use crate::words::SECOND;
 use duress_checkers::{Call, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +24,10 @@ pub struct Evidence {
     pub ok_under_fault: u64,
     /// Writes acknowledged while at least one fault was in effect.
     pub writes_under_fault: u64,
+    /// `ok` reads that came back within a second after a fault had begun to be undone: where stale
+    /// values show.
+    #[serde(default)]
+    pub reads_just_after: u64,
     /// Distinct keys; absent when the workload is not keyed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<u64>,
@@ -87,6 +92,8 @@ pub(super) fn evidence(run: &Run, calls: &Calls, faults: &[FaultEffect]) -> Evid
     let mut by_f = vec![Tally::default(); calls.fs.len()];
     let duration = duration(run, calls);
     let active = windows_in_effect(&run.faults, duration);
+    let mut heals: Vec<u64> = run.faults.iter().filter(|w| w.bit()).filter_map(|w| w.heal).collect();
+    heals.sort_unstable();
     for row in &calls.rows {
         by_f[row.f as usize].add(row.kind);
         evidence.total.add(row.kind);
@@ -96,6 +103,9 @@ pub(super) fn evidence(run: &Run, calls: &Calls, faults: &[FaultEffect]) -> Evid
         let before = active.partition_point(|w| w.0 <= answered);
         let under = before > 0 && answered < active[before - 1].1;
         evidence.ok_reads += u64::from(access.reads);
+        let healed = heals.partition_point(|heal| *heal <= answered).checked_sub(1).map(|at| heals[at]);
+        let just_after = healed.is_some_and(|heal| answered - heal <= SECOND);
+        evidence.reads_just_after += u64::from(access.reads && just_after);
         evidence.ok_writes += u64::from(access.writes);
         evidence.ok_under_fault += u64::from(under);
         evidence.writes_under_fault += u64::from(under && access.writes);

@@ -3,11 +3,13 @@
 //! `verdict.json` is this, word for word: every number on the page is in it. It is computed
 //! from the run and the checkers' verdicts alone, so that `duress report` can do it again.
 
+mod coincident;
 mod evidence;
 mod fingerprint;
 mod known;
 mod outcome;
 mod placed;
+mod proof;
 mod recovery;
 mod trust;
 
@@ -17,7 +19,8 @@ pub use known::{Known, KnownAs};
 pub(crate) use known::{excused, with_findings};
 pub use outcome::{Gates, Outcome};
 pub use placed::Placed;
-pub(crate) use placed::in_order;
+pub(crate) use placed::{grouped, in_order};
+pub use proof::Proof;
 pub use recovery::NO_RECOVERY;
 pub use trust::{Mark, Trust};
 
@@ -102,6 +105,7 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         trust: trust::trust(run, &faults, &evidence, (&findings, omitted), &decided.reasons),
         reasons: decided.reasons,
         evidence,
+        files: files(run, &findings),
         findings,
         verdicts,
         faults,
@@ -111,18 +115,18 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         errors,
         latency: latency(&calls),
         flows: busiest(&run.flows),
-        files: files(run),
     }
 }
 
 impl Conclusion {
     /// Lists the files again, after one was added to the run.
     pub fn list_files(&mut self, run: &Run) {
-        self.files = files(run);
+        self.files = files(run, &self.findings);
     }
 }
 
-fn files(run: &Run) -> Vec<String> {
+fn files(run: &Run, findings: &[Placed]) -> Vec<String> {
+    let proofs = findings.iter().filter_map(|placed| Some(placed.proof.as_ref()?.file.as_str()));
     let journal = (!run.faults.is_empty()).then_some(file::FAULTS);
     let flows = (!run.flows.is_empty()).then_some(file::FLOWS);
     let nodes = (!run.nodes.is_empty()).then_some(file::NODES);
@@ -144,6 +148,7 @@ fn files(run: &Run) -> Vec<String> {
         .chain(flows)
         .chain(nodes)
         .chain(capture)
+        .chain(proofs)
         .chain(logs)
         .map(str::to_owned)
         .collect()

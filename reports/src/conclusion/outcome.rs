@@ -349,9 +349,14 @@ impl Facts<'_> {
         let Some(((_, finding), placed)) = first else { return self.exercised() };
         let mut lede = format!("{}.", stop(&finding.sentence));
         match placed.fault {
-            Some(_) => lede.push_str(&format!(
+            Some(_) if placed.coincident.is_empty() => lede.push_str(&format!(
                 " It came back {}: a coincidence in time; whether it is the cause is for you to judge.",
                 placed.relation
+            )),
+            Some(_) => lede.push_str(&format!(
+                " It came back {}; {}: coincidences in time; whether one is the cause is for you to judge.",
+                placed.relation,
+                placed.coincident.join("; ")
             )),
             None => {
                 lede.push_str(&format!(" It came back at {} ({}).", words::at(placed.time), placed.relation));

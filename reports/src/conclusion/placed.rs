@@ -2,6 +2,7 @@
 
 use super::fingerprint::Fingerprint;
 use super::known::{self, KnownAs};
+use super::{Proof, coincident};
 use crate::artifact::{FaultWindow, Run};
 use crate::words::{self, SECOND};
 use duress_checkers::{Finding, Verdict};
@@ -41,6 +42,12 @@ pub struct Placed {
     /// How it is listed among the known ones, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<KnownAs>,
+    /// What else was the case then, in words: how the node that answered was, who led. Likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coincident: Vec<String>,
+    /// What proves it again; absent where nothing smaller than the whole history does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
 }
 
 /// Which faults a finding came with.
@@ -84,9 +91,29 @@ pub(super) fn place(run: &Run, verdicts: &[Verdict], end: u64) -> Vec<Placed> {
                 known: known::mark(&run.info.known, &hex, &run.info.started),
                 fingerprint: hex,
                 signature: words,
+                coincident: coincident::facts(run, finding, end),
+                proof: Proof::new(run, number, finding),
             }
         })
         .collect()
+}
+
+/// Findings of one kind, by one checker, with one fault: usually one bug. In the order of the first of
+/// each; that one stands for all of them.
+pub(crate) fn grouped(findings: &[Placed]) -> Vec<Vec<&Placed>> {
+    let mut groups: Vec<Vec<&Placed>> = Vec::new();
+    for finding in findings {
+        let same = |group: &&mut Vec<&Placed>| {
+            let first = group[0];
+            (&first.checker, &first.anomaly, first.fault)
+                == (&finding.checker, &finding.anomaly, finding.fault)
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    groups
 }
 
 /// All findings, as they are numbered.

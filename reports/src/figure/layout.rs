@@ -75,6 +75,11 @@ enum Event {
 }
 
 impl Layout {
+    /// Where a time stands on the warped axis.
+    pub(crate) fn place(&self, time: u64) -> i64 {
+        place(&self.ticks, time).unwrap_or(self.right)
+    }
+
     /// `None` when the counterexample does not hold together, such as one read from a file
     /// that somebody changed: then its words have to do.
     pub(crate) fn new(example: &Counterexample, metrics: &Metrics) -> Option<Self> {
@@ -104,6 +109,19 @@ impl Layout {
         let markers = scan.markers.into_iter().collect::<Option<Vec<_>>>()?;
         let refused = markers.last()?.1;
         Some(Self { rows, bars, markers, refused, ticks: scan.ticks, breaks, right })
+    }
+}
+
+/// Where a time stands between moments that have their places; what is beyond them, at the ends.
+pub(super) fn place(ticks: &[(i64, u64)], time: u64) -> Option<i64> {
+    let after = ticks.partition_point(|(_, tick)| *tick <= time);
+    match (after.checked_sub(1).map(|at| ticks[at]), ticks.get(after)) {
+        (Some((x, from)), Some((next, to))) => {
+            let along = u128::from(time - from) * u128::from((next - x).unsigned_abs());
+            Some(x + i64::try_from(along / u128::from((to - from).max(1))).unwrap_or(0))
+        }
+        (Some((last, _)), None) => Some(last),
+        (None, first) => first.map(|(x, _)| *x),
     }
 }
 

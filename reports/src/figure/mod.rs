@@ -3,15 +3,21 @@
 //! estimate, so that no browser is needed. Written by the page's own template engine, so that
 //! there is one place where foreign text is escaped.
 
+mod context;
 mod lanes;
 mod layout;
 mod order;
+mod picture;
 mod spark;
+mod tracks;
 
+pub(crate) use context::Context;
 pub(crate) use lanes::lanes;
 pub(crate) use layout::{Bar, Layout, Metrics};
 pub(crate) use order::{order, process};
+pub(crate) use picture::picture;
 pub(crate) use spark::Sparks;
+pub(crate) use tracks::{Spacing, Tracks};
 
 /// Advance of a character of the monospaced font at 12.5 pixels, in tenths of a pixel.
 const MONO_TENTHS: i64 = 76;

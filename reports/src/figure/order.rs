@@ -1,11 +1,12 @@
 //! The counterexample as a picture: processes as rows, operations as bars, the longest legal
 //! order as numbers, the operation that fits nowhere in red, and below what the object held.
 
+use super::context::{Being, Context, How, Strip};
 use super::layout::{Bar, Layout, Metrics};
 use super::{MONO_TENTHS, mono_width, text_width};
 use crate::palette::{
-    BAD, BAD_INK, BAD_TINT, FAIL, FAIL_TINT, INFO, INFO_TINT, INK, INK2, INK3, LINE, OK, OK_INK, OK_TINT,
-    ON_BAD, PANEL,
+    BAD, BAD_INK, BAD_TINT, BAND, FAIL, FAIL_TINT, INFO, INFO_TINT, INK, INK2, INK3, LINE, OK, OK_INK,
+    OK_TINT, ON_BAD, PANEL,
 };
 use crate::words;
 use duress_checkers::{Counterexample, Kind, Process};
@@ -14,9 +15,13 @@ use maud::{Markup, html};
 /// Up to this width a figure may be shrunk to its column and is still readable; a wider one
 /// scrolls.
 const SHRINKS: i64 = 980;
+/// A narrower one is shown as it is.
+const NARROW: i64 = 620;
 const LEFT: i64 = 96;
 const TOP: i64 = 14;
 const ROW: i64 = 44;
+/// Of a node's strip above.
+const STRIP: i64 = 18;
 const BAR: i64 = 26;
 const HOLDS: i64 = 22;
 /// Room for the dimension line.
@@ -42,21 +47,25 @@ const PIXELS: Metrics = Metrics {
 };
 
 /// The figure; `id` tells its patterns from those of other figures on the page.
-pub(crate) fn order(example: &Counterexample, id: &str) -> Option<Drawn> {
+pub(crate) fn order(example: &Counterexample, id: &str, context: &Context<'_>) -> Option<Drawn> {
     let layout = Layout::new(example, &PIXELS)?;
+    let times = || layout.ticks.iter().map(|(_, time)| *time);
+    let strips = context.strips(example, times().min()?, times().max()?);
+    let top = TOP + STRIP * i64::try_from(strips.len()).ok()?;
     let held = text_width(&refusal(example)) + 30;
     let width = layout.right.max(layout.refused + held) + 10;
-    let rows = TOP + ROW * i64::try_from(layout.rows.len()).ok()?;
+    let rows = top + ROW * i64::try_from(layout.rows.len()).ok()?;
     let gap = gap(example, &layout);
     let bottom = rows + if gap.is_some() { GAP } else { 0 };
     let height = bottom + HOLDS + 62;
     let hatch = format!("hatch-{id}");
-    let figure = Figure { example, layout: &layout, width, bottom, hatch };
+    let figure = Figure { example, layout: &layout, width, top, bottom, hatch };
     let svg = html! {
-        svg.fit[width <= SHRINKS] width=(width) height=(height) viewBox=(format!("0 0 {width} {height}"))
+        svg.fit[(NARROW..=SHRINKS).contains(&width)] width=(width) height=(height) viewBox=(format!("0 0 {width} {height}"))
             fill="none" stroke="none" font-family="system-ui,sans-serif" font-size="12" role="img"
             aria-label=(figure.spoken()) {
             (figure.patterns())
+            (figure.strips(&strips))
             (figure.rows())
             @if let Some(gap) = &gap { (figure.gap(gap)) }
             (figure.links())
@@ -97,6 +106,7 @@ struct Figure<'a> {
     example: &'a Counterexample,
     layout: &'a Layout,
     width: i64,
+    top: i64,
     bottom: i64,
     hatch: String,
 }
@@ -120,8 +130,8 @@ impl Figure<'_> {
         )
     }
 
-    fn middle(row: usize) -> i64 {
-        TOP + ROW * row as i64 + ROW / 2
+    fn middle(&self, row: usize) -> i64 {
+        self.top + ROW * row as i64 + ROW / 2
     }
 
     fn look(&self, at: usize) -> Look {
@@ -151,10 +161,44 @@ impl Figure<'_> {
         }
     }
 
+    /// Above everything: how the nodes that matter were.
+    fn strips(&self, strips: &[Strip]) -> Markup {
+        html! {
+            @for (at, strip) in strips.iter().enumerate() {
+                @let y = STRIP * at as i64 + 4;
+                text x=(LEFT - 14) y=(y + 12) text-anchor="end" font-size="11" fill=(INK2.paint) { (words::short(&strip.node, 12)) }
+                @for being in &strip.stretches { (self.being(being, y)) }
+            }
+        }
+    }
+
+    fn being(&self, being: &Being, y: i64) -> Markup {
+        let (from, to) = (self.layout.place(being.from), self.layout.place(being.to));
+        let (fill, ink) = match being.how {
+            How::Leads => (INK2.paint, PANEL.paint),
+            How::Gone => (FAIL.paint, PANEL.paint),
+            How::Hit => (BAND.paint, INK.paint),
+        };
+        let width = (to - from).max(3);
+        let fits = |words: &&str| text_width(words) <= width - 8;
+        let words = [being.words.as_str(), being.words.split(' ').next().unwrap_or_default()];
+        // What is a fault's stays visible under what the node was.
+        let (height, opacity) = if being.how == How::Hit { (STRIP - 3, "0.34") } else { (STRIP - 3, "0.85") };
+        html! {
+            g {
+                title { (being.words) ", " (words::at(being.from)) " to " (words::at(being.to)) }
+                rect x=(from) y=(y) width=(width) height=(height) rx="2" fill=(fill) opacity=(opacity) {}
+                @if let Some(words) = words.into_iter().find(fits) {
+                    text x=(from + 5) y=(y + 11) font-size="11" fill=(ink) { (words) }
+                }
+            }
+        }
+    }
+
     fn rows(&self) -> Markup {
         html! {
             @for (at, (who, nodes)) in self.layout.rows.iter().enumerate() {
-                @let y = Self::middle(at);
+                @let y = self.middle(at);
                 line x1=(LEFT) y1=(y) x2=(self.width - 8) y2=(y) stroke=(LINE.paint) stroke-dasharray="1 4" {}
                 text x=(LEFT - 14) y=(if nodes.is_empty() { y + 4 } else { y - 2 }) text-anchor="end"
                     fill=(INK.paint) font-weight="600" { (process(*who)) }
@@ -182,13 +226,13 @@ impl Figure<'_> {
     }
 
     fn spot(&self, (op, x): (usize, i64)) -> (i64, i64) {
-        (x, Self::middle(self.layout.bars[op].row))
+        (x, self.middle(self.layout.bars[op].row))
     }
 
     fn bar(&self, at: usize) -> Markup {
         let bar = &self.layout.bars[at];
         let op = &self.example.ops[at];
-        let (look, y) = (self.look(at), Self::middle(bar.row) - BAR / 2);
+        let (look, y) = (self.look(at), self.middle(bar.row) - BAR / 2);
         html! {
             g {
                 title { (self.tooltip(at)) }
@@ -265,8 +309,8 @@ impl Figure<'_> {
         // Where there is no room between the two, the words stand left of them.
         let fits = text_width(&words) < to - from;
         html! {
-            line x1=(from) y1=(Self::middle(before.row) + BAR / 2) x2=(from) y2=(y + 5) stroke=(INK3.paint) stroke-dasharray="2 3" {}
-            line x1=(to) y1=(Self::middle(culprit.row) + BAR / 2) x2=(to) y2=(y + 5) stroke=(INK3.paint) stroke-dasharray="2 3" {}
+            line x1=(from) y1=(self.middle(before.row) + BAR / 2) x2=(from) y2=(y + 5) stroke=(INK3.paint) stroke-dasharray="2 3" {}
+            line x1=(to) y1=(self.middle(culprit.row) + BAR / 2) x2=(to) y2=(y + 5) stroke=(INK3.paint) stroke-dasharray="2 3" {}
             path d=(format!("M{from} {y}H{to}M{} {}l-5 4 5 4M{} {}l5 4-5 4", from + 5, y - 4, to - 5, y - 4)) stroke=(INK.paint) {}
             @if fits {
                 text x=(i64::midpoint(from, to)) y=(y - 5) text-anchor="middle" fill=(INK.paint) font-weight="600" { (words) }

@@ -72,7 +72,7 @@ struct Marked {
 
 /// As the text of a script element.
 pub(super) fn json(page: &Page<'_>, pack: &Pack) -> String {
-    let (nodes, axis) = (page.nodes, page.plots.axis);
+    let (nodes, axis) = (&page.nodes[..], page.plots.axis);
     let names = names(page, nodes);
     let faults = faults(page, &names, axis.1);
     let data = Data {

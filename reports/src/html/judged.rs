@@ -50,7 +50,7 @@ pub fn page(judged: &Judged<'_>) -> String {
                         (facts(judged, &source))
                     }
                     @for (at, found) in verdict.findings.iter().enumerate() {
-                        (finding::alone(found, at as u64 + 1))
+                        (finding::alone(found, at as u64 + 1, judged.history))
                     }
                     (tables::verdicts(std::slice::from_ref(&verdict)))
                 }

@@ -13,6 +13,7 @@ mod judged;
 mod network;
 mod over;
 mod run;
+mod said;
 mod tables;
 mod timeline;
 mod verdict;
@@ -20,15 +21,16 @@ mod verdict;
 pub use judged::{Judged, page as judged_page};
 pub use over::{compare_page, index_page, index_policy};
 
-use crate::artifact::{NodeSeen, Run, RunInfo};
+use crate::artifact::{Excerpt, FaultWindow, NodeSeen, Run, RunInfo};
 use crate::conclusion::Conclusion;
-use crate::figure::Sparks;
+use crate::figure::{Context, Sparks};
 use crate::measure::Calls;
 use crate::pack::{Moments, Pack, pack};
 use crate::plots::Plots;
 use crate::words;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use duress_checkers::History;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
@@ -41,6 +43,7 @@ const STYLE: &str = concat!(
     include_str!("dark.css"),
     "}}",
     include_str!("timeline.css"),
+    include_str!("finding.css"),
 );
 const SCRIPT: &str = include_str!("report.js");
 
@@ -51,9 +54,14 @@ struct Page<'a> {
     calls: &'a Calls,
     plots: &'a Plots,
     sparks: Sparks,
-    nodes: &'a [NodeSeen],
     /// Absent when there is no operation.
     pack: Option<&'a Pack>,
+    /// As it is: what is shown of it is made fit for it there.
+    history: &'a History,
+    windows: Vec<FaultWindow>,
+    nodes: Vec<NodeSeen>,
+    /// What the nodes said around the first findings.
+    said: &'a [Excerpt],
 }
 
 /// The page. Depends on nothing but its arguments.
@@ -62,6 +70,7 @@ pub(crate) fn page(
     conclusion: &Conclusion,
     calls: &Calls,
     plots: &Plots,
+    said: &[Excerpt],
     embed_ops: usize,
 ) -> String {
     let pack = (!calls.rows.is_empty())
@@ -69,8 +78,12 @@ pub(crate) fn page(
     let info = words::presentable(&run.info);
     let conclusion = words::presentable(conclusion);
     let sparks = Sparks::new(calls, conclusion.quiet_rate);
-    let (info, conclusion, nodes, pack) = (&info, &conclusion, &run.nodes, pack.as_ref());
-    Page { info, conclusion, calls, plots, sparks, nodes, pack }.render().into_string()
+    let windows = words::presentable(&run.faults);
+    let nodes = words::presentable(&run.nodes);
+    let (info, conclusion, history, pack) = (&info, &conclusion, &run.history, pack.as_ref());
+    Page { info, conclusion, calls, plots, sparks, pack, history, windows, nodes, said }
+        .render()
+        .into_string()
 }
 
 /// The head of a page without a script: what it may load, which is nothing, and how it looks.
@@ -93,6 +106,12 @@ fn head_under(policy: &str, title: &str) -> Markup {
 }
 
 impl Page<'_> {
+    /// What is known about the nodes, for figures.
+    fn context(&self) -> Context<'_> {
+        let end = self.conclusion.evidence.duration_ns;
+        Context { faults: &self.windows, nodes: &self.nodes, end }
+    }
+
     fn render(&self) -> Markup {
         html! {
             (DOCTYPE)

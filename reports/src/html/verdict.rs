@@ -1,13 +1,15 @@
 //! The first screen: did it fail, what exactly, during which fault, and can it be believed.
 
 use super::Page;
-use crate::conclusion::{Mark, Outcome};
+use crate::conclusion::{Mark, Outcome, Placed, grouped};
 use crate::palette::{BAD, INFO, ON_BAD};
 use crate::words::{self, count, counted};
 use maud::{Markup, html};
 
-/// Findings in the list; the rest is counted.
+/// Kinds of findings in the list; the rest is counted.
 const MAX_LISTED: usize = 5;
+/// Links to further ones of the same kind.
+const MAX_LIKE_IT: usize = 12;
 
 pub(super) fn section(page: &Page<'_>) -> Markup {
     let c = page.conclusion;
@@ -53,23 +55,25 @@ pub(super) fn sign(outcome: Outcome) -> Markup {
 }
 
 fn findings(page: &Page<'_>) -> Markup {
-    let findings = &page.conclusion.findings;
+    let groups = grouped(&page.conclusion.findings);
     let gave_up = page.conclusion.verdicts.iter().filter(|v| v.valid == duress_checkers::Valid::Unknown);
     html! {
         ol.list {
-            @for finding in findings.iter().take(MAX_LISTED) {
+            @for group in groups.iter().take(MAX_LISTED) {
+                @let finding = group[0];
                 li {
                     span.num.n[finding.is_known()] { (finding.number) }
                     div {
                         a.t href=(format!("#f{}", finding.number)) { (capital(&finding.title)) }
+                        @if group.len() > 1 { (more(&group[1..])) }
                         div.d { (finding.anomaly) ", found by " code { (finding.checker) } ", " code { (finding.fingerprint) } }
                         @if let Some(known) = &finding.known { div.d { (known.words()) } }
                     }
                     div."d f" { (words::at(finding.time)) br; (finding.relation) }
                 }
             }
-            @if findings.len() > MAX_LISTED {
-                li { span."num n" { "+" } div { (count((findings.len() - MAX_LISTED) as u64)) " more below" } }
+            @if groups.len() > MAX_LISTED {
+                li { span."num n" { "+" } div { (count((groups.len() - MAX_LISTED) as u64)) " more kinds below" } }
             }
             @for verdict in gave_up {
                 li {
@@ -78,6 +82,17 @@ fn findings(page: &Page<'_>) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Others of the same kind under the same fault, by their numbers.
+fn more(others: &[&Placed]) -> Markup {
+    html! {
+        " and " (count(others.len() as u64)) " more like it:"
+        @for other in others.iter().take(MAX_LIKE_IT) {
+            " " a href=(format!("#f{}", other.number)) title=(other.title) { (other.number) }
+        }
+        @if others.len() > MAX_LIKE_IT { " …" }
     }
 }
 
@@ -101,6 +116,15 @@ fn exercised(page: &Page<'_>) -> Markup {
                     }
                 }
                 div."d f" { (count(e.ok_under_fault)) " under faults" }
+            }
+            @if e.reads_just_after > 0 && c.outcome == Outcome::Valid {
+                li {
+                    span."num n" { "•" }
+                    div {
+                        div.t { (counted(e.reads_just_after, "read", "reads")) " within a second after a fault" }
+                        div.d { "where stale values show; nothing in them is wrong" }
+                    }
+                }
             }
             @for (kind, tally) in &e.faults {
                 li {

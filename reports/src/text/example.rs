@@ -1,6 +1,6 @@
 //! The counterexample as text: the same layout as the figure, in columns instead of pixels.
 
-use super::wrapped;
+use super::{picture, wrapped};
 use crate::figure::{Bar, Layout, Metrics, columns, process};
 use crate::words;
 use duress_checkers::Counterexample;
@@ -26,15 +26,26 @@ const COLUMNS: Metrics = Metrics {
 };
 
 pub(super) fn example(out: &mut String, example: &Counterexample) {
+    if let Some(over_time) = &example.picture {
+        picture::picture(out, over_time);
+    }
     match Layout::new(example, &COLUMNS).filter(|layout| layout.right <= WIDEST) {
         Some(layout) => {
-            picture(out, example, &layout);
+            bars(out, example, &layout);
             holds(out, example, &layout);
         }
         None => list(out, example),
     }
     out.push('\n');
-    for line in &example.argument {
+    let (before, rest) = words::argument(example);
+    if !before.is_empty() {
+        let _ = writeln!(
+            out,
+            "    ({} that lead there are in the report)",
+            words::counted(before.len() as u64, "step", "steps")
+        );
+    }
+    for line in rest {
         wrapped(out, line, "    ");
     }
     for state in &example.finals {
@@ -52,10 +63,11 @@ pub(super) fn example(out: &mut String, example: &Counterexample) {
 }
 
 /// A line of text that is written into at any column.
-struct Line(Vec<(char, bool)>);
+#[derive(Default)]
+pub(super) struct Line(Vec<(char, bool)>);
 
 impl Line {
-    fn put(&mut self, at: i64, text: &str) {
+    pub(super) fn put(&mut self, at: i64, text: &str) {
         let Ok(mut at) = usize::try_from(at) else { return };
         for c in text.chars() {
             let cells = usize::try_from(columns(&c.to_string())).unwrap_or(1);
@@ -69,16 +81,16 @@ impl Line {
         }
     }
 
-    fn end(self, out: &mut String) {
+    pub(super) fn end(self, out: &mut String) {
         let text: String = self.0.into_iter().filter(|(_, shown)| *shown).map(|(c, _)| c).collect();
         let _ = writeln!(out, "  {}", text.trim_end());
     }
 }
 
-fn picture(out: &mut String, example: &Counterexample, layout: &Layout) {
+fn bars(out: &mut String, example: &Counterexample, layout: &Layout) {
     times(out, layout);
     for (row, (who, nodes)) in layout.rows.iter().enumerate() {
-        let mut line = Line(Vec::new());
+        let mut line = Line::default();
         line.put(0, &words::short(&process(*who), 6));
         if !nodes.is_empty() {
             line.put(7, &words::short(&format!("via {}", nodes.join(",")), 8));
@@ -108,7 +120,7 @@ fn draw(line: &mut Line, bar: &Bar) {
 }
 
 fn times(out: &mut String, layout: &Layout) {
-    let mut line = Line(Vec::new());
+    let mut line = Line::default();
     line.put(0, "seconds");
     let mut free = 0;
     for (x, time) in &layout.ticks {
@@ -123,7 +135,7 @@ fn times(out: &mut String, layout: &Layout) {
 
 /// What it held after each step, and that this allows no place for the culprit.
 fn holds(out: &mut String, example: &Counterexample, layout: &Layout) {
-    let mut line = Line(Vec::new());
+    let mut line = Line::default();
     line.put(0, "holds");
     line.put(LEFT, &words::short(&example.initial, 5));
     let mut last = &example.initial;

@@ -2,9 +2,10 @@
 //! could act on the terminal.
 
 mod example;
+mod picture;
 
 use crate::artifact::{Run, RunDir, RunInfo};
-use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, in_order};
+use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, grouped, in_order};
 use crate::words::{self, count};
 use duress_checkers::{Valid, Verdict};
 use std::fmt::Write;
@@ -96,15 +97,24 @@ fn findings(out: &mut String, conclusion: &Conclusion) {
         return;
     }
     out.push('\n');
-    let width = all.iter().take(MAX_FINDINGS).map(|f| f.title.chars().count()).max().unwrap_or(0);
-    for finding in all.iter().take(MAX_FINDINGS) {
+    let groups = grouped(all);
+    let width = groups.iter().take(MAX_FINDINGS).map(|g| g[0].title.chars().count()).max().unwrap_or(0);
+    for group in groups.iter().take(MAX_FINDINGS) {
+        let finding = group[0];
         let (title, time) = (&finding.title, words::at(finding.time));
         let _ = writeln!(out, "  {:>2}  {title:<width$}  {time:>11}  {}", finding.number, finding.relation);
         let known = finding.known.as_ref().map_or(String::new(), |known| format!("  {}", known.words()));
         let _ = writeln!(out, "      {}{known}", finding.fingerprint);
+        if group.len() > 1 {
+            let _ = writeln!(out, "      and {} more like it", count(group.len() as u64 - 1));
+        }
     }
-    if all.len() > MAX_FINDINGS {
-        let _ = writeln!(out, "      and {} more in the report", count((all.len() - MAX_FINDINGS) as u64));
+    if groups.len() > MAX_FINDINGS {
+        let _ = writeln!(
+            out,
+            "      and {} more kinds in the report",
+            count((groups.len() - MAX_FINDINGS) as u64)
+        );
     }
     let omitted: u64 = conclusion.verdicts.iter().map(|v| v.findings_omitted).sum();
     if omitted > 0 {
@@ -114,6 +124,13 @@ fn findings(out: &mut String, conclusion: &Conclusion) {
     if let Some(counterexample) = first {
         out.push('\n');
         example::example(out, counterexample);
+    }
+    let mut proofs = all.iter().take(MAX_FINDINGS).filter_map(|placed| placed.proof.as_ref());
+    if let Some(proof) = proofs.next() {
+        let _ = writeln!(out, "\n  prove it again, in the directory of the run:");
+        for proof in std::iter::once(proof).chain(proofs) {
+            let _ = writeln!(out, "    {}", proof.recheck);
+        }
     }
 }
 

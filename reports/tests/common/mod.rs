@@ -4,6 +4,7 @@
 #![expect(dead_code, unreachable_pub, reason = "every test binary uses its own part of the fixtures")]
 
 pub mod browser;
+pub mod golden;
 pub mod html;
 pub mod verdicts;
 pub mod written;
@@ -106,6 +107,7 @@ pub fn info(seconds: u64) -> RunInfo {
         canary: false,
         labels: BTreeMap::new(),
         check_ms: None,
+        clock_epoch: None,
     }
 }
 

@@ -105,5 +105,7 @@ pub fn stale_read() -> Counterexample {
         .to_vec(),
         n_calls: 1_322,
         n_prefix: 611,
+        named: None,
+        picture: None,
     }
 }

@@ -11,7 +11,7 @@ use super::subject::Subject;
 use super::window::Window;
 use crate::history::Kind;
 use crate::model::{Anomaly, Case, Model, NOT_LINEARIZABLE, Seen};
-use crate::verdict::{Counterexample, FinalState, Finding, ShownOp, Step};
+use crate::verdict::{Counterexample, FinalState, Finding, Picture, ShownOp, Step};
 use crate::words;
 use finals::Final;
 use shown::Shown;
@@ -61,17 +61,27 @@ fn title(anomaly: &str, key: Option<&String>) -> String {
 
 /// What the model calls the violation.
 pub(super) fn anomaly<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Anomaly {
+    with_case(subject, proof, |case| {
+        subject.model.anomaly(case).unwrap_or_else(|| Anomaly {
+            name: NOT_LINEARIZABLE,
+            because: "which no order of the operations on it explains".to_owned(),
+            evidence: Vec::new(),
+        })
+    })
+}
+
+/// The violation as the model sees it.
+fn with_case<M: Model, T>(
+    subject: &Subject<'_, M>,
+    proof: &Proof,
+    look: impl FnOnce(&Case<'_, M::Op>) -> T,
+) -> T {
     let part = subject.part;
     let seen = |(entry, _)| Seen { op: subject.op(entry), call: subject.call(entry) };
     let calls: Vec<_> = (0_u32..).zip(&part.entries).map(seen).collect();
     let failed = part.failed(subject.model);
     let failed: Vec<_> = failed.iter().map(|(op, call)| Seen { op, call: *call }).collect();
-    let case = Case { calls: &calls, failed: &failed, culprit: proof.culprit as usize };
-    subject.model.anomaly(&case).unwrap_or_else(|| Anomaly {
-        name: NOT_LINEARIZABLE,
-        because: "which no order of the operations on it explains".to_owned(),
-        evidence: Vec::new(),
-    })
+    look(&Case { calls: &calls, failed: &failed, culprit: proof.culprit as usize })
 }
 
 /// What the counterexample is made of. Operations are entries of the part.
@@ -80,6 +90,7 @@ struct Explanation<'a, M: Model> {
     proof: &'a Proof,
     object: String,
     core: Vec<u32>,
+    picture: Option<Picture>,
     finals: Finals<M>,
     shown: Shown<M>,
 }
@@ -138,7 +149,8 @@ impl<'a, M: Model> Explanation<'a, M> {
         let taken = listed.flat_map(|last| last.taken.iter().chain(&last.decisive));
         let wanted: Vec<u32> = core.iter().chain(taken).copied().chain(evidence).collect();
         let shown = Shown::new(subject, proof.culprit, proof.order.as_deref().unwrap_or_default(), &wanted);
-        Self { subject, proof, object, core, finals, shown }
+        let picture = with_case(subject, proof, |case| subject.model.picture(case, anomaly));
+        Self { subject, proof, object, core, picture, finals, shown }
     }
 
     fn counterexample(&self) -> Counterexample {
@@ -157,6 +169,8 @@ impl<'a, M: Model> Explanation<'a, M> {
             argument: self.argument(),
             n_calls: part.entries.len() + part.failed.len(),
             n_prefix: part.entries.iter().filter(|entry| Some(entry.invoke) < until).count(),
+            named: self.subject.model.named(),
+            picture: self.picture.clone(),
         }
     }
 

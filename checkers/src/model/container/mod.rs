@@ -6,6 +6,7 @@
 mod anomaly;
 mod bag;
 mod counts;
+mod picture;
 mod priority;
 mod queue;
 mod stack;
@@ -16,8 +17,9 @@ pub use queue::{Fifo, Line, Queue};
 pub use stack::{Lifo, Pile, Stack};
 
 use super::persist::Element;
-use super::{Anomaly, Case, Model, Refusal};
+use super::{Anomaly, Case, Model, NamedModel, Refusal};
 use crate::history::Process;
+use crate::verdict::Picture;
 use serde_json::Value;
 use std::hash::Hash;
 
@@ -197,6 +199,10 @@ impl<D: Discipline> Model for Container<D> {
         D::show(state)
     }
 
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::holding(&D::WORDS.noun.replace(' ', "-"), &self.initial)
+    }
+
     fn noun(&self) -> &'static str {
         D::WORDS.noun
     }
@@ -221,6 +227,10 @@ impl<D: Discipline> Model for Container<D> {
 
     fn container_op(&self, op: &ContainerOp) -> Option<ContainerOp> {
         Some(op.clone())
+    }
+
+    fn picture(&self, case: &Case<'_, ContainerOp>, anomaly: &Anomaly) -> Option<Picture> {
+        picture::picture(case, anomaly, |op| self.label(op))
     }
 
     fn anomaly(&self, case: &Case<'_, ContainerOp>) -> Option<Anomaly> {

@@ -11,7 +11,7 @@ mod tests;
 pub use op::EtcdOp;
 pub use state::EtcdState;
 
-use super::{Anomaly, Case, Model, Refusal};
+use super::{Anomaly, Case, Model, NamedModel, Refusal};
 use crate::history::{History, Kind, Process};
 use crate::words::{after, counted, who};
 use known::Known;
@@ -83,6 +83,10 @@ impl Model for Etcd {
 
     fn show(&self, state: &EtcdState) -> String {
         state.to_string()
+    }
+
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("etcd", Some(Value::Array(Vec::new())))
     }
 
     fn noun(&self) -> &'static str {

@@ -1,8 +1,9 @@
 //! A lock with owners that hands out a token each time it is acquired.
 
-use super::super::{Anomaly, Case, Model, Refusal};
+use super::super::{Anomaly, Case, Model, NamedModel, Refusal};
 use super::{Holder, split, was_got};
 use crate::history::Process;
+use crate::verdict::Picture;
 use crate::words::who;
 use serde_json::Value;
 
@@ -107,6 +108,10 @@ impl Model for FencedLock {
         state.used.map_or_else(|| holder.clone(), |used| format!("{holder}, tokens used up to {used}"))
     }
 
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("fenced-lock", None)
+    }
+
     fn noun(&self) -> &'static str {
         "lock"
     }
@@ -131,6 +136,10 @@ impl Model for FencedLock {
         }
         holders.push(Holder::Other);
         Some(holders.into_iter().map(|holder| Fencing { holder, used: None }).collect())
+    }
+
+    fn picture(&self, case: &Case<'_, FencedOp>, _: &Anomaly) -> Option<Picture> {
+        split::picture(case, |op| matches!(op, FencedOp::Acquire(..)))
     }
 
     fn anomaly(&self, case: &Case<'_, FencedOp>) -> Option<Anomaly> {

@@ -1,8 +1,9 @@
 //! A mutex without owners: whoever releases it, it is free.
 
-use super::super::{Anomaly, Case, Model, Refusal};
+use super::super::{Anomaly, Case, Model, NamedModel, Refusal};
 use super::{split, was_got};
 use crate::history::Process;
+use crate::verdict::Picture;
 use serde_json::Value;
 
 /// A mutex that does not know who holds it: acquired only when free, released only when held.
@@ -75,6 +76,10 @@ impl Model for Mutex {
         if *held { "held" } else { "free" }.to_owned()
     }
 
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("mutex", None)
+    }
+
     fn noun(&self) -> &'static str {
         "mutex"
     }
@@ -88,6 +93,10 @@ impl Model for Mutex {
 
     fn any_state(&self, past: &[&MutexOp], _: &[&MutexOp]) -> Option<Vec<bool>> {
         Some(if past.contains(&&MutexOp::Acquire) { vec![false, true] } else { vec![false] })
+    }
+
+    fn picture(&self, case: &Case<'_, MutexOp>, _: &Anomaly) -> Option<Picture> {
+        split::picture(case, |op| matches!(op, MutexOp::Acquire))
     }
 
     fn anomaly(&self, case: &Case<'_, MutexOp>) -> Option<Anomaly> {

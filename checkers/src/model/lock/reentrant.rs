@@ -1,8 +1,9 @@
 //! A mutex that its owner may acquire again.
 
-use super::super::{Anomaly, Case, Model, Refusal};
+use super::super::{Anomaly, Case, Model, NamedModel, Refusal};
 use super::{Holder, split, was_got};
 use crate::history::Process;
+use crate::verdict::Picture;
 use serde_json::Value;
 
 /// A mutex that knows its owner: only the process that holds it may acquire it again, and only
@@ -98,6 +99,10 @@ impl Model for ReentrantMutex {
         }
     }
 
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("reentrant-mutex", (self.limit != u32::MAX).then(|| self.limit.into()))
+    }
+
     fn noun(&self) -> &'static str {
         "mutex"
     }
@@ -125,6 +130,10 @@ impl Model for ReentrantMutex {
         }
         holders.push(Holder::Other);
         Some(holders.into_iter().map(|holder| (holder, u32::from(holder != Holder::Nobody))).collect())
+    }
+
+    fn picture(&self, case: &Case<'_, OwnedOp>, _: &Anomaly) -> Option<Picture> {
+        split::picture(case, |op| matches!(op, OwnedOp::Acquire(_)))
     }
 
     fn anomaly(&self, case: &Case<'_, OwnedOp>) -> Option<Anomaly> {

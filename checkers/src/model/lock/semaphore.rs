@@ -1,8 +1,9 @@
 //! A semaphore: so many permits and no more.
 
-use super::super::{Anomaly, Case, Model, Refusal};
+use super::super::{Anomaly, Case, Model, NamedModel, Refusal};
 use super::{split, was_got};
 use crate::history::Process;
+use crate::verdict::Picture;
 use serde_json::Value;
 
 /// States listed for a refutation at most.
@@ -93,6 +94,10 @@ impl Model for Semaphore {
         format!("{out} out")
     }
 
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("semaphore", (self.permits != 1).then(|| self.permits.into()))
+    }
+
     fn noun(&self) -> &'static str {
         "semaphore"
     }
@@ -107,6 +112,10 @@ impl Model for Semaphore {
 
     fn any_state(&self, _: &[&SemaphoreOp], _: &[&SemaphoreOp]) -> Option<Vec<u32>> {
         (self.permits < MAX_STATES).then(|| (0..=self.permits).collect())
+    }
+
+    fn picture(&self, case: &Case<'_, SemaphoreOp>, _: &Anomaly) -> Option<Picture> {
+        split::picture(case, |op| matches!(op, SemaphoreOp::Acquire(_)))
     }
 
     fn anomaly(&self, case: &Case<'_, SemaphoreOp>) -> Option<Anomaly> {

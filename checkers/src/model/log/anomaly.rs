@@ -2,7 +2,9 @@
 
 use super::LogOp;
 use crate::model::persist::Element;
+use crate::model::picture::{self, Sight};
 use crate::model::{Anomaly, Case, NOT_LINEARIZABLE, Seen};
+use crate::verdict::Picture;
 use crate::words::{after, who};
 
 type Call<'a> = Seen<'a, LogOp>;
@@ -139,4 +141,60 @@ fn lost(all: &super::Entries, case: &Case<'_, LogOp>) -> Option<Anomaly> {
         ),
         evidence: vec![over],
     })
+}
+
+/// What was at the index that two calls disagree about, or else the life of the value that is missing.
+pub(super) fn picture(case: &Case<'_, LogOp>, anomaly: &Anomaly) -> Option<Picture> {
+    let culprit = &case.calls[case.culprit];
+    let proof = anomaly.evidence.first().and_then(|proof| case.calls.get(*proof))?;
+    let reach = case.calls.iter().filter_map(reached).max()?;
+    let differ = |index: &u64| at(culprit, *index).zip(at(proof, *index)).is_some_and(|(a, b)| a != b);
+    if let Some(index) = (0..=reach).find(differ) {
+        let shows = |n: &usize| at(&case.calls[*n], index).is_some();
+        let calls: Vec<usize> = (0..case.calls.len()).filter(shows).collect();
+        let values: Vec<&Element> =
+            calls.iter().filter_map(|n| at(&case.calls[*n], index)).fold(Vec::new(), |mut values, value| {
+                if !values.contains(&value) {
+                    values.push(value);
+                }
+                values
+            });
+        let row = |value: &&Element| {
+            let shown = |n: &usize| at(&case.calls[*n], index) == Some(*value);
+            (value.to_string(), calls.iter().copied().filter(shown).collect())
+        };
+        let label = |call: &Call| {
+            let how = if matches!(call.op, LogOp::Append(..)) { "appended" } else { "read" };
+            format!("{how} by {}", picture::who(call))
+        };
+        let told = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+        let since = picture::end(proof);
+        let rows = values.iter().take(MAX_VALUES).map(row);
+        let clash = Some((since, format!("{told} were both seen at index {index}")));
+        return Some(picture::elements(case, &format!("what was at index {index}"), rows, label, clash));
+    }
+    let (LogOp::Read(all), LogOp::Append(value, _)) = (culprit.op, proof.op) else { return None };
+    let missing = !all.0.back_to(0).any(|seen| seen == value);
+    missing.then(|| picture::life(case, &format!("the life of value {value}"), |call| sight(call, value)))?
+}
+
+/// Different values at one index that are drawn.
+const MAX_VALUES: usize = 6;
+
+fn sight(call: &Call, value: &Element) -> Option<Sight> {
+    match call.op {
+        LogOp::Append(appended, _) => (appended == value).then_some(Sight::Puts),
+        LogOp::Get(_, seen) => (seen.as_ref() == Some(value)).then_some(Sight::Sees),
+        LogOp::Read(all) if all.0.back_to(0).any(|seen| seen == value) => Some(Sight::Sees),
+        LogOp::Read(_) => Some(Sight::Misses),
+    }
+}
+
+/// The highest index that a call shows.
+fn reached(call: &Call) -> Option<u64> {
+    match call.op {
+        LogOp::Append(_, index) => *index,
+        LogOp::Get(index, value) => value.as_ref().map(|_| *index),
+        LogOp::Read(all) => all.len().checked_sub(1),
+    }
 }

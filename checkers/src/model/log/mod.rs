@@ -3,8 +3,9 @@
 mod anomaly;
 
 use super::persist::{Chain, Element};
-use super::{Anomaly, Case, Growth, Model, Refusal, listed};
+use super::{Anomaly, Case, Growth, Model, NamedModel, Refusal, listed};
 use crate::history::Process;
+use crate::verdict::Picture;
 use serde_json::Value;
 
 /// A log of JSON values: what is appended stays where it is. The first index is 0.
@@ -148,6 +149,10 @@ impl Model for Log {
         state.word()
     }
 
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::holding("log", &self.initial)
+    }
+
     fn noun(&self) -> &'static str {
         "log"
     }
@@ -179,6 +184,10 @@ impl Model for Log {
             LogOp::Get(index, value) => Some(Growth::Entry(*index, value.as_ref())),
             LogOp::Read(all) => Some(Growth::Entries(all)),
         }
+    }
+
+    fn picture(&self, case: &Case<'_, LogOp>, anomaly: &Anomaly) -> Option<Picture> {
+        anomaly::picture(case, anomaly)
     }
 
     fn anomaly(&self, case: &Case<'_, LogOp>) -> Option<Anomaly> {

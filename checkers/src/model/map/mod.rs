@@ -6,7 +6,7 @@ mod op;
 pub use op::{MapOp, Micro};
 
 use super::persist::{Element, Map};
-use super::{Anomaly, Case, Model, Refusal, listed};
+use super::{Anomaly, Case, Model, NamedModel, Refusal, listed};
 use crate::history::Process;
 use crate::words::value as word;
 use serde_json::Value;
@@ -91,6 +91,10 @@ impl Model for KeyValue {
     fn show(&self, state: &Cells) -> String {
         let each = state.known.iter().map(|(key, value)| format!("{key}: {value}"));
         listed("{", each.chain(state.others.then(|| "…".to_owned())), "}")
+    }
+
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("map", (!self.initial.is_null()).then(|| self.initial.clone()))
     }
 
     fn noun(&self) -> &'static str {

@@ -10,7 +10,7 @@ mod op;
 pub use datum::Datum;
 pub use op::RegisterOp;
 
-use super::{Access, Anomaly, Case, Model, Refusal};
+use super::{Access, Anomaly, Case, Model, NamedModel, Refusal};
 use crate::history::Process;
 use crate::words::value as word;
 use rustc_hash::FxHashSet;
@@ -116,6 +116,10 @@ impl Model for Register {
             Held::Value(value) => value.to_string(),
             Held::Other => "another value".to_owned(),
         }
+    }
+
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("register", (!self.initial.is_null()).then(|| self.initial.clone()))
     }
 
     fn noun(&self) -> &'static str {

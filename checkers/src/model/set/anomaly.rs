@@ -2,7 +2,9 @@
 
 use super::{Elements, SetOp};
 use crate::model::persist::Element;
+use crate::model::picture::{self, Sight};
 use crate::model::{Anomaly, Case, NOT_LINEARIZABLE, Seen};
+use crate::verdict::Picture;
 use crate::words::{after, who};
 use rustc_hash::FxHashSet;
 
@@ -139,4 +141,47 @@ fn removed(element: &Element, case: &Case<'_, SetOp>) -> Option<Anomaly> {
         ),
         evidence: vec![proof],
     })
+}
+
+/// The life of the element that the violation is about.
+pub(super) fn picture(case: &Case<'_, SetOp>, anomaly: &Anomaly) -> Option<Picture> {
+    let element = subject(case, anomaly)?;
+    picture::life(case, &format!("the life of element {element}"), |call| match call.op {
+        SetOp::Add(added) => (added == element).then_some(Sight::Puts),
+        SetOp::Remove(gone) => (gone == element).then_some(Sight::Takes),
+        SetOp::Contains(asked, _) if asked != element => None,
+        SetOp::Contains(_, true) => Some(Sight::Sees),
+        SetOp::Contains(_, false) => Some(Sight::Misses),
+        SetOp::Read(seen) if seen.distinct.get(element).is_some() => Some(Sight::Sees),
+        SetOp::Read(_) => Some(Sight::Misses),
+    })
+}
+
+/// What the culprit and what proves it wrong disagree about.
+fn subject<'a>(case: &'a Case<'_, SetOp>, anomaly: &Anomaly) -> Option<&'a Element> {
+    let seen = match case.calls[case.culprit].op {
+        SetOp::Contains(element, _) => return Some(element),
+        SetOp::Read(Elements { twice: Some(element), .. }) => return Some(element),
+        SetOp::Read(seen) => &seen.distinct,
+        SetOp::Add(_) | SetOp::Remove(_) => return None,
+    };
+    let proof = anomaly.evidence.first().and_then(|at| case.calls.get(*at));
+    match proof.map(|call| call.op) {
+        Some(SetOp::Add(element) | SetOp::Remove(element) | SetOp::Contains(element, _)) => Some(element),
+        Some(SetOp::Read(other)) => {
+            other.distinct.iter().map(|(element, _)| element).find(|element| seen.get(element).is_none())
+        }
+        // It was never there: what nobody added.
+        None => {
+            let added: FxHashSet<&Element> = case
+                .calls
+                .iter()
+                .filter_map(|call| match call.op {
+                    SetOp::Add(element) => Some(element),
+                    _ => None,
+                })
+                .collect();
+            seen.iter().map(|(element, _)| element).find(|element| !added.contains(*element))
+        }
+    }
 }

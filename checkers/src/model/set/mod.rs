@@ -3,8 +3,9 @@
 mod anomaly;
 
 use super::persist::{Element, Map};
-use super::{Anomaly, Case, Growth, Model, Refusal, listed};
+use super::{Anomaly, Case, Growth, Model, NamedModel, Refusal, listed};
 use crate::history::Process;
+use crate::verdict::Picture;
 use serde_json::Value;
 
 /// A set of JSON values.
@@ -139,6 +140,10 @@ impl Model for Set {
         listed("{", each.chain(state.others.then(|| "…".to_owned())), "}")
     }
 
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::holding("set", &self.initial)
+    }
+
     fn noun(&self) -> &'static str {
         "set"
     }
@@ -202,6 +207,10 @@ impl Model for Set {
                 Some(SetOp::Read(Elements { distinct, twice }))
             }
         }
+    }
+
+    fn picture(&self, case: &Case<'_, SetOp>, anomaly: &Anomaly) -> Option<Picture> {
+        anomaly::picture(case, anomaly)
     }
 
     fn anomaly(&self, case: &Case<'_, SetOp>) -> Option<Anomaly> {

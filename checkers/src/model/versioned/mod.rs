@@ -2,7 +2,7 @@
 
 mod anomaly;
 
-use super::{Anomaly, Case, Model, Refusal};
+use super::{Anomaly, Case, Model, NamedModel, Refusal};
 use crate::history::Process;
 use crate::words::value as word;
 use rustc_hash::FxHashSet;
@@ -180,6 +180,10 @@ impl Model for VersionedRegister {
 
     fn show(&self, (version, value): &Versioned) -> String {
         format!("{} at {}", value.as_ref().map_or_else(|| "any value".to_owned(), word), version.word())
+    }
+
+    fn named(&self) -> Option<NamedModel> {
+        NamedModel::new("versioned-register", (!self.initial.is_null()).then(|| self.initial.clone()))
     }
 
     fn noun(&self) -> &'static str {
