@@ -5,16 +5,19 @@
 //! runs a test, and nothing here votes: a report that fails to render never changes a verdict.
 
 pub mod artifact;
+pub mod ci;
 pub mod compare;
 pub mod conclusion;
 mod figure;
 mod html;
 pub mod index;
 mod junit;
+mod markdown;
 mod measure;
 mod palette;
 mod plots;
 pub mod text;
+mod trace;
 mod words;
 mod write;
 
@@ -24,5 +27,6 @@ pub use conclusion::Known;
 pub use conclusion::{Conclusion, Gates, Outcome, conclude};
 pub use html::{Judged, compare_page, index_page, index_policy, judged_page};
 pub use index::Index;
-pub use words::visible;
+pub use plots::PlotFormat;
+pub use words::{inert_json, visible};
 pub use write::write;

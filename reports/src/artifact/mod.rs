@@ -10,6 +10,8 @@
 //!   capture.pcapng  the last frames, if the run failed         for Wireshark
 //!   verdict.json    what came of it                            [`crate::Conclusion`]
 //!   report.html  junit.xml  plots/*.svg
+//!   summary.md      the end of a run, for the page of a CI job
+//!   trace.json      operations, faults, nodes as tracks        for ui.perfetto.dev
 //!   nodes/<node>/   logs of the servers
 //! ```
 
@@ -20,9 +22,9 @@ mod flow;
 mod node;
 mod run;
 
-pub(crate) use dir::file;
 pub use dir::write_whole;
 pub use dir::{Run, RunDir};
+pub(crate) use dir::{file, write_streamed};
 pub use error::ArtifactError;
 pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
 pub use flow::{Flow, Taken, Volume};
