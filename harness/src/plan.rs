@@ -10,7 +10,7 @@ use crate::nemesis::catalogue;
 use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::lifecycle::Act;
 use crate::nemesis::schedule::{self, Schedule};
-use duress_reports::Known;
+use duress_reports::{Known, PlotFormat};
 use duress_targets::{Settings, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +97,8 @@ pub struct RunOptions {
     pub canary: bool,
     /// What it is to be found by.
     pub labels: BTreeMap<String, String>,
+    /// As what plots are written into it.
+    pub plots: PlotFormat,
 }
 
 impl Default for RunOptions {
@@ -132,6 +134,7 @@ impl Default for RunOptions {
             known: None,
             canary: false,
             labels: BTreeMap::new(),
+            plots: PlotFormat::default(),
         }
     }
 }

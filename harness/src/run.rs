@@ -155,8 +155,8 @@ fn conclude_run(
     {
         claim.dir.write_capture(capture)?;
         run.captured = true;
-        conclusion.list_files(&run);
     }
+    conclusion.list_files(&run, plan.options.plots);
     duress_reports::write(&claim.dir, &run, &conclusion)?;
     // Not an error of the run: it is found without its line, too.
     if plan.options.dir.is_none()

@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     show(&out, "violation", &common::run(14), vec![verdicts::violation(), verdicts::unknown()])?;
     show(&out, "unknown", &common::run(60), vec![verdicts::unknown()])?;
     show(&out, "inconclusive", &dull, vec![verdicts::valid()])?;
+    show(&out, "skewed", &common::skewed(), vec![verdicts::valid()])?;
     show(&out, "failed", &failed, vec![])?;
     let faults = common::faults();
     let large = Run {

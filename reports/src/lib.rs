@@ -5,18 +5,21 @@
 //! runs a test, and nothing here votes: a report that fails to render never changes a verdict.
 
 pub mod artifact;
+pub mod ci;
 pub mod compare;
 pub mod conclusion;
 mod figure;
 mod html;
 pub mod index;
 mod junit;
+mod markdown;
 mod measure;
 mod pack;
 mod palette;
 mod plots;
 mod regression;
 pub mod text;
+mod trace;
 mod words;
 mod write;
 
@@ -27,5 +30,6 @@ pub use conclusion::{Conclusion, Gates, Outcome, conclude};
 pub use html::{Judged, compare_page, index_page, index_policy, judged_page};
 pub use index::Index;
 pub use pack::EMBED_OPS;
-pub use words::visible;
+pub use plots::PlotFormat;
+pub use words::{inert_json, visible};
 pub use write::{write, write_embedding};

@@ -83,6 +83,22 @@ fn acts(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// JSON in which no string holds anything that acts on who prints it, be it a terminal or a log that is
+/// read for commands: `\u202e` instead of the character. It reads as the same.
+pub fn inert_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Lines between values are broken by newlines; within strings there are none.
+        if c != '\n' && acts(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    // To the runner of GitHub a command, wherever it stands.
+    out.replace("##[", "##\\u005b")
+}
+
 /// Cut to a number of characters, for labels in figures.
 pub(crate) fn short(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {
@@ -148,6 +164,16 @@ mod tests {
         assert_eq!(visible("a\u{1b}[31mb\u{202e}c\nd", 100), r"a\u{1b}[31mb\u{202e}c\nd");
         let long = visible(&"x".repeat(1_000_000), 10);
         assert_eq!(long, "xxxxx …999,990 characters… xxxxx");
+    }
+
+    #[test]
+    fn json_that_does_not_act_reads_as_the_same() {
+        let hostile = "a\u{9b}31m\u{202e}\u{e0001}\u{7f}##[x\u{1b}\n";
+        let json = serde_json::to_string_pretty(&[hostile]).expect("a list");
+        let inert = inert_json(&json);
+        assert!(inert.is_ascii() && !inert.contains("##["), "{inert}");
+        let read: [String; 1] = serde_json::from_str(&inert).expect("still JSON");
+        assert_eq!(read, [hostile]);
     }
 
     #[test]

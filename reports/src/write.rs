@@ -1,11 +1,11 @@
 //! Writes everything that a run leaves behind for people and machines to read.
 
-use crate::artifact::{ArtifactError, Excerpt, Run, RunDir, file, write_whole};
+use crate::artifact::{ArtifactError, Excerpt, Run, RunDir, write_streamed, write_whole};
 use crate::conclusion::{Conclusion, Proof, in_order};
 use crate::measure::Calls;
 use crate::pack::EMBED_OPS;
 use crate::plots::Plots;
-use crate::{html, junit};
+use crate::{html, junit, markdown, trace};
 use duress_checkers::Finding;
 use std::fs;
 use std::io::ErrorKind;
@@ -21,7 +21,8 @@ pub fn write(dir: &RunDir, run: &Run, conclusion: &Conclusion) -> Result<(), Art
     write_embedding(dir, run, conclusion, EMBED_OPS)
 }
 
-/// Writes `verdict.json`, `findings/*.jsonl`, `report.html`, `junit.xml` and `plots/*.svg`, in this order, each
+/// Writes `verdict.json`, `findings/*.jsonl`, `report.html`, `junit.xml`, `summary.md`, `trace.json` and those
+/// plots that the conclusion lists, in this order, each
 /// of them whole or not at all. The same run and conclusion give the same bytes. A page of more
 /// than `embed_ops` operations carries counts, and operations around findings and faults only.
 ///
@@ -48,14 +49,13 @@ pub fn write_embedding(
     let page = html::page(run, conclusion, &calls, &plots, &said, embed_ops);
     write_whole(&dir.report_file(), page.as_bytes())?;
     write_whole(&dir.junit_file(), junit::junit(run, conclusion).as_bytes())?;
-    let folder = dir.plots_dir();
-    fs::create_dir_all(&folder).map_err(ArtifactError::io("create", &folder))?;
-    for (name, plot) in [
-        (file::RATE, &plots.rate),
-        (file::LATENCY_RAW, &plots.latency_raw),
-        (file::LATENCY_QUANTILES, &plots.latency_quantiles),
-    ] {
-        write_whole(&dir.path().join(name), plot.alone().as_bytes())?;
+    write_whole(&dir.summary_file(), markdown::summary(run, conclusion).as_bytes())?;
+    write_streamed(&dir.trace_file(), |out| trace::write(out, run, conclusion, &calls))?;
+    for path in &conclusion.files {
+        let Some(plot) = plots.file(path) else { continue };
+        let folder = dir.plots_dir();
+        fs::create_dir_all(&folder).map_err(ArtifactError::io("create", &folder))?;
+        write_whole(&dir.path().join(path), &plot)?;
     }
     Ok(())
 }

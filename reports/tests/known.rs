@@ -5,7 +5,7 @@ mod common;
 use common::written::Written;
 use common::{MS, verdicts};
 use duress_checkers::{Finding, Kind, Process, Valid, Verdict};
-use duress_reports::artifact::{NodeSeen, NodeState, RunStatus};
+use duress_reports::artifact::{FaultWindow, NodeSeen, NodeState, RunStatus};
 use duress_reports::{Known, Outcome, Run, conclude};
 use serde_json::json;
 
@@ -227,7 +227,8 @@ fn known_violations_do_not_make_a_run_better_than_it_is() {
     assert_eq!(outcome(&all_known(), vec![everywhere]), Outcome::Inconclusive);
     // A fault did nothing; the run failed; it was cut off.
     let mut dull = all_known();
-    dull.faults.iter_mut().for_each(|fault| fault.in_effect = None);
+    let meteor = FaultWindow { id: 7, kind: "meteor".to_owned(), in_effect: None, ..dull.faults[0].clone() };
+    dull.faults.push(meteor);
     assert_eq!(outcome(&dull, vec![violation()]), Outcome::Inconclusive);
     let mut failed = all_known();
     failed.info.status = RunStatus::Failed;

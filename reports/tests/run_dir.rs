@@ -116,8 +116,10 @@ fn nothing_half_written_is_left() {
         names.sort();
         names
     };
-    assert_eq!(names(dir.path()), ["junit.xml", "plots", "report.html", "run.json", "verdict.json"]);
-    assert_eq!(names(&dir.plots_dir()), ["latency-quantiles.svg", "latency-raw.svg", "rate.svg"]);
+    let files = ["junit.xml", "plots", "report.html", "run.json", "summary.md", "trace.json", "verdict.json"];
+    assert_eq!(names(dir.path()), files);
+    let plots = ["availability.svg", "latency-quantiles.svg", "latency-raw.svg", "rate.svg"];
+    assert_eq!(names(&dir.plots_dir()), plots);
     // A place that cannot be written to keeps the old file.
     fs::create_dir(dir.path().join(".run.json.part")).expect("in the way");
     let before = fs::read(dir.info_file()).expect("still there");

@@ -3,6 +3,7 @@
 //! stdout is data: verdicts, tables, JSON. stderr is talk: progress, notes, errors.
 
 mod check;
+mod ci;
 mod compare;
 mod doctor;
 mod fetch;
@@ -16,6 +17,7 @@ mod sweep;
 
 use crate::failure::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
+use duress_reports::inert_json;
 use progress::{Mode, View};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -127,12 +129,12 @@ impl Command {
 
 /// Data for people. A reader that has gone away (`duress list | head`) is not an error.
 fn print(text: &str) {
-    let _ = write(&mut std::io::stdout().lock(), &fit(text));
+    let _ = write(&mut std::io::stdout().lock(), &ci::fit(&fit(text)));
 }
 
 /// The same for programs: JSON, of which a terminal may be the reader all the same.
 fn print_json(text: &str) {
-    let _ = write(&mut std::io::stdout().lock(), &escaped(text));
+    let _ = write(&mut std::io::stdout().lock(), &inert_json(text));
 }
 
 /// Talk.
@@ -142,7 +144,7 @@ fn say(text: &str) {
 
 /// Talk that is fit to be shown.
 fn print_error(text: &str) {
-    let _ = write(&mut std::io::stderr().lock(), text);
+    let _ = write(&mut std::io::stderr().lock(), &ci::fit(text));
 }
 
 fn write(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
@@ -154,22 +156,6 @@ fn write(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
 fn fit(text: &str) -> String {
     let lines = text.split('\n').map(|line| duress_reports::visible(line, LONGEST_LINE));
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// JSON escapes what acts on terminals where it has to; these are the others, which are in its strings
-/// only.
-fn escaped(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c.is_ascii() && c != '\x7f'
-            || duress_reports::visible(c.encode_utf8(&mut [0; 4]), 1) == c.to_string()
-        {
-            out.push(c);
-        } else {
-            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -186,7 +172,7 @@ mod tests {
         let acts = |c: char| c != '\n' && (c.is_control() || "\u{202e}\u{e0041}".contains(c));
         assert!(!told.contains(acts), "{told:?}");
         assert!(told.contains("ü界"), "{told:?}");
-        let json = escaped(&serde_json::to_string_pretty(&[HOSTILE]).expect("JSON"));
+        let json = inert_json(&serde_json::to_string_pretty(&[HOSTILE]).expect("JSON"));
         assert!(!json.contains(acts), "{json:?}");
         assert_eq!(serde_json::from_str::<Vec<String>>(&json).expect("JSON"), [HOSTILE]);
     }

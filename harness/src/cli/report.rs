@@ -4,8 +4,9 @@
 use super::{print, say};
 use crate::failure::Failure;
 use crate::{checking, index};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use duress_checkers::Keys;
+use duress_reports::PlotFormat;
 use duress_reports::artifact::RunDir;
 use duress_reports::conclusion::conclude;
 use std::path::PathBuf;
@@ -26,11 +27,34 @@ pub(super) struct ReportArgs {
     /// Write the index of all runs in this directory instead: index.html and index.jsonl
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "runs", conflicts_with = "run")]
     index: Option<PathBuf>,
-
     /// Operations that the page carries in full; a run of more is drawn from counts, and from
     /// its operations around findings and faults
     #[arg(long, value_name = "N", default_value_t = duress_reports::EMBED_OPS)]
     embed_ops: usize,
+    /// As what the plots are written
+    #[arg(long, value_enum, default_value_t = Plots::Svg)]
+    plots: Plots,
+}
+
+/// As what the plots of a run are written into its directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Plots {
+    /// plots/*.svg
+    Svg,
+    /// plots/*.png, for what shows no SVG
+    Png,
+    /// Not at all; the page has its own
+    None,
+}
+
+impl From<Plots> for PlotFormat {
+    fn from(plots: Plots) -> Self {
+        match plots {
+            Plots::Svg => Self::Svg,
+            Plots::Png => Self::Png,
+            Plots::None => Self::None,
+        }
+    }
 }
 
 impl ReportArgs {
@@ -61,7 +85,8 @@ impl ReportArgs {
                 None => Vec::new(),
             },
         };
-        let conclusion = conclude(&run, verdicts);
+        let mut conclusion = conclude(&run, verdicts);
+        conclusion.list_files(&run, self.plots.into());
         duress_reports::write_embedding(&dir, &run, &conclusion, self.embed_ops)?;
         print(&format!("{}\n", dir.report_file().display()));
         Ok(ExitCode::SUCCESS)

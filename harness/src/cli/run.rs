@@ -1,7 +1,7 @@
 //! `duress run` and `duress demo`.
 
 use super::progress::{Mode, Progress, View};
-use super::{print, print_json, say};
+use super::{ci, print, print_json, report, say};
 use crate::env::disk::Layer;
 use crate::failure::Failure;
 use crate::plan::{Plan, RunOptions};
@@ -129,6 +129,12 @@ struct Place {
     labels: Vec<(String, String)>,
     #[command(flatten)]
     progress: Progress,
+    /// The CI host to talk to in its own way; with `--progress json` none but the one that is named
+    #[arg(long, value_enum, default_value_t = ci::Choice::Auto)]
+    ci: ci::Choice,
+    /// As what the plots are written into the run directory
+    #[arg(long, value_enum, default_value_t = report::Plots::Svg)]
+    plots: report::Plots,
 }
 
 /// `duress demo`
@@ -200,6 +206,7 @@ impl RunArgs {
             known: self.known,
             canary: self.place.canary,
             labels: self.place.labels.iter().cloned().collect(),
+            plots: self.place.plots.into(),
         };
         go(options, &self.place)
     }
@@ -223,6 +230,7 @@ impl DemoArgs {
             dir: self.place.dir.clone(),
             canary: self.place.canary,
             labels: self.place.labels.iter().cloned().collect(),
+            plots: self.place.plots.into(),
             ..RunOptions::default()
         };
         go(options, &self.place)
@@ -230,6 +238,14 @@ impl DemoArgs {
 }
 
 fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
+    // Then stderr is for a program.
+    let host = if place.progress.mode == Mode::Json && place.ci == ci::Choice::Auto {
+        ci::Choice::None
+    } else {
+        place.ci
+    };
+    ci::choose(host);
+    let definition = options.schedule.clone();
     let mut view = View::new(place.progress.mode);
     let Some(ended) = attempt(options, place, &mut view)? else { return Ok(ExitCode::SUCCESS) };
     let conclusion = &ended.conclusion;
@@ -254,6 +270,7 @@ fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
     if let Some(text) = failure.filter(|_| place.progress.mode != Mode::Json) {
         say(&format!("error: {text}"));
     }
+    ci::tell(&ended, definition.as_deref());
     Ok(ExitCode::from(conclusion.exit_code))
 }
 
@@ -264,6 +281,7 @@ fn attempt(options: RunOptions, place: &Place, view: &mut View) -> Result<Option
         print(&dry_run(&plan));
         return Ok(None);
     }
+    let _group = ci::Group::begin(&format!("duress: {}, seed {}", plan.name(), plan.seed));
     let prepared = run::prepare(&plan, &*view.listener())?;
     view.tick();
     run::run(&plan, &prepared, &view.listener()).map(Some)

@@ -164,6 +164,9 @@ impl SweepArgs {
             "--rate",
             &rate,
             "--allow-majority-loss",
+            // One sweep is one thing to tell, not a thousand.
+            "--ci",
+            "none",
         ]
         .map(OsString::from)
         .into();

@@ -3,6 +3,7 @@
 mod bad_input;
 mod browser;
 mod check;
+mod ci;
 mod clusters;
 mod common;
 mod cuts;

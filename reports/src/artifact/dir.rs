@@ -2,10 +2,11 @@
 
 use super::{ArtifactError, FORMAT, FaultWindow, Flow, NodeSeen, RunInfo, RunStatus, windows};
 use crate::conclusion::Conclusion;
+use crate::words::inert_json;
 use duress_checkers::history::{self, Format, History, HistoryError, ReadOptions};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Files of a run, relative to its directory.
@@ -19,9 +20,14 @@ pub(crate) mod file {
     pub(crate) const VERDICT: &str = "verdict.json";
     pub(crate) const REPORT: &str = "report.html";
     pub(crate) const JUNIT: &str = "junit.xml";
-    pub(crate) const RATE: &str = "plots/rate.svg";
-    pub(crate) const LATENCY_RAW: &str = "plots/latency-raw.svg";
-    pub(crate) const LATENCY_QUANTILES: &str = "plots/latency-quantiles.svg";
+    pub(crate) const SUMMARY: &str = "summary.md";
+    pub(crate) const TRACE: &str = "trace.json";
+    // Plots are written as one thing or another: here without what the name ends in.
+    pub(crate) const RATE: &str = "plots/rate";
+    pub(crate) const LATENCY_RAW: &str = "plots/latency-raw";
+    pub(crate) const LATENCY_QUANTILES: &str = "plots/latency-quantiles";
+    pub(crate) const AVAILABILITY: &str = "plots/availability";
+    pub(crate) const CLOCK: &str = "plots/clock";
 }
 
 /// A directory that holds a run.
@@ -128,6 +134,16 @@ impl RunDir {
     /// `junit.xml`.
     pub fn junit_file(&self) -> PathBuf {
         self.path.join(file::JUNIT)
+    }
+
+    /// `summary.md`.
+    pub fn summary_file(&self) -> PathBuf {
+        self.path.join(file::SUMMARY)
+    }
+
+    /// `trace.json`.
+    pub fn trace_file(&self) -> PathBuf {
+        self.path.join(file::TRACE)
     }
 
     /// `plots/`.
@@ -272,10 +288,9 @@ struct Head {
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ArtifactError> {
-    let mut bytes = serde_json::to_vec_pretty(value)
+    let json = serde_json::to_string_pretty(value)
         .map_err(|e| ArtifactError::io("write", path)(std::io::Error::other(e)))?;
-    bytes.push(b'\n');
-    write_whole(path, &bytes)
+    write_whole(path, (inert_json(&json) + "\n").as_bytes())
 }
 
 /// Writes beside, flushes to disk, renames: whoever reads sees all of it or the file before.
@@ -283,12 +298,21 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ArtifactError> 
 /// # Errors
 /// [`ArtifactError::Io`].
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
+    write_streamed(path, |out| out.write_all(bytes))
+}
+
+/// The same for what is not to be in memory at once.
+pub(crate) fn write_streamed(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<(), ArtifactError> {
     let io = |e| ArtifactError::io("write", path)(e);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.part"));
-    let written = File::create(&beside).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
+    let written = File::create(&beside).and_then(|file| {
+        let mut out = BufWriter::new(file);
+        write(&mut out)?;
+        out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
     });
     if let Err(e) = written.and_then(|()| fs::rename(&beside, path)) {
         // A full disk must not leave the half behind; the error that matters is the first.

@@ -11,6 +11,8 @@
 //!   verdict.json    what came of it                            [`crate::Conclusion`]
 //!   report.html  junit.xml  plots/*.svg
 //!   findings/<n>.jsonl  the few operations that prove a finding again
+//!   summary.md      the end of a run, for the page of a CI job
+//!   trace.json      operations, faults, nodes as tracks        for ui.perfetto.dev
 //!   nodes/<node>/   logs of the servers
 //! ```
 
@@ -23,9 +25,9 @@ mod run;
 mod said;
 mod stamp;
 
-pub(crate) use dir::file;
 pub use dir::write_whole;
 pub use dir::{Run, RunDir};
+pub(crate) use dir::{file, write_streamed};
 pub use error::ArtifactError;
 pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
 pub use flow::{Flow, Taken, Volume};

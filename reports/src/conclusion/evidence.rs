@@ -16,6 +16,9 @@ pub struct Evidence {
     pub ops: BTreeMap<String, Tally>,
     /// All of them.
     pub total: Tally,
+    /// How many that are.
+    #[serde(default)]
+    pub calls: u64,
     /// `ok` calls that read.
     pub ok_reads: u64,
     /// `ok` calls that write.
@@ -110,6 +113,7 @@ pub(super) fn evidence(run: &Run, calls: &Calls, faults: &[FaultEffect]) -> Evid
         evidence.ok_under_fault += u64::from(under);
         evidence.writes_under_fault += u64::from(under && access.writes);
     }
+    evidence.calls = evidence.total.calls();
     evidence.ops = calls.fs.iter().cloned().zip(by_f).collect();
     evidence.without_final_read = without_final_read(run, calls);
     evidence.duration_ns = duration;

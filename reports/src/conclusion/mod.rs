@@ -24,8 +24,9 @@ pub use proof::Proof;
 pub use recovery::NO_RECOVERY;
 pub use trust::{Mark, Trust};
 
-use crate::artifact::{FORMAT, Flow, Run, RunStatus, file};
+use crate::artifact::{FORMAT, Flow, Run, RunInfo, RunStatus, file};
 use crate::measure::{Calls, Quiet, busiest, effects, errors, latency, taken};
+use crate::plots::PlotFormat;
 use duress_checkers::Verdict;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,10 @@ pub struct Conclusion {
     pub flows: Vec<Flow>,
     /// Files of the run, relative to its directory.
     pub files: Vec<String>,
+    /// `run.json`, so that this one file has every number that the page shows; absent in files of
+    /// versions that did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunInfo>,
 }
 
 /// Draws the conclusion. Pure; safe for runs that failed, were killed or never began.
@@ -105,7 +110,7 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         trust: trust::trust(run, &faults, &evidence, (&findings, omitted), &decided.reasons),
         reasons: decided.reasons,
         evidence,
-        files: files(run, &findings),
+        files: files(run, PlotFormat::default(), &findings),
         findings,
         verdicts,
         faults,
@@ -115,32 +120,26 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         errors,
         latency: latency(&calls),
         flows: busiest(&run.flows),
+        run: Some(run.info.clone()),
     }
 }
 
 impl Conclusion {
-    /// Lists the files again, after one was added to the run.
-    pub fn list_files(&mut self, run: &Run) {
-        self.files = files(run, &self.findings);
+    /// Lists the files again, after one was added to the run; [`crate::write`] writes the plots that
+    /// are listed.
+    pub fn list_files(&mut self, run: &Run, plots: PlotFormat) {
+        self.files = files(run, plots, &self.findings);
     }
 }
 
-fn files(run: &Run, findings: &[Placed]) -> Vec<String> {
+fn files(run: &Run, plots: PlotFormat, findings: &[Placed]) -> Vec<String> {
     let proofs = findings.iter().filter_map(|placed| Some(placed.proof.as_ref()?.file.as_str()));
     let journal = (!run.faults.is_empty()).then_some(file::FAULTS);
     let flows = (!run.flows.is_empty()).then_some(file::FLOWS);
     let nodes = (!run.nodes.is_empty()).then_some(file::NODES);
     let capture = run.captured.then_some(file::CAPTURE);
-    let fixed = [
-        file::INFO,
-        file::HISTORY,
-        file::VERDICT,
-        file::REPORT,
-        file::JUNIT,
-        file::RATE,
-        file::LATENCY_RAW,
-        file::LATENCY_QUANTILES,
-    ];
+    let fixed =
+        [file::INFO, file::HISTORY, file::VERDICT, file::REPORT, file::JUNIT, file::SUMMARY, file::TRACE];
     let logs = run.info.nodes.iter().filter_map(|n| n.log.as_deref());
     fixed
         .into_iter()
@@ -149,7 +148,8 @@ fn files(run: &Run, findings: &[Placed]) -> Vec<String> {
         .chain(nodes)
         .chain(capture)
         .chain(proofs)
-        .chain(logs)
         .map(str::to_owned)
+        .chain(plots.files(run))
+        .chain(logs.map(str::to_owned))
         .collect()
 }

@@ -290,21 +290,18 @@ fn state(window: &FaultWindow, cut_short: bool) -> FaultState {
 /// Nanoseconds of `[from, to)` in gaps between answers that count as an outage, and whether
 /// the last of them runs into `to`.
 fn silence_in(quiet: &Quiet, from: u64, to: u64) -> (u64, bool) {
+    let outages = outages(quiet, from, to);
+    let total =
+        outages.iter().map(|(start, end)| (end - start).saturating_sub(idle_in(quiet, *start, *end))).sum();
+    (total, outages.last().is_some_and(|(_, end)| *end == to))
+}
+
+/// Gaps between answers in `[from, to)` that count as an outage: somebody asked for that long.
+pub(crate) fn outages(quiet: &Quiet, from: u64, to: u64) -> Vec<(u64, u64)> {
     let answers = between(&quiet.answers, from, to);
-    let edges = std::iter::once(from).chain(answers.iter().copied()).chain([to]);
-    let mut previous = None;
-    let mut total = 0;
-    let mut open_end = false;
-    for edge in edges {
-        let Some(start) = previous.replace(edge) else { continue };
-        let asked = (edge - start).saturating_sub(idle_in(quiet, start, edge));
-        let outage = asked > quiet.outage;
-        if outage {
-            total += asked;
-        }
-        open_end = outage && edge == to;
-    }
-    (total, open_end)
+    let edges = || std::iter::once(from).chain(answers.iter().copied()).chain([to]);
+    let asked = |(start, end): (u64, u64)| (end - start).saturating_sub(idle_in(quiet, start, end));
+    edges().zip(edges().skip(1)).filter(|gap| asked(*gap) > quiet.outage).collect()
 }
 
 fn idle_in(quiet: &Quiet, from: u64, to: u64) -> u64 {

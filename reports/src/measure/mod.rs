@@ -2,6 +2,7 @@
 //! to the clients. Not here: whether any of it is allowed (the checkers) or how it looks.
 
 mod calls;
+mod clocks;
 mod effect;
 mod errors;
 mod flows;
@@ -9,8 +10,9 @@ mod latency;
 mod quiet;
 
 pub(crate) use calls::{Calls, Row};
+pub(crate) use clocks::{Clock, Skewed, clocks};
 pub use effect::{FaultEffect, FaultState, Reached};
-pub(crate) use effect::{effects, windows_in_effect};
+pub(crate) use effect::{effects, outages, windows_in_effect};
 pub use errors::ErrorRow;
 pub(crate) use errors::errors;
 pub(crate) use flows::{busiest, taken};

@@ -1,10 +1,11 @@
-//! A time chart as SVG: the only file that knows plotters.
+//! A time chart as SVG, or as pixels: with `bitmap.rs`, all that knows plotters.
 //!
 //! plotters places everything on whole pixels, so it draws at twice the size and the view box
 //! scales it back. It needs no font: labels are placed by estimate and set by the viewer.
 //! It knows no style sheets either; the page puts variables in place of the colours afterwards
 //! ([`super::Plot::themed`]).
 
+use super::bitmap::Bitmap;
 use crate::palette::{self, Colour};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
@@ -43,6 +44,8 @@ pub(super) enum Layer {
     Dots(Colour, Vec<(f64, f64)>),
     /// Lines, each without a gap; width in half pixels.
     Lines(Colour, u32, Vec<Vec<(f64, f64)>>),
+    /// Words, each from its point to the right.
+    Labels(Colour, Vec<((f64, f64), String)>),
 }
 
 /// A chart, ready to be drawn.
@@ -65,27 +68,31 @@ impl Chart<'_> {
     pub(super) fn draw(&self) -> String {
         let mut svg = String::new();
         let (width, height) = (self.size.0 * SCALE, self.size.1 * SCALE);
-        let drawn = {
-            let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
-            let drawn = match self.y {
-                Axis::Linear(low, high) => self.draw_on(&area, low..high),
-                Axis::Log(low, high) => self.draw_on(&area, (low..high).log_scale()),
-            };
-            drawn.and_then(|()| area.present().map_err(|e| e.to_string()))
-        };
-        // Writing to a string fails for no reason that data could cause.
-        if let Err(e) = drawn {
-            unreachable!("a chart is drawn into memory: {e}");
-        }
+        self.draw_into(&SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area());
         wrap(&svg, self.size)
     }
 
-    fn draw_on<Y, V>(
-        &self,
-        area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-        y: Y,
-    ) -> Result<(), String>
+    /// The same as a PNG file, as large as it is drawn.
+    pub(super) fn png(&self) -> Vec<u8> {
+        let mut bitmap = Bitmap::new(self.size.0 * SCALE, self.size.1 * SCALE);
+        self.draw_into(&(&mut bitmap).into_drawing_area());
+        bitmap.png()
+    }
+
+    fn draw_into<B: DrawingBackend>(&self, area: &DrawingArea<B, plotters::coord::Shift>) {
+        let drawn = match self.y {
+            Axis::Linear(low, high) => self.draw_on(area, low..high),
+            Axis::Log(low, high) => self.draw_on(area, (low..high).log_scale()),
+        };
+        // Writing to memory fails for no reason that data could cause.
+        if let Err(e) = drawn.and_then(|()| area.present().map_err(|e| e.to_string())) {
+            unreachable!("a chart is drawn into memory: {e}");
+        }
+    }
+
+    fn draw_on<B, Y, V>(&self, area: &DrawingArea<B, plotters::coord::Shift>, y: Y) -> Result<(), String>
     where
+        B: DrawingBackend,
         Y: AsRangedCoord<CoordDescType = V, Value = f64>,
         V: Ranged<ValueType = f64> + ValueFormatter<f64>,
         Cartesian2d<RangedCoordf64, V>: CoordTranslate<From = (f64, f64)>,
@@ -120,29 +127,39 @@ impl Chart<'_> {
             .draw()
             .map_err(|e| failed(&e))?;
         for layer in &self.layers {
-            match layer {
-                Layer::Boxes(colour, boxes) => chart
-                    .draw_series(boxes.iter().map(|(x0, y0, x1, y1, opacity)| {
-                        Rectangle::new([(*x0, *y0), (*x1, *y1)], rgb(*colour).mix(*opacity).filled())
-                    }))
-                    .map(|_| ()),
-                Layer::Dots(colour, dots) => chart
-                    .draw_series(dots.iter().map(|at| Circle::new(*at, SCALE + 1, rgb(*colour).filled())))
-                    .map(|_| ()),
-                Layer::Lines(colour, width, lines) => chart
-                    .draw_series(
-                        lines
-                            .iter()
-                            .map(|line| PathElement::new(line.clone(), rgb(*colour).stroke_width(*width))),
-                    )
-                    .map(|_| ()),
-            }
-            .map_err(|e| failed(&e))?;
+            draw_layer(&mut chart, layer).map_err(|e| failed(&e))?;
         }
         let style = rgb(palette::BAD).stroke_width(SCALE);
         let marks = self.marks.iter().map(|t| PathElement::new(vec![(*t, low), (*t, high)], style));
         chart.draw_series(marks).map_err(|e| failed(&e))?;
         Ok(())
+    }
+}
+
+fn draw_layer<B: DrawingBackend, V: Ranged<ValueType = f64>>(
+    chart: &mut ChartContext<'_, B, Cartesian2d<RangedCoordf64, V>>,
+    layer: &Layer,
+) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    match layer {
+        Layer::Boxes(colour, boxes) => chart
+            .draw_series(boxes.iter().map(|(x0, y0, x1, y1, opacity)| {
+                Rectangle::new([(*x0, *y0), (*x1, *y1)], rgb(*colour).mix(*opacity).filled())
+            }))
+            .map(|_| ()),
+        Layer::Dots(colour, dots) => chart
+            .draw_series(dots.iter().map(|at| Circle::new(*at, SCALE + 1, rgb(*colour).filled())))
+            .map(|_| ()),
+        Layer::Lines(colour, width, lines) => chart
+            .draw_series(
+                lines.iter().map(|line| PathElement::new(line.clone(), rgb(*colour).stroke_width(*width))),
+            )
+            .map(|_| ()),
+        Layer::Labels(colour, labels) => {
+            let font = (FONT_FAMILY, FONT * f64::from(SCALE)).into_font().color(&rgb(*colour));
+            chart
+                .draw_series(labels.iter().map(|(at, text)| Text::new(text.clone(), *at, font.clone())))
+                .map(|_| ())
+        }
     }
 }
 

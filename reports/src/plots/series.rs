@@ -10,7 +10,7 @@ use duress_checkers::Kind;
 const RATE_HEIGHT: u32 = 150;
 const LATENCY_HEIGHT: u32 = 190;
 /// At most this many bars or points side by side: about six pixels each.
-const MAX_COLUMNS: u64 = 180;
+pub(super) const MAX_COLUMNS: u64 = 180;
 /// Fewer samples make no quantile.
 const MIN_SAMPLES: usize = 9;
 /// Widths of a column that are easy to read off, in milliseconds; the last one that is too
@@ -52,7 +52,7 @@ impl<'a> Frame<'a> {
         u64::from(LATENCY_HEIGHT)
     }
 
-    fn step(&self, columns: u64) -> u64 {
+    pub(super) fn step(&self, columns: u64) -> u64 {
         let length = self.axis.1 - self.axis.0;
         let wide = |step: &u64| length.div_ceil(*step) <= columns;
         let nice = STEPS_MS.iter().map(|ms| ms * 1_000_000).find(wide);

@@ -7,7 +7,7 @@ mod picture;
 use crate::artifact::{Run, RunDir, RunInfo};
 use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, grouped, in_order};
 use crate::words::{self, count};
-use duress_checkers::{Valid, Verdict};
+use duress_checkers::{Counterexample, Valid, Verdict};
 use std::fmt::Write;
 
 /// Findings listed; the rest is counted.
@@ -191,7 +191,7 @@ fn faults(out: &mut String, conclusion: &Conclusion) {
     }
 }
 
-fn reached(value: Option<&Reached>) -> String {
+pub(crate) fn reached(value: Option<&Reached>) -> String {
     match value {
         None => "-".to_owned(),
         Some(Reached::After(0)) => "none".to_owned(),
@@ -217,4 +217,11 @@ pub(crate) fn wrapped(out: &mut String, text: &str, indent: &str) {
     if column > 0 {
         out.push('\n');
     }
+}
+
+/// A counterexample on its own, fit to be shown already.
+pub(crate) fn counterexample(counterexample: &Counterexample) -> String {
+    let mut out = String::new();
+    example::example(&mut out, counterexample);
+    out
 }

@@ -1,5 +1,10 @@
 //! Just enough of an HTML tokenizer to see which tags and attributes a page has.
 
+use super::written::Written;
+
+/// The page's one script.
+pub const SCRIPT: &str = include_str!("../../src/html/report.js");
+
 /// An opening tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
@@ -72,4 +77,46 @@ pub fn raw<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
         rest = &inside[end..];
     }
     found
+}
+
+/// No script but ours, no inline style, no handler, no address but of the run's own files.
+pub fn check_page(written: &Written) {
+    let scripts: Vec<Vec<(String, String)>> =
+        written.tags().into_iter().filter(|t| t.name == "script").map(|t| t.attributes).collect();
+    let data =
+        |kind: &str, id: &str| vec![("type".to_owned(), kind.to_owned()), ("id".to_owned(), id.to_owned())];
+    let drawn =
+        vec![data("application/json", "timeline-data"), data("application/octet-stream", "ops"), Vec::new()];
+    assert!(scripts == drawn || scripts == [Vec::new()], "{scripts:?}");
+    let texts = raw(&written.html, "script");
+    assert_eq!(texts.last(), Some(&SCRIPT), "the script is word for word ours");
+    for data in &texts[..texts.len() - 1] {
+        assert!(data.is_ascii() && !data.contains(['<', '>', '&']), "{data:.80}");
+    }
+    for tag in written.tags().iter().filter(|t| t.name != "script") {
+        assert!(
+            !["iframe", "object", "embed", "link", "base", "form", "img", "image", "use"]
+                .contains(&tag.name.as_str()),
+            "{tag:?}"
+        );
+        for (name, value) in &tag.attributes {
+            assert!(
+                name != "style" && !name.starts_with("on") && name != "src" && name != "xlink:href",
+                "{tag:?}"
+            );
+            if name == "href" {
+                let relative = !value.contains(':') && !value.starts_with('/') && !value.contains("..");
+                assert!(value.starts_with('#') || relative, "a link leads to {value}");
+            }
+            let foreign = value.contains("url(") && !value.starts_with("url(#hatch-");
+            assert!(!foreign, "{name}={value}");
+        }
+        if tag.name == "meta" && tag.get("http-equiv").is_some() {
+            continue;
+        }
+        assert!(
+            tag.attributes.iter().all(|(_, v)| !v.contains("://")) || tag.get("aria-label").is_some(),
+            "{tag:?}"
+        );
+    }
 }

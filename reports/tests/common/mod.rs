@@ -12,8 +12,8 @@ pub mod written;
 use duress_checkers::{History, Kind, Op, Process};
 use duress_reports::Run;
 use duress_reports::artifact::{
-    Binary, FORMAT, FaultWindow, Flow, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus, Taken,
-    Volume,
+    Binary, FORMAT, FaultWindow, Flow, Machine, NodeInfo, NodeSeen, NodeState, Phase, RunFailure, RunInfo,
+    RunStatus, Taken, Volume,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -321,5 +321,53 @@ pub fn inconclusive() -> Run {
     run.faults[4].evidence = vec!["no node is left to kill without losing the majority".to_owned()];
     run.info.doubts.push("n3 exited by itself: signal: 6 (SIGABRT)".to_owned());
     run.info.warnings.push("no real-time priority for the switch".to_owned());
+    run
+}
+
+/// Stopped by the user, after the second fault.
+pub fn interrupted() -> Run {
+    let mut run = killed();
+    run.info.status = RunStatus::Interrupted;
+    run.truncated = false;
+    run.faults.truncate(2);
+    run
+}
+
+/// Clocks that jump, drift, strobe and stand still; and nodes that were looked at.
+pub fn skewed() -> Run {
+    let clock = |id, kind: &str, what: &str, seen: &str, from| FaultWindow {
+        description: format!("{kind} {what}"),
+        evidence: vec![seen.to_owned(), "n2: wall clock right, 1 process".to_owned()],
+        ..fault(id, kind, what, &["n2"], from, from + 4_000)
+    };
+    let mut run = run(600);
+    run.faults = vec![
+        clock(
+            1,
+            "clock-jump",
+            "+3600 s of n1 n2",
+            "n1: wall clock +3600 s, 1 process; n2: wall clock +3600 s, 1 process",
+            2_000,
+        ),
+        clock(2, "clock-drift", "-200000 ppm of n2", "n2: wall clock -1.3 ms, 1 process", 8_000),
+        clock(3, "clock-strobe", "+250 ms every 100 ms of n2", "n2: wall clock +0.25 s, 1 process", 14_000),
+        clock(4, "monotonic-freeze", "n2", "n2: wall clock right, monotonic -2.1 ms, 1 process", 20_000),
+    ];
+    run.info.gates.kinds = ["clock-jump".to_owned()].into();
+    let seen = |at: u64, node: &str, state, leads, term| NodeSeen {
+        at: at * MS,
+        node: node.to_owned(),
+        state,
+        leads,
+        term,
+    };
+    run.nodes = vec![
+        seen(50, "n1", NodeState::Answers, Some(true), Some(2)),
+        seen(60, "n2", NodeState::Answers, Some(false), Some(2)),
+        seen(2_100, "n2", NodeState::Silent, None, None),
+        seen(9_000, "n2", NodeState::Answers, Some(false), Some(3)),
+        seen(20_000, "n1", NodeState::Paused, None, None),
+        seen(24_000, "n1", NodeState::Down, None, None),
+    ];
     run
 }

@@ -2,7 +2,7 @@
 
 use super::html;
 use duress_checkers::Verdict;
-use duress_reports::{Conclusion, Run, RunDir, conclude, text, write};
+use duress_reports::{Conclusion, Run, RunDir, ci, conclude, text, write};
 use std::fs;
 use std::path::Path;
 
@@ -12,7 +12,10 @@ pub struct Written {
     pub json: String,
     pub junit: String,
     pub text: String,
-    /// `rate`, `latency-raw`, `latency-quantiles`.
+    pub summary: String,
+    pub trace: String,
+    pub annotations: String,
+    /// `rate`, `latency-raw`, `latency-quantiles`, `availability`, and `clock` where there is one.
     pub plots: Vec<String>,
 }
 
@@ -25,14 +28,17 @@ impl Written {
         write(&dir, run, &conclusion).expect("all files");
         assert_eq!(dir.load_conclusion().expect("verdict.json").as_ref(), Some(&conclusion));
         let read = |path: &Path| fs::read_to_string(path).expect("it was written");
-        let plot = |name: &str| read(&dir.plots_dir().join(name));
+        let plots = conclusion.files.iter().filter(|file| file.starts_with("plots/"));
         let path = dir.path().display().to_string();
         Self {
             html: read(&dir.report_file()),
             json: read(&dir.verdict_file()),
             junit: read(&dir.junit_file()),
             text: text::summary(&dir, run, &conclusion).replace(&path, "RUN"),
-            plots: ["rate.svg", "latency-raw.svg", "latency-quantiles.svg"].map(plot).to_vec(),
+            summary: read(&dir.summary_file()),
+            trace: read(&dir.trace_file()),
+            annotations: ci::annotations(run, &conclusion, None),
+            plots: plots.map(|file| read(&dir.path().join(file))).collect(),
             conclusion,
         }
     }

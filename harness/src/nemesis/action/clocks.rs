@@ -80,3 +80,23 @@ fn told(name: &str, reading: &Reading) -> String {
         (some, strays) => format!("{told}, {strays} of {} processes have other clocks", some + strays),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The plot of clocks reads skews out of these very words (`reports/src/measure/clocks.rs`).
+    #[test]
+    fn clocks_are_told_as_the_plot_reads_them() {
+        let reading = Reading {
+            wall_ns: 1_500_000_000,
+            monotonic_ns: -2_000_000,
+            shows: true,
+            processes: 2,
+            strays: 0,
+        };
+        assert_eq!(told("n3", &reading), "n3: wall clock +1.5 s, monotonic -2 ms, 2 processes");
+        let right = Reading { wall_ns: 0, monotonic_ns: 0, shows: false, processes: 1, strays: 0 };
+        assert_eq!(told("n3", &right), "n3: wall clock right, 1 process");
+    }
+}
