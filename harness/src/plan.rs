@@ -270,6 +270,15 @@ impl Plan {
         format!("{}-{}-{faults}", self.entry.name, self.workload.name)
     }
 
+    /// Settings of the target that are not its defaults.
+    pub fn unusual_settings(&self) -> BTreeMap<String, String> {
+        let usual = |name: &str, value: &str| {
+            self.entry.options.iter().any(|option| option.name == name && option.default == value)
+        };
+        let set = self.options.settings.iter().filter(|(name, value)| !usual(name, value));
+        set.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// The kinds of faults that are planned, sorted.
     pub fn kinds(&self) -> BTreeSet<String> {
         self.schedule.iter().map(|planned| planned.fault.kind().to_owned()).collect()

@@ -402,6 +402,7 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         failure: None,
         known: plan.known.clone(),
         canary: plan.options.canary,
+        settings: plan.unusual_settings(),
         labels: plan.options.labels.clone(),
         check_ms: None,
         clock_epoch: None,

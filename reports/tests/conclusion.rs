@@ -348,7 +348,7 @@ fn a_first_finding_without_a_fault_names_the_first_with_one_and_counts_all() {
     verdict.findings[0].time = 1_000 * MS;
     let conclusion = conclude(&common::run(600), vec![verdict]);
     assert_eq!(conclusion.headline, "Not linearizable: stale read on key 17 (and 5 more)");
-    let expected = "It came back at 1.000 s (no fault within 10 s before). \
+    let expected = "The answer came at 1.000 s (no fault within 10 s before). \
                     The first to come with a fault is the lost write on key 23, at 22.001 s, during";
     assert!(conclusion.lede.contains(expected), "{}", conclusion.lede);
 }

@@ -62,6 +62,9 @@ pub struct RunInfo {
     /// It was to fail: it tests Duress, and not the target.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub canary: bool,
+    /// Settings of the target that are not its usual ones: `reads` → `serializable`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
     /// What the user wants it to be found by: `branch` → `main`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

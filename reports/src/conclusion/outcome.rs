@@ -350,16 +350,16 @@ impl Facts<'_> {
         let mut lede = format!("{}.", stop(&finding.sentence));
         match placed.fault {
             Some(_) if placed.coincident.is_empty() => lede.push_str(&format!(
-                " It came back {}: a coincidence in time; whether it is the cause is for you to judge.",
+                " The answer came {}: a coincidence in time; whether it is the cause is for you to judge.",
                 placed.relation
             )),
             Some(_) => lede.push_str(&format!(
-                " It came back {}; {}: coincidences in time; whether one is the cause is for you to judge.",
+                " The answer came {}; {}: coincidences in time; whether one is the cause is for you to judge.",
                 placed.relation,
                 placed.coincident.join("; ")
             )),
             None => {
-                lede.push_str(&format!(" It came back at {} ({}).", words::at(placed.time), placed.relation));
+                lede.push_str(&format!(" The answer came at {} ({}).", words::at(placed.time), placed.relation));
                 lede.push_str(&self.first_with_a_fault());
             }
         }

@@ -32,6 +32,8 @@ pub(super) struct Being {
     pub(super) how: How,
     /// `paused`, `leader of term 5`.
     pub(super) words: String,
+    /// The words are written there, too.
+    pub(super) named: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +59,18 @@ impl Context<'_> {
                 wanted.push(node);
             }
         }
-        let strips = wanted.into_iter().map(|node| Strip {
-            node: node.to_owned(),
-            stretches: self.seen(node, from, to).into_iter().chain(self.hit(node, from, to)).collect(),
+        let strips = wanted.into_iter().map(|node| {
+            let mut hit: Vec<Being> = self.hit(node, from, to).collect();
+            let mut stretches = self.seen(node, from, to);
+            // Both stand in the same place: one of them says it all.
+            for being in stretches.iter_mut().filter(|being| being.how == How::Gone) {
+                for fault in hit.iter_mut().filter(|fault| fault.from < being.to && being.from < fault.to) {
+                    being.words = format!("{}: {}", being.words, fault.words);
+                    fault.named = false;
+                }
+            }
+            stretches.extend(hit);
+            Strip { node: node.to_owned(), stretches }
         });
         strips.filter(|strip| !strip.stretches.is_empty()).take(MAX_STRIPS).collect()
     }
@@ -86,7 +97,7 @@ impl Context<'_> {
                 (NodeState::Down, _) => (How::Gone, "down".to_owned()),
             };
             if seen.at < to && until > from {
-                stretches.push(Being { from: seen.at.max(from), to: until.min(to), how, words });
+                stretches.push(Being { from: seen.at.max(from), to: until.min(to), how, words, named: true });
             }
         }
         stretches
@@ -104,6 +115,7 @@ impl Context<'_> {
             to: stop.min(to),
             how: How::Hit,
             words: window.name(),
+            named: true,
         })
     }
 }

@@ -181,14 +181,14 @@ impl Figure<'_> {
         };
         let width = (to - from).max(3);
         let fits = |words: &&str| text_width(words) <= width - 8;
-        let words = [being.words.as_str(), being.words.split(' ').next().unwrap_or_default()];
+        let words = [being.words.as_str(), being.words.split([' ', ':']).next().unwrap_or_default()];
         // What is a fault's stays visible under what the node was.
         let (height, opacity) = if being.how == How::Hit { (STRIP - 3, "0.34") } else { (STRIP - 3, "0.85") };
         html! {
             g {
                 title { (being.words) ", " (words::at(being.from)) " to " (words::at(being.to)) }
                 rect x=(from) y=(y) width=(width) height=(height) rx="2" fill=(fill) opacity=(opacity) {}
-                @if let Some(words) = words.into_iter().find(fits) {
+                @if let Some(words) = words.into_iter().find(fits).filter(|_| being.named) {
                     text x=(from + 5) y=(y + 11) font-size="11" fill=(ink) { (words) }
                 }
             }

@@ -34,13 +34,18 @@ fn label(text: &str) -> i64 {
     text_width(text) + 14
 }
 
+/// Bold letters are wider.
+fn bold_width(text: &str) -> i64 {
+    text_width(text) * 11 / 10
+}
+
 /// The figure.
 pub(crate) fn picture(picture: &Picture, context: &Context<'_>) -> Drawn {
     let tracks = Tracks::new(picture, &PIXELS);
     let times = || tracks.ticks.iter().map(|(_, time)| *time);
     let faults = context.faults(times().min().unwrap_or(0), times().max().unwrap_or(0));
     let told = picture.clash.as_ref().map(|clash| words::short(&clash.words, 120));
-    let told_width = told.as_ref().map_or(0, |words| LEFT + text_width(words) + 10);
+    let told_width = told.as_ref().map_or(0, |words| LEFT + bold_width(words) + 10);
     let width = tracks.right.max(told_width) + 10;
     let mut tops = Vec::new();
     let mut y = TOP + STRIP * faults.len() as i64;
@@ -125,7 +130,7 @@ fn span(bar: &Span, y: i64) -> Markup {
 }
 
 fn clash(told: &str, (from, to): (i64, i64), y: i64, width: i64) -> Markup {
-    let room = text_width(told);
+    let room = bold_width(told);
     let x = i64::midpoint(from, to) - room / 2;
     let x = x.clamp(LEFT, (width - room - 8).max(LEFT));
     html! {

@@ -20,8 +20,6 @@ const MAX_SHOWN: usize = 50;
 const FITTING: i64 = 980;
 /// Final states that are drawn; the table has all.
 const MAX_TABS: usize = 5;
-/// Around a finding in the timeline, in nanoseconds.
-const WINDOW: u64 = 250_000_000;
 
 /// What a finding is shown with.
 struct Around<'a> {
@@ -40,11 +38,11 @@ pub(super) fn sections(page: &Page<'_>) -> Markup {
             section id=(format!("f{}", placed.number)) {
                 h2 { span.num { (placed.number) } " " (capital(&finding.title)) }
                 p.sub {
-                    (words::at(placed.time)) ", " (placed.relation) ". " (quoted(&finding.sentence)) " "
-                    a.show href=(window(finding)) { "show in the timeline" }
+                    (words::at(placed.time)) ", " (placed.relation) ". " (quoted(&finding.sentence))
                 }
                 @let around = Around { context: page.context(), placed: Some(placed), history: page.history, full: at < MAX_FULL };
-                @if at < MAX_FULL { (body(page, at, finding, &around)) } @else {
+                // Without one there is only what the nodes said, which nobody should have to look for.
+                @if at < MAX_FULL || finding.counterexample.is_none() { (body(page, at, finding, &around)) } @else {
                     details { summary { "show the counterexample" } (body(page, at, finding, &around)) }
                 }
             }
@@ -78,18 +76,9 @@ pub(super) fn alone(finding: &Finding, number: u64, history: &History) -> Markup
     }
 }
 
-/// `#t=93.400-96.600`: what is shown, and a little around it.
-fn window(finding: &Finding) -> String {
-    let shown = finding.counterexample.iter().flat_map(|example| &example.ops);
-    let from = shown.clone().map(|op| op.invoked).min().unwrap_or(finding.time);
-    let to = shown.filter_map(|op| op.returned).max().unwrap_or(finding.time).max(finding.time);
-    let bare = |ns: u64| words::at_bare(ns);
-    format!("#t={}-{}", bare(from.saturating_sub(WINDOW)), bare(to.saturating_add(WINDOW)))
-}
-
 fn frame(finding: &Finding, number: u64, around: &Around<'_>) -> Markup {
     let Some(example) = &finding.counterexample else {
-        return html! { p.note { "This checker hands over no counterexample." } };
+        return html! {};
     };
     let figures = figures(example, number, around);
     let wide = figures.iter().any(|tab| tab.width > FITTING);

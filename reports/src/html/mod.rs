@@ -121,8 +121,8 @@ impl Page<'_> {
                     (self.top())
                     main {
                         (verdict::section(self))
-                        (finding::sections(self))
                         (timeline::section(self))
+                        (finding::sections(self))
                         (tables::faults(self))
                         (tables::errors(self))
                         (tables::latency(self))
@@ -159,8 +159,8 @@ impl Page<'_> {
                     span.crumb { "duress / " (self.info.name) " / " b { (self.info.id) } }
                     nav aria-label="sections" {
                         a href="#verdict" { "Verdict" }
-                        @if !c.findings.is_empty() { " " a href="#f1" { "Findings" } }
                         " " a href="#timeline" { "Timeline" }
+                        @if !c.findings.is_empty() { " " a href="#f1" { "Findings" } }
                         @if !c.faults.is_empty() { " " a href="#faults" { "Faults" } }
                         @if !c.errors.is_empty() { " " a href="#errors" { "Errors" } }
                         @if !c.latency.is_empty() { " " a href="#latency" { "Latency" } }

@@ -157,7 +157,10 @@ fn facts(page: &Page<'_>) -> Markup {
                 (count(e.total.ok)) " ok, " (count(e.total.fail)) " fail, " (count(e.total.info)) " info"
             }
             dt { "System" }
-            dd { (info.target) " " (version.unwrap_or_default()) ", " (counted(info.nodes.len() as u64, "node", "nodes")) }
+            dd {
+                (info.target) " " (version.unwrap_or_default()) ", " (counted(info.nodes.len() as u64, "node", "nodes"))
+                @for (name, value) in &info.settings { ", " code { (name) "=" (value) } }
+            }
             dt { "Workload" }
             dd { (info.workload) @if let Some(keys) = e.keys { ", " (counted(keys, "key", "keys")) } }
             dt { "Faults" }

@@ -105,6 +105,7 @@ pub fn info(seconds: u64) -> RunInfo {
         failure: None,
         known: Vec::new(),
         canary: false,
+        settings: [("reads".to_owned(), "serializable".to_owned())].into(),
         labels: BTreeMap::new(),
         check_ms: None,
         clock_epoch: None,
