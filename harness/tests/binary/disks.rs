@@ -152,7 +152,7 @@ fn a_fault_is_not_held_against_the_cluster_that_it_ruined_nor_against_itself_whe
         kind = 'disk'\nnodes = 'n2'\nmisdeed = { slow = { ms = 5, calls = { on = 'fsync' } } }
         [[fault]]
         at = '1900ms'\nfor = '900ms'
-        kind = 'disk'\nnodes = 'n3'\nmisdeed = { slow = { ms = 5, calls = { on = 'read' } } }
+        kind = 'disk'\nnodes = 'n3'\nmisdeed = { slow = { ms = 5, calls = { on = 'read', files = 'no-such-file' } } }
         [[fault]]
         at = '2s'\nfor = '1s'
         kind = 'kill'\nnodes = 'n3'";

@@ -105,9 +105,8 @@ pub(super) fn mistreat(
     }
     let before = traffic(env, grudge);
     links.packets.insert(fault, (grudge.clone(), behavior.clone()));
-    // What another fault lets nothing cross cannot show how it would have crossed.
-    let open: Grudge = grudge.difference(&links.all_cuts()).copied().collect();
-    let event = env.set_links(&links.policies()).and_then(|()| sampled(env, &open, behavior));
+    let elsewhere = links.all_cuts();
+    let event = env.set_links(&links.policies()).and_then(|()| sampled(env, grudge, behavior, &elsewhere));
     (event.unwrap_or_else(|error| did_not_bite(&error)), before)
 }
 
@@ -142,23 +141,31 @@ fn no_link() -> JournalEvent {
     JournalEvent::Skipped { why: "there is no link between these nodes".to_owned() }
 }
 
-/// Looks on each link whether packets are treated like this.
-fn sampled(env: &dyn Environment, links: &Grudge, behavior: &Behavior) -> Result<JournalEvent, EnvError> {
-    if links.is_empty() {
-        return Ok(JournalEvent::DidNotBite { evidence: "other faults cut all of its links".to_owned() });
-    }
-    let (mut seen, mut probes) = (0, 0);
+/// Looks on each link whether packets are treated like this. One that another fault cuts need not show
+/// it: there, a packet may be dropped before it can be late.
+fn sampled(
+    env: &dyn Environment,
+    links: &Grudge,
+    behavior: &Behavior,
+    elsewhere: &Grudge,
+) -> Result<JournalEvent, EnvError> {
+    let (mut seen, mut cut, mut probes) = (0, 0, 0);
     for &link in links {
-        if let Some(sent) = env.sample(link, behavior)? {
-            seen += 1;
-            probes += sent;
+        match env.sample(link, behavior)? {
+            Some(sent) => {
+                seen += 1;
+                probes += sent;
+            }
+            None => cut += usize::from(elsewhere.contains(&link)),
         }
     }
-    if seen == links.len() {
-        let evidence = format!("seen on all {seen} links within {probes} probes");
+    let unseen = links.len() - seen;
+    if seen > 0 && unseen == cut {
+        let which = if cut == 0 { "all".to_owned() } else { format!("all but {cut} cut ones:") };
+        let evidence = format!("seen on {which} {seen} links within {probes} probes");
         return Ok(JournalEvent::Bit { evidence });
     }
-    let evidence = format!("it was not seen on {} of {} links", links.len() - seen, links.len());
+    let evidence = format!("it was not seen on {unseen} of {} links, {cut} of them cut", links.len());
     Ok(JournalEvent::DidNotBite { evidence })
 }
 
