@@ -23,16 +23,22 @@ fn plan(kinds: &[&str], n: usize, seed: u64, allow_majority_loss: bool) -> Vec<P
 
 fn plan_lanes(asked: &Schedule, nodes: &[String], seed: u64, allow_majority_loss: bool) -> Vec<PlannedFault> {
     let (planned, lanes) = (&asked.faults[..], &asked.lanes[..]);
-    let request = Request {
+    let request = Request { planned, lanes, allow_majority_loss, ..of(nodes) };
+    schedule::plan(&request, &Rng::new(seed)).expect("a plan")
+}
+
+/// A minute without any fault.
+fn of(nodes: &[String]) -> Request<'_> {
+    let (planned, lanes) = (&[][..], &[][..]);
+    Request {
         planned,
         lanes,
         nodes,
         ports: PORTS,
         disks: Layer::Own,
         time_ms: 60_000,
-        allow_majority_loss,
-    };
-    schedule::plan(&request, &Rng::new(seed)).expect("a plan")
+        allow_majority_loss: false,
+    }
 }
 
 /// What is read of a file.
@@ -117,6 +123,15 @@ fn a_majority_stays_alive_at_all_times() {
             }
         }
     }
+}
+
+#[test]
+fn faults_last_as_long_as_a_run_of_a_day() {
+    const DAY_MS: u64 = 24 * 3_600_000;
+    let (asked, nodes) = (Schedule::of(&["kill".to_owned()], 4_000), names(5));
+    let request = Request { time_ms: DAY_MS, lanes: &asked.lanes, ..of(&nodes) };
+    let faults = schedule::plan(&request, &Rng::new(1)).expect("a plan");
+    assert!(faults.last().expect("faults").end_ms() > DAY_MS - 60_000, "the last of {}", faults.len());
 }
 
 #[test]

@@ -41,13 +41,16 @@ impl<'a> Budget<'a> {
         planned: &[PlannedFault],
         room: &Room,
     ) -> Option<PlannedFault> {
+        // It only ever moves to later times: of a long schedule little is in its way.
+        let concerns = |other: &&PlannedFault| other.settled_ms() > fault.at_ms || other.fault.spoils_data();
+        let planned: Vec<PlannedFault> = planned.iter().filter(concerns).cloned().collect();
         for _ in 0..MAX_MOVES {
             fault.end_by(room.time_ms);
             if fault.for_ms < room.min_fault_ms {
                 return None;
             }
             let clear = !planned.iter().any(|other| other.meets(&fault));
-            if clear && let Some(fits) = self.shrink(&fault, planned) {
+            if clear && let Some(fits) = self.shrink(&fault, &planned) {
                 return Some(fits);
             }
             let in_the_way = planned

@@ -21,8 +21,8 @@ pub use span::Span;
 
 /// How often all lengths are halved before a request is given up.
 const MAX_HALVINGS: u32 = 12;
-/// Most faults in one schedule.
-const MAX_FAULTS: usize = 10_000;
+/// Most faults in one schedule: a day of the usual three lanes has half as many.
+const MAX_FAULTS: usize = 50_000;
 
 /// What a plan is made from.
 #[derive(Clone, Debug)]
@@ -96,6 +96,14 @@ fn attempt(request: &Request<'_>, rng: &Rng) -> Result<Option<Vec<PlannedFault>>
             Some(end_ms) => turn.rest(end_ms),
             None => turn.end(),
         }
+    }
+    if planned.len() >= MAX_FAULTS {
+        // To end them there would leave the rest of the run quiet, and nobody told.
+        return Err(Failure::usage(
+            format!("faults for {} s", request.time_ms / 1000),
+            format!("that would be more than {MAX_FAULTS}"),
+            "use a longer --interval, or a shorter --time",
+        ));
     }
     planned.sort_by_key(|fault| (fault.at_ms, fault.for_ms));
     Ok(turns.iter().all(|turn| turn.placed).then_some(planned))
