@@ -48,6 +48,7 @@ fn a_cluster_that_does_not_come_back_is_a_violation() {
     assert!(conclusion.lede.contains("n2 is not healthy after 60s: no leader"), "{}", conclusion.lede);
     let both = conclude(&run, vec![verdicts::violation()]);
     assert!(both.headline.starts_with("Not linearizable and not recovered: "), "{}", both.headline);
+    assert_eq!(conclude(&run, both.verdicts.clone()), both, "a conclusion drawn again");
 }
 
 #[test]

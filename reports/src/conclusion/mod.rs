@@ -79,6 +79,8 @@ pub struct Conclusion {
 
 /// Draws the conclusion. Pure; safe for runs that failed, were killed or never began.
 pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
+    // Verdicts of an earlier conclusion have it already.
+    verdicts.retain(|verdict| verdict.checker != recovery::CHECKER);
     verdicts.extend(recovery::verdict(run));
     let calls = Calls::new(&run.history);
     let quiet = Quiet::new(&calls, &run.faults, &run.info);

@@ -69,8 +69,9 @@ impl Context<'_> {
                     fault.named = false;
                 }
             }
-            stretches.extend(hit);
-            Strip { node: node.to_owned(), stretches }
+            // Faults beneath: what the node was is what one has to read.
+            hit.extend(stretches);
+            Strip { node: node.to_owned(), stretches: hit }
         });
         strips.filter(|strip| !strip.stretches.is_empty()).take(MAX_STRIPS).collect()
     }
