@@ -22,6 +22,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const RATE: u64 = 200;
 /// What its clients think between two operations, so that they are that fast.
 const THINK_MS: u64 = 46;
+/// A hundred thousand operations, more or less.
+const HUNDRED_THOUSAND: u64 = 105_000;
 const USUAL: [u64; 2] = [100_000, 1_000_000];
 
 struct Counted;
@@ -54,17 +56,17 @@ fn main() {
     let mut met = true;
     for wanted in if asked.is_empty() { USUAL.to_vec() } else { asked } {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let (page, written) = render(dir.path(), wanted);
+        let (page, calls, written) = render(dir.path(), wanted);
         met &= written;
         if let Some(program) = std::env::var_os("DURESS_BROWSER") {
-            met &= show(Path::new(&program), &page, wanted);
+            met &= show(Path::new(&program), &page, calls);
         }
     }
     assert!(met || !bars, "a bar was not met");
 }
 
 /// Writes a page; says what that took, and whether it was little enough.
-fn render(dir: &Path, wanted: u64) -> (PathBuf, bool) {
+fn render(dir: &Path, wanted: u64) -> (PathBuf, u64, bool) {
     let seconds = wanted / RATE;
     let faults = common::faults();
     let history = common::history(3, seconds, THINK_MS, &faults);
@@ -87,15 +89,16 @@ fn render(dir: &Path, wanted: u64) -> (PathBuf, bool) {
         peak_concluded as f64 / calls as f64,
         size >> 10
     );
-    let most = match wanted {
-        0..=100_000 => 600 << 10,
-        100_001..=1_000_000 => 4 << 20,
+    // By what came of it: the simulation makes about an eighth less than it is asked for.
+    let most = match calls {
+        0..=HUNDRED_THOUSAND => 600 << 10,
+        n if n <= 1_000_000 => 4 << 20,
         _ => 2 << 20,
     };
     // Small runs pay for grids and figures of a fixed size.
     let slim = calls < 1_000_000 || peak as u64 <= 64 * calls;
     let fast = took <= (calls / 1_000).max(1_000);
-    (dir.report_file(), fast && slim && size <= most)
+    (dir.report_file(), calls, fast && slim && size <= most)
 }
 
 /// Milliseconds of processor time that this process has used, in the kernel's steps of ten: what
@@ -109,7 +112,7 @@ fn cpu_ms() -> u64 {
 }
 
 /// Opens it; says how long that took, and whether it was soon enough.
-fn show(program: &Path, page: &Path, wanted: u64) -> bool {
+fn show(program: &Path, page: &Path, calls: u64) -> bool {
     let mut browser = Browser::start(program);
     browser.open(page, "", Look::WIDE);
     let number = |value: Value| value.as_f64().unwrap_or(f64::INFINITY);
@@ -123,6 +126,6 @@ fn show(program: &Path, page: &Path, wanted: u64) -> bool {
     ));
     let heap = number(browser.ask("performance.memory.usedJSHeapSize")) / 1e6;
     println!("  drawn {drawn:.0} ms after opening, redrawn in {redraw:.0} ms, heap of {heap:.0} MB");
-    let soon = if wanted == 1_000_000 { 1_500.0 } else { 1_000.0 };
+    let soon = if (HUNDRED_THOUSAND + 1..=1_000_000).contains(&calls) { 1_500.0 } else { 1_000.0 };
     drawn <= soon && redraw <= 100.0
 }
