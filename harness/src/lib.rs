@@ -19,4 +19,5 @@ pub mod run;
 pub mod serve;
 pub mod store;
 pub mod sweep;
+pub mod trial;
 pub mod watching;

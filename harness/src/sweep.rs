@@ -6,8 +6,6 @@
 //! the next. The idea is that of ALICE (Pillai et al., OSDI 2014) and of CrashMonkey (Mohan et al.,
 //! OSDI 2018), with a live server in place of recorded system calls.
 
-#![expect(unsafe_code, reason = "the parent-death signal is set between fork and exec")]
-
 use crate::env::Whom;
 use crate::env::disk::Keep;
 use crate::env::trap::{Call, Moment};
@@ -15,17 +13,14 @@ use crate::failure::Failure;
 use crate::nemesis::fault::{Fault, PlannedFault, Victims};
 use crate::nemesis::schedule;
 use crate::nemesis::trigger::{Happening, Trigger};
+use crate::trial::{Ended, Trial};
 use duress_checkers::{Kind, Process, Valid};
-use duress_reports::artifact::{RunDir, RunStatus};
+use duress_reports::artifact::RunStatus;
 use duress_reports::conclusion::{Conclusion, NO_RECOVERY};
-use nix::sys::prctl;
-use nix::sys::signal::Signal;
 use serde::Serialize;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::os::unix::process::CommandExt;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
 /// The one node.
@@ -171,16 +166,18 @@ impl Sweep {
             fault: self.crash(nth),
         };
         fs::write(&file, schedule::write(&[crash])).map_err(failed(&file, "written"))?;
-        let mut command = Command::new(std::env::current_exe().map_err(failed(dir, "run"))?);
-        command.arg("run").args(&self.run).arg("--schedule").arg(&file).arg("--dir").arg(dir);
-        command.args(["--time", &format!("{SCRIPT_MS}ms"), "--progress", "plain"]);
-        let log = File::create(dir.with_extension("log")).map_err(failed(dir, "created"))?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        // SAFETY: a system call only.
-        unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
-        let status = command.status().map_err(failed(dir, "run"))?;
+        let mut args = self.run.clone();
+        args.extend([
+            "--time".into(),
+            format!("{SCRIPT_MS}ms").into(),
+            "--schedule".into(),
+            file.clone().into(),
+        ]);
+        let trial = Trial { args, dir: dir.to_owned() };
+        let ended = trial.go()?;
         let _ = fs::remove_file(&file);
-        judge(dir, status.code())
+        let _ = fs::remove_file(trial.log());
+        Ok(judge(ended))
     }
 }
 
@@ -197,27 +194,16 @@ impl Sweep {
 }
 
 /// What a run's exit code means for the point.
-fn judge(dir: &Path, code: Option<i32>) -> Result<Outcome, Failure> {
-    let log = dir.with_extension("log");
-    let Ok(run) = RunDir::open(dir).and_then(|dir| dir.load()) else {
-        let said = fs::read_to_string(&log).unwrap_or_default();
-        return Err(Failure::usage(
-            "the run at a point",
-            said.lines().last().unwrap_or("it left no run directory").to_owned(),
-            "see above",
-        ));
-    };
-    let _ = fs::remove_file(&log);
+fn judge(Ended { code, run, conclusion }: Ended) -> Outcome {
     let struck = run.faults.iter().any(|fault| fault.bit());
     let broken = run.info.failure.is_some() || !run.info.doubts.is_empty();
     // Whatever else a run that counts needs: here one has to see the end of it.
     let read = run.history.ops().iter().rev().find(|op| matches!(op.process, Process::Client(_)));
     let seen = read.is_some_and(|op| op.kind == Kind::Ok);
-    let conclusion = conclusion(dir);
     let valid = conclusion.as_ref().is_some_and(|c| c.verdicts.iter().all(|v| v.valid == Valid::Valid));
     // That it did not come back is a violation, too; but nothing that was acknowledged is seen to be lost.
     let lost = |c: Conclusion| c.findings.iter().any(|finding| finding.anomaly != NO_RECOVERY);
-    Ok(match code {
+    match code {
         _ if run.info.status == RunStatus::Interrupted => Outcome::Interrupted,
         Some(1) if run.info.unrecovered.is_some() && !conclusion.is_some_and(lost) => Outcome::NotRecovered,
         Some(1) => Outcome::Violation,
@@ -226,11 +212,7 @@ fn judge(dir: &Path, code: Option<i32>) -> Result<Outcome, Failure> {
         _ if !struck => Outcome::NotReached,
         _ if valid && seen => Outcome::Recovered,
         _ => Outcome::Inconclusive,
-    })
-}
-
-fn conclusion(dir: &Path) -> Option<Conclusion> {
-    serde_json::from_slice(&fs::read(dir.join("verdict.json")).ok()?).ok()
+    }
 }
 
 fn failed(path: &Path, what: &'static str) -> impl FnOnce(std::io::Error) -> Failure {

@@ -6,6 +6,7 @@
 mod action;
 mod client;
 mod etcd;
+pub mod hosts;
 mod lifecycle;
 mod node;
 pub mod obtain;

@@ -1,0 +1,78 @@
+//! One run as a process of its own: for commands that make many runs.
+//!
+//! A run enters namespaces for good and owns its process, so whoever makes many starts `duress run`
+//! again and again, and reads what each left on disk. Nothing is judged here.
+
+#![expect(unsafe_code, reason = "the parent-death signal is set between fork and exec")]
+
+use crate::failure::Failure;
+use duress_reports::artifact::{Run, RunDir};
+use duress_reports::conclusion::Conclusion;
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A run to be made.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The arguments of `duress run`, without its directory.
+    pub args: Vec<OsString>,
+    /// The directory of the run: new, or empty.
+    pub dir: PathBuf,
+}
+
+/// What a run left.
+pub struct Ended {
+    /// Its exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// What is in its directory.
+    pub run: Run,
+    /// Its verdict, if it came to one.
+    pub conclusion: Option<Conclusion>,
+}
+
+impl Trial {
+    /// Makes the run and waits for it. It ends when the thread that calls this does, and its nodes with
+    /// it. What it says is in [`Self::log`].
+    ///
+    /// # Errors
+    /// When it cannot be started, or left nothing: then with the last line of what it said.
+    pub fn go(&self) -> Result<Ended, Failure> {
+        let mut command = Command::new(std::env::current_exe().map_err(failed(&self.dir, "run"))?);
+        command.arg("run").args(&self.args).arg("--dir").arg(&self.dir).args(["--progress", "plain"]);
+        // CI is told by whoever makes the runs.
+        command.args(["--ci", "none"]);
+        let log = File::create(self.log()).map_err(failed(&self.dir, "created"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        // SAFETY: a system call only.
+        unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
+        let status = command.status().map_err(failed(&self.dir, "run"))?;
+        let Ok(run) = RunDir::open(&self.dir).and_then(|dir| dir.load()) else {
+            let said = fs::read_to_string(self.log()).unwrap_or_default();
+            return Err(Failure::usage(
+                format!("the run in {}", self.dir.display()),
+                said.lines().last().unwrap_or("it left no run directory").to_owned(),
+                "see above",
+            ));
+        };
+        Ok(Ended { code: status.code(), run, conclusion: conclusion(&self.dir) })
+    }
+
+    /// What the run says on standard error, beside its directory.
+    pub fn log(&self) -> PathBuf {
+        self.dir.with_extension("log")
+    }
+}
+
+fn conclusion(dir: &Path) -> Option<Conclusion> {
+    serde_json::from_slice(&fs::read(dir.join("verdict.json")).ok()?).ok()
+}
+
+fn failed(path: &Path, what: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
+    let path = path.to_owned();
+    move |source| Failure::File { path, what, source }
+}

@@ -1,0 +1,131 @@
+//! Where the nodes of a cluster can be when this machine does not make them: hosts reached by ssh,
+//! containers, pods. Data only, as it stands in a target's file: how one gets there is the harness'
+//! business.
+
+use serde::{Deserialize, Deserializer};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Hosts reached by ssh, one per node, with the user's own configuration, keys and agent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Ssh {
+    /// In the order of the nodes.
+    pub hosts: Vec<SshHost>,
+    /// Who logs in, where a host does not say.
+    pub user: Option<String>,
+    /// The port, where a host does not say.
+    pub port: Option<u16>,
+    /// A file of ssh's configuration instead of the user's own.
+    pub config: Option<PathBuf>,
+    /// The private key.
+    pub identity: Option<PathBuf>,
+    /// Further options of ssh: `StrictHostKeyChecking=no`.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// How one becomes root there: `sudo -n`. Not at all when absent.
+    pub become_root: Option<String>,
+    /// Where the agent and the servers' data go.
+    #[serde(default = "remote_dir")]
+    pub dir: PathBuf,
+    /// A file that has to exist on each host before anything is done to it: its owner's consent.
+    #[serde(default = "consent")]
+    pub consent: PathBuf,
+    /// After so long without a word from here a host heals itself.
+    #[serde(default = "dead_man", deserialize_with = "duration")]
+    pub dead_man: Duration,
+}
+
+/// One host: `db1.example`, or more about it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "a host is a name, or a table with `host`")]
+pub enum SshHost {
+    /// As ssh is told it.
+    Name(String),
+    /// With what differs from the others.
+    Table(SshTable),
+}
+
+/// What is particular about one host.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SshTable {
+    /// As ssh is told it.
+    pub host: String,
+    /// By which the nodes and clients reach it; looked up there when absent.
+    pub address: Option<IpAddr>,
+    /// Who logs in.
+    pub user: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// The host in between.
+    pub jump: Option<String>,
+}
+
+/// Containers that exist already, one per node.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Docker {
+    /// Their names, in the order of the nodes; or the services of `compose`.
+    pub containers: Vec<String>,
+    /// A compose file that makes them; it is brought up and down by the run.
+    pub compose: Option<PathBuf>,
+    /// The engine's command line.
+    #[serde(default)]
+    pub engine: Engine,
+    /// The network by which they reach each other, if they have several.
+    pub network: Option<String>,
+}
+
+/// Which engine runs the containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// `docker`
+    #[default]
+    Docker,
+    /// `podman`
+    Podman,
+}
+
+/// Pods of a `StatefulSet`, one per node.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Kube {
+    /// Its name: the pods are `NAME-0`, `NAME-1`, …
+    pub statefulset: String,
+    /// The server's container, if a pod has several.
+    pub container: Option<String>,
+    /// The namespace.
+    pub namespace: Option<String>,
+    /// The context of kubectl's configuration.
+    pub context: Option<String>,
+    /// An image with a shell, for the ephemeral container in which the agent works.
+    #[serde(default = "debug_image")]
+    pub image: String,
+    /// After so long without a word from here a pod heals itself.
+    #[serde(default = "dead_man", deserialize_with = "duration")]
+    pub dead_man: Duration,
+}
+
+fn remote_dir() -> PathBuf {
+    "/var/tmp/duress".into()
+}
+
+fn consent() -> PathBuf {
+    "/etc/duress-may-break-this-host".into()
+}
+
+fn dead_man() -> Duration {
+    Duration::from_secs(15)
+}
+
+fn debug_image() -> String {
+    "debian:stable-slim".to_owned()
+}
+
+/// `15s`, `1m 30s`.
+fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
+    humantime::parse_duration(&String::deserialize(text)?).map_err(serde::de::Error::custom)
+}
