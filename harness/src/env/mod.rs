@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod local;
 pub mod memory;
 pub mod packet;
+pub mod remote;
 pub mod sim;
 pub mod trap;
 
@@ -221,7 +222,8 @@ pub struct NetworkRecord {
 }
 
 /// How a server is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stop {
     /// SIGKILL to every process of the node.
     Kill,
@@ -248,7 +250,8 @@ impl Whom {
 }
 
 /// What a server is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ProcessState {
     /// It runs.
     Running {
