@@ -4,6 +4,7 @@
 //! knows (namespaces, binaries) comes later, and fails with a typed error of its own.
 
 use crate::env::disk::Layer;
+use crate::env::remote::{self, place::Place};
 use crate::failure::Failure;
 use crate::known;
 use crate::nemesis::catalogue;
@@ -85,6 +86,8 @@ pub struct RunOptions {
     pub data_on_disk: bool,
     /// What faults of disks are made with.
     pub disks: Layer,
+    /// A file that says where the nodes are; on this machine when absent.
+    pub on: Option<PathBuf>,
     /// Keep the last frames of the network also when all was well.
     pub capture: bool,
     /// Where run directories go.
@@ -128,6 +131,7 @@ impl Default for RunOptions {
             check_memory: 2 << 30,
             data_on_disk: false,
             disks: Layer::Own,
+            on: None,
             capture: false,
             out: PathBuf::from("runs"),
             dir: None,
@@ -163,6 +167,8 @@ pub struct Plan {
     pub schedule: Vec<PlannedFault>,
     /// Violations that do not decide.
     pub known: Vec<Known>,
+    /// Where the nodes are; on this machine when absent.
+    pub place: Option<Place>,
 }
 
 impl Plan {
@@ -173,7 +179,9 @@ impl Plan {
     pub fn new(options: RunOptions) -> Result<Self, Failure> {
         check_numbers(&options)?;
         let entry = find_target(&options.target)?;
-        let nodes = node_count(entry, options.nodes)?;
+        let place = options.on.as_deref().map(Place::read).transpose()?;
+        let hosts = place.as_ref().map(|place| place.ssh.hosts.len());
+        let nodes = node_count(entry, options.nodes, hosts)?;
         let faults = options.faults.clone().unwrap_or_else(|| catalogue::default_faults(nodes));
         let workload = find_workload(entry, options.workload.as_deref())?;
         let seed = options.seed.unwrap_or_else(draw_seed);
@@ -234,6 +242,7 @@ impl Plan {
             check_clocks(planned.fault.kind(), entry)?;
         }
         check_disks(&options, entry, &schedule)?;
+        check_place(&options, entry, &schedule)?;
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
             concurrency,
@@ -255,6 +264,7 @@ impl Plan {
             faults,
             schedule,
             known,
+            place,
         })
     }
 
@@ -311,6 +321,9 @@ impl Plan {
         if o.disks == Layer::Ext4 {
             table.insert("disks".to_owned(), "ext4".to_owned());
         }
+        if let Some(on) = &o.on {
+            table.insert("on".to_owned(), on.display().to_string());
+        }
         if let Some(ops) = o.ops {
             table.insert("ops".to_owned(), ops.to_string());
         }
@@ -360,6 +373,9 @@ impl Plan {
         add(o.min_ok != d.min_ok, "min-ok", o.min_ok.to_string());
         add(o.data_on_disk, "data", "disk".to_owned());
         add(o.disks == Layer::Ext4, "disks", "ext4".to_owned());
+        if let Some(on) = &o.on {
+            add(true, "on", on.display().to_string());
+        }
         if o.capture {
             words.push("--capture".to_owned());
         }
@@ -423,6 +439,26 @@ fn check_disks(options: &RunOptions, entry: &TargetEntry, schedule: &[PlannedFau
             "leave out --data disk",
         )),
         _ => Ok(()),
+    }
+}
+
+/// Real hosts are not broken in all ways in which our own are, and what is on them stays there.
+fn check_place(options: &RunOptions, entry: &TargetEntry, schedule: &[PlannedFault]) -> Result<(), Failure> {
+    if options.on.is_none() {
+        return Ok(());
+    }
+    let refuse = |what: String, why: &str, fix: &str| Err(Failure::usage(what, why, fix));
+    if entry.recipe.is_none() {
+        let what = format!("--on with {}", entry.name);
+        return refuse(what, "it lives inside Duress", "leave it out, or use a target with real servers");
+    }
+    if options.disks == Layer::Ext4 || options.data_on_disk || options.capture {
+        let what = "--on with --disks ext4, --data disk or --capture".to_owned();
+        return refuse(what, "disks and networks of real hosts are their own", "leave one out");
+    }
+    match remote::refusal(schedule) {
+        Some((kind, why)) => refuse(format!("{kind} with --on"), why, "use other faults, or leave out --on"),
+        None => Ok(()),
     }
 }
 
@@ -500,8 +536,14 @@ pub fn find_target(name: &str) -> Result<&'static TargetEntry, Failure> {
     })
 }
 
-fn node_count(entry: &TargetEntry, asked: Option<usize>) -> Result<usize, Failure> {
-    let nodes = asked.unwrap_or(entry.default_nodes);
+/// Where there are hosts, one node on each, unless fewer are asked for.
+fn node_count(entry: &TargetEntry, asked: Option<usize>, hosts: Option<usize>) -> Result<usize, Failure> {
+    let most = entry.max_nodes.unwrap_or(MAX_NODES);
+    let nodes = asked.unwrap_or(hosts.map_or(entry.default_nodes, |hosts| hosts.min(most)));
+    if let Some(hosts) = hosts.filter(|&hosts| nodes > hosts) {
+        let fix = format!("use --nodes {hosts}, or name more hosts");
+        return Err(Failure::usage(format!("--nodes {nodes}"), format!("there are {hosts} hosts"), fix));
+    }
     if !(1..=MAX_NODES).contains(&nodes) {
         let fix = format!("use 1 to {MAX_NODES}");
         return Err(Failure::usage(format!("--nodes {nodes}"), "out of range", fix));

@@ -11,6 +11,7 @@ use crate::checking;
 use crate::engine::Stop;
 use crate::env::disk::Layer;
 use crate::env::local::{self, Local, Privilege};
+use crate::env::remote::{self, Remote, place::Place, transport::Transport};
 use crate::env::sim::Sim;
 use crate::env::{EnvError, Environment, Program};
 use crate::event::{Event, Listener, Planned, Stage};
@@ -26,7 +27,7 @@ use duress_checkers::{Budget, Keys};
 use duress_reports::artifact::{Binary, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::{self, Obtained};
-use duress_targets::{Node, Server};
+use duress_targets::{Launch, Node, Server};
 use interrupts::Interrupts;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,8 +74,9 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
     }
     let tool = obtain_tool(plan, obtained.as_ref(), listener)?;
     let privilege = match plan.target.server() {
-        Server::Processes(_) => Some(local::acquire()?),
-        Server::InProcess(_) => None,
+        Server::Processes(_) if plan.place.is_none() => Some(local::acquire()?),
+        // Rights are needed where the hosts are.
+        Server::Processes(_) | Server::InProcess(_) => None,
     };
     if let Some(privilege) = privilege {
         match disks(plan) {
@@ -97,7 +99,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
 pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Result<Outcome, Failure> {
     let Prepared { obtained, privilege, .. } = prepared;
     let claim = store::claim(&plan.options.out, &plan.name(), plan.options.dir.as_deref())?;
-    let nodes = addresses(plan);
+    let nodes = addresses(plan)?;
     let mut info = describe(plan, &claim, &nodes, prepared);
     claim.dir.write_info(&info)?;
     write_schedule(plan, &claim)?;
@@ -108,7 +110,7 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let watching = Watching::start(watch, Arc::clone(listener)).map_err(no_thread)?;
     let mut capture = Vec::new();
     let attempt =
-        environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
+        environment(plan, &claim, &nodes, (obtained.as_ref(), *privilege), &mut info).and_then(|env| {
             let programs = programs(plan, prepared);
             let tool =
                 prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
@@ -300,20 +302,24 @@ fn gates(plan: &Plan) -> Gates {
     Gates { min_ok: plan.options.min_ok, kinds: plan.kinds() }
 }
 
-fn addresses(plan: &Plan) -> Arc<[Node]> {
-    Local::addresses(plan.node_names.len()).into()
+fn addresses(plan: &Plan) -> Result<Arc<[Node]>, Failure> {
+    let count = plan.node_names.len();
+    Ok(match &plan.place {
+        Some(place) => remote::addresses(&place.transports(count))?.into(),
+        None => Local::addresses(count).into(),
+    })
 }
 
 fn environment(
     plan: &Plan,
     claim: &Claim,
     nodes: &[Node],
-    processes: Option<(&Obtained, Privilege)>,
+    (obtained, privilege): (Option<&Obtained>, Option<Privilege>),
     info: &mut RunInfo,
 ) -> Result<Arc<dyn Environment>, Failure> {
-    let (launch, (obtained, privilege)) = match (plan.target.server(), processes) {
+    let (launch, obtained) = match (plan.target.server(), obtained) {
         (Server::InProcess(cluster), _) => return Ok(Arc::new(Sim::new(cluster))),
-        (Server::Processes(launch), Some(processes)) => (launch, processes),
+        (Server::Processes(launch), Some(obtained)) => (launch, obtained),
         (Server::Processes(_), None) => unreachable!("a target whose servers are processes has a recipe"),
     };
     let path = claim.dir.path();
@@ -324,6 +330,10 @@ fn environment(
     for node in &mut info.nodes {
         node.log = Some(format!("nodes/{}/{log_name}", node.name));
     }
+    if let Some(place) = &plan.place {
+        return on_hosts(plan, (claim, nodes, place), (launch, obtained), (work_dir, log_name));
+    }
+    let Some(privilege) = privilege else { unreachable!("it has been acquired for nodes on this machine") };
     let server = |node: &Node| local::ServerCommand {
         program: obtained.path.clone(),
         args: launch.args(nodes, node, &Local::data_dir(&work_dir, node)),
@@ -334,13 +344,40 @@ fn environment(
         work_dir: work_dir.clone(),
         log_name,
         data: if plan.options.data_on_disk { local::Data::Disk } else { local::Data::Memory },
-        ports: local::Ports::Auto,
+        network: local::Network::Switched(local::Ports::Auto),
         calls: plan.schedule.iter().filter_map(|planned| planned.on.as_ref()?.call()).collect(),
         clocks: plan.schedule.iter().any(|planned| planned.fault.needs_clocks()),
         disks: disks(plan),
         limited_memory: limited_memory(plan),
     };
     Ok(Arc::new(Local::create(privilege, config)?))
+}
+
+/// The same on real hosts.
+fn on_hosts(
+    plan: &Plan,
+    (claim, nodes, place): (&Claim, &[Node], &Place),
+    (launch, obtained): (&dyn Launch, &Obtained),
+    (logs_dir, log_name): (PathBuf, String),
+) -> Result<Arc<dyn Environment>, Failure> {
+    let transports = place.transports(nodes.len());
+    let server = |(node, transport): (&Node, &Box<dyn Transport>)| remote::Server {
+        program: obtained.path.clone(),
+        libraries: obtained.libraries.clone(),
+        args: launch.args(nodes, node, &remote::data_dir(transport.dir(), &claim.id, node)),
+        env: launch.env(),
+    };
+    let config = remote::Config {
+        servers: nodes.iter().zip(&transports).map(server).collect(),
+        transports,
+        nodes: nodes.to_owned(),
+        run: claim.id.clone(),
+        logs_dir,
+        log_name,
+        dead_man: place.ssh.dead_man,
+        wants: remote::wants(&plan.schedule),
+    };
+    Ok(Arc::new(Remote::create(config)?))
 }
 
 fn limited_memory(plan: &Plan) -> bool {
@@ -361,6 +398,7 @@ fn disks(plan: &Plan) -> local::Disks {
 
 fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> RunInfo {
     let privilege = match prepared.privilege {
+        None if plan.place.is_some() => "root on the hosts",
         Some(Privilege::Root) => "root",
         Some(Privilege::UserNamespace) => "user namespace",
         None => "none needed",

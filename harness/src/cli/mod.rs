@@ -2,6 +2,7 @@
 //!
 //! stdout is data: verdicts, tables, JSON. stderr is talk: progress, notes, errors.
 
+mod agent;
 mod check;
 mod ci;
 mod compare;
@@ -61,6 +62,9 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show the index of runs and their reports in a browser
     Serve(serve::ServeArgs),
+    /// Break the host that this runs on, as a controller says
+    #[command(hide = true)]
+    Agent(agent::AgentArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -101,6 +105,7 @@ fn answer() -> ExitCode {
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Agent(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -33,14 +33,20 @@ pub(super) struct Host {
 
 /// What a host is to look like inside.
 pub(super) struct Plan {
-    /// Its host name.
-    pub(super) name: String,
+    /// Its own network, and its name there; none when it is on this machine's.
+    pub(super) network: Option<OwnNetwork>,
     /// The node's data directory. It exists.
     pub(super) data_dir: PathBuf,
     /// What lies under the data directory.
     pub(super) data: Data,
     /// What lies over that.
     pub(super) disks: Disks,
+}
+
+/// How a host with a network of its own is called there.
+pub(super) struct OwnNetwork {
+    /// Its host name.
+    pub(super) name: String,
     /// A file to see instead of `/etc/hosts`.
     pub(super) hosts_file: PathBuf,
 }
@@ -71,11 +77,6 @@ impl Netns {
     pub(super) fn enter(&self) -> nix::Result<()> {
         setns(&self.0, CloneFlags::CLONE_NEWNET)
     }
-
-    pub(super) fn id(&self) -> io::Result<NamespaceId> {
-        let stat = fstat(&self.0)?;
-        Ok(NamespaceId(stat.st_dev, stat.st_ino))
-    }
 }
 
 impl AsFd for Netns {
@@ -89,12 +90,10 @@ impl Host {
     /// forked child of a program with many threads could only make system calls.
     pub(super) fn create(plan: &Plan) -> io::Result<Self> {
         on_own_thread(|| {
-            unshare(
-                CloneFlags::CLONE_NEWNET
-                    | CloneFlags::CLONE_NEWNS
-                    | CloneFlags::CLONE_NEWUTS
-                    | CloneFlags::CLONE_NEWIPC,
-            )?;
+            unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)?;
+            if plan.network.is_some() {
+                unshare(CloneFlags::CLONE_NEWNET)?;
+            }
             // Before any other mount: otherwise that one would appear outside as well.
             mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
                 .map_err(|e| step("make mounts private", e))?;
@@ -104,8 +103,10 @@ impl Host {
             let own = matches!(plan.disks, Disks::Faulty { .. });
             let disk = own.then(|| Mounted::over(&plan.data_dir)).transpose();
             let disk = disk.map_err(|e| step("mount a FUSE file system for the data", e))?;
-            bind(&plan.hosts_file, Path::new("/etc/hosts")).map_err(|e| step("mount over /etc/hosts", e))?;
-            sethostname(&plan.name).map_err(|e| step("set the host name", e))?;
+            if let Some(OwnNetwork { name, hosts_file }) = &plan.network {
+                bind(hosts_file, Path::new("/etc/hosts")).map_err(|e| step("mount over /etc/hosts", e))?;
+                sethostname(name).map_err(|e| step("set the host name", e))?;
+            }
             Ok(Self {
                 net: Netns(open_own("net")?),
                 mount: open_own("mnt")?,
@@ -114,6 +115,12 @@ impl Host {
                 disk,
             })
         })
+    }
+
+    /// Whose processes are its own.
+    pub(super) fn id(&self) -> io::Result<NamespaceId> {
+        let stat = fstat(&self.ipc)?;
+        Ok(NamespaceId(stat.st_dev, stat.st_ino))
     }
 
     /// Runs `f` on a thread that sees its files.

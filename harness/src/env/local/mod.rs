@@ -31,9 +31,11 @@ mod trap;
 mod trial;
 pub(super) mod try_out;
 
-pub use config::{Config, Data, Disks, Ports, ServerCommand};
+pub use config::{Config, Data, Disks, Network, Ports, ServerCommand};
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
+pub(super) use processes::start_time;
+pub(super) use switch::frame::{PROBE_PORT, probe_nonce, probe_payload};
 pub(super) use trial::in_child;
 pub use try_out::{ext4_disks, faulty_disks, limited_memory};
 
@@ -49,7 +51,7 @@ use asked::Asked;
 use clock::NodeClocks;
 use disk::NodeDisk;
 use duress_targets::Node;
-use host::{Host, NamespaceId, Netns, Plan};
+use host::{Host, NamespaceId, Netns, OwnNetwork, Plan};
 use interface::Interface;
 use memory::{Group, Groups};
 use network::Wiring;
@@ -61,6 +63,8 @@ use starve::Starving;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -81,9 +85,8 @@ const CERTAIN: u32 = 1_400;
 /// A cluster on this machine. Its hosts, networks and processes end when it is dropped.
 pub struct Local {
     nodes: Vec<LocalNode>,
-    control: Netns,
-    prober: Prober,
-    switch: Switch,
+    /// If the nodes are joined by one.
+    joint: Option<Joint>,
     spawner: Spawner,
     /// Removed when nobody is in them any more.
     _groups: Option<Groups>,
@@ -91,11 +94,18 @@ pub struct Local {
     clocks: Option<Arc<NodeClocks>>,
     /// Answers the kernel, if it asks.
     _asked: Option<Asked>,
-    /// Hosts send packets as they are on a wire, not many in one.
-    real_packets: Mutex<bool>,
     /// Those that are caught.
     calls: BTreeSet<Call>,
     warnings: Vec<String>,
+}
+
+/// What joins the nodes, and the clients with them.
+struct Joint {
+    control: Netns,
+    prober: Prober,
+    switch: Switch,
+    /// Hosts send packets as they are on a wire, not many in one.
+    real_packets: Mutex<bool>,
 }
 
 struct LocalNode {
@@ -124,7 +134,10 @@ impl Local {
                 fix: "change the number of nodes or the directory".into(),
             });
         }
-        let nodes = Self::addresses(count);
+        let (nodes, ports) = match &config.network {
+            Network::Switched(ports) => (Self::addresses(count), Some(*ports)),
+            Network::Machine(node) => (vec![node.clone(); count.min(1)], None),
+        };
         let mut warnings = Vec::new();
         let asks = config.clocks || !config.calls.is_empty();
         let filter = asks.then(|| Filter::new(&config.calls, config.clocks));
@@ -132,24 +145,23 @@ impl Local {
         let groups = config.limited_memory.then(|| Groups::create(&names)).transpose();
         let groups = groups.map_err(|e| unable("make control groups of memory", &e))?;
         let (spawner, listener) = Spawner::new(filter).map_err(|e| unable("make a PID namespace", &e))?;
-        let control = Netns::create().map_err(|e| unable("make a network namespace", &e))?;
-        let (wiring, control_port) = Wiring::begin(&control, count, config.ports)
-            .map_err(|e| unable("connect a network namespace to the switch", &e))?;
-        warnings.extend(wiring.warning.clone());
+        let wired = ports.map(|ports| begin_network(ports, count)).transpose()?;
+        warnings.extend(wired.iter().filter_map(|(_, wiring, _)| wiring.warning.clone()));
 
         let mut built = Vec::with_capacity(count);
         let mut ports = Vec::with_capacity(count + 1);
-        for (index, command) in config.servers.into_iter().enumerate() {
+        for (index, command) in config.servers.into_iter().enumerate().take(nodes.len()) {
             let dir = node_dir(&config.work_dir, &nodes[index]);
-            let mut host = make_host(&nodes, index, &dir, (config.data, config.disks))?;
+            let mut host = make_host(&nodes, index, &dir, (config.data, config.disks), wired.is_some())?;
             let disk = NodeDisk::create(&mut host, &dir.join("data"), config.disks)
                 .map_err(|e| unable("make a disk that can go wrong", &e))?;
-            ports.push(
-                wiring
-                    .connect(&host.net, index)
-                    .map_err(|e| unable(&format!("connect {} to the switch", nodes[index].name), &e))?,
-            );
-            let namespace = host.net.id().map_err(|e| unable("identify a network namespace", &e))?;
+            if let Some((_, wiring, _)) = &wired {
+                let port = wiring.connect(&host.net, index);
+                ports.push(
+                    port.map_err(|e| unable(&format!("connect {} to the switch", nodes[index].name), &e))?,
+                );
+            }
+            let namespace = host.id().map_err(|e| unable("identify a host's namespaces", &e))?;
             let host = Arc::new(host);
             if let Err(error) = spawner.mount_proc(&host)
                 && index == 0
@@ -170,7 +182,6 @@ impl Local {
                 traps: Arc::default(),
             });
         }
-        ports.push(control_port);
         let namespaces = || built.iter().map(|node: &LocalNode| node.namespace);
         let clocks = config
             .clocks
@@ -183,23 +194,24 @@ impl Local {
             .transpose()
             .map_err(|e| unable("watch the nodes' system calls", &e))?;
 
-        let (switch, fates) = Switch::start(ports).map_err(|e| unable("start the switch", &e))?;
-        if let Err(error) = switch.realtime() {
+        let joint = wired.map(|(control, _, port)| {
+            ports.push(port);
+            let clients = (&control, network::CONTROL.into());
+            let hosts = built.iter().map(|n| (&n.host.net, n.node.addr)).chain([clients]);
+            let (switch, prober) = start_switch(ports, hosts)?;
+            Ok(Joint { control, prober, switch, real_packets: Mutex::new(false) })
+        });
+        let joint = joint.transpose()?;
+        if let Some(Err(error)) = joint.as_ref().map(|joint| joint.switch.realtime()) {
             warnings.push(format!(
                 "the switch runs without real-time priority ({error}): a busy machine adds latency"
             ));
         }
-        let clients = (&control, network::CONTROL.into());
-        let hosts = built.iter().map(|n| (&n.host.net, n.node.addr)).chain([clients]);
-        let prober = Prober::new(hosts, fates).map_err(|e| unable("open a socket on a host", &e))?;
         Ok(Self {
             nodes: built,
-            control,
-            prober,
-            switch,
+            joint,
             spawner,
             _groups: groups,
-            real_packets: Mutex::new(false),
             clocks,
             _asked: asked,
             calls: config.calls,
@@ -225,7 +237,7 @@ impl Local {
         let complaints = self.clocks.iter().flat_map(|clocks| clocks.complaints());
         warnings
             .extend(complaints.map(|why| format!("a program was left with this machine's clocks: {why}")));
-        match self.switch.overruns() {
+        match self.joint.as_ref().map_or(0, |joint| joint.switch.overruns()) {
             0 => {}
             frames => warnings.push(format!(
                 "{frames} frames were lost because a queue was full: loss that no fault asked for"
@@ -238,8 +250,17 @@ impl Local {
     /// must not befall all that happened to be sent together.
     fn set_segmentation_offload(&self, on: bool) -> io::Result<()> {
         let set = || Ok(Interface::of_this_namespace(switch::port::INTERFACE)?.set_segmentation_offload(on)?);
-        let mut hosts = self.nodes.iter().map(|node| &node.host.net).chain([&self.control]);
+        let mut hosts = self.nodes.iter().map(|node| &node.host.net).chain([&self.joint()?.control]);
         hosts.try_for_each(|host| host.run(set))
+    }
+
+    fn joint(&self) -> io::Result<&Joint> {
+        let none = || io::Error::new(io::ErrorKind::Unsupported, "this node is on the machine's own network");
+        self.joint.as_ref().ok_or_else(none)
+    }
+
+    fn prober(&self) -> Result<&Prober, EnvError> {
+        self.joint().map(|joint| &joint.prober).map_err(|error| unable("probe a link", &error))
     }
 
     fn probe_failed(&self, (from, to): Link, why: String) -> EnvError {
@@ -252,7 +273,8 @@ impl Local {
 
 impl Environment for Local {
     fn enter(&self) -> Result<(), EnvError> {
-        self.control.enter().map_err(|e| unable("enter the clients' network namespace", &e.into()))
+        let entered = self.joint().and_then(|joint| Ok(joint.control.enter()?));
+        entered.map_err(|e| unable("enter the clients' network namespace", &e))
     }
 
     fn enter_node(&self, at: usize) -> Result<(), EnvError> {
@@ -373,44 +395,46 @@ impl Environment for Local {
 
     fn set_links(&self, policies: &Policies) -> Result<(), EnvError> {
         let failed = |error| unable("change what links do", &error);
+        let joint = self.joint().map_err(failed)?;
         let real_packets = policies.values().any(|policy| !policy.behaviors.is_empty());
-        let mut now = self.real_packets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = joint.real_packets.lock().unwrap_or_else(PoisonError::into_inner);
         if *now != real_packets {
             self.set_segmentation_offload(!real_packets).map_err(failed)?;
             *now = real_packets;
         }
-        self.switch.set_links(policies.clone()).map_err(|error| failed(io::Error::other(error)))
+        joint.switch.set_links(policies.clone()).map_err(|error| failed(io::Error::other(error)))
     }
 
     fn acquaint(&self, links: &BTreeSet<Link>, cut: &Cut) -> Result<(), EnvError> {
         if cut.connections != Connections::Established {
             return Ok(());
         }
-        let one = |&link: &Link| self.prober.acquaint(link, cut).map_err(|why| self.probe_failed(link, why));
+        let prober = self.prober()?;
+        let one = |&link: &Link| prober.acquaint(link, cut).map_err(|why| self.probe_failed(link, why));
         links.iter().try_for_each(one)
     }
 
     fn probe(&self, link: Link, cut: &Cut) -> Result<Crossing, EnvError> {
-        self.prober.probe(link, cut).map_err(|why| self.probe_failed(link, why))
+        self.prober()?.probe(link, cut).map_err(|why| self.probe_failed(link, why))
     }
 
     fn sample(&self, link: Link, behavior: &Behavior) -> Result<Option<u32>, EnvError> {
         let most = CERTAIN.div_ceil(behavior.percent());
-        self.prober.sample(link, behavior, most).map_err(|why| self.probe_failed(link, why))
+        self.prober()?.sample(link, behavior, most).map_err(|why| self.probe_failed(link, why))
     }
 
     fn traffic(&self, link: Link) -> Traffic {
-        self.switch.traffic(link)
+        self.joint.as_ref().map(|joint| joint.switch.traffic(link)).unwrap_or_default()
     }
 
     fn taken(&self, fault: u32) -> Option<u64> {
-        Some(self.switch.taken(fault))
+        Some(self.joint.as_ref()?.switch.taken(fault))
     }
 
     fn network(&self) -> Option<NetworkRecord> {
         let mut hosts: Vec<String> = self.nodes.iter().map(|node| node.node.name.clone()).collect();
         hosts.push("clients".to_owned());
-        let seen = self.switch.tell(hosts.clone()).ok()?;
+        let seen = self.joint.as_ref()?.switch.tell(hosts.clone()).ok()?;
         let flows = seen.talks.iter().map(|talk| flows::told(talk, &hosts)).collect();
         Some(NetworkRecord { flows, capture: seen.capture })
     }
@@ -611,24 +635,41 @@ fn make_host(
     index: usize,
     dir: &Path,
     (data, disks): (Data, Disks),
+    own_network: bool,
 ) -> Result<Host, EnvError> {
-    let plan = Plan {
-        name: nodes[index].name.clone(),
-        data_dir: dir.join("data"),
-        data,
-        disks,
-        hosts_file: dir.join("hosts"),
-    };
+    let name = nodes[index].name.clone();
+    let network = own_network.then(|| OwnNetwork { name: name.clone(), hosts_file: dir.join("hosts") });
+    let plan = Plan { network, data_dir: dir.join("data"), data, disks };
     fs::create_dir_all(&plan.data_dir)
-        .and_then(|()| {
-            host::write_hosts_file(&plan.hosts_file, nodes.iter().map(|n| (n.name.as_str(), n.addr)))
+        .and_then(|()| match &plan.network {
+            Some(network) => {
+                host::write_hosts_file(&network.hosts_file, nodes.iter().map(|n| (n.name.as_str(), n.addr)))
+            }
+            None => Ok(()),
         })
         .map_err(|e| EnvError::Unable {
             what: format!("prepare the directory {}", dir.display()),
             why: e.to_string(),
             fix: "choose a directory on a file system with room, that you may write to".into(),
         })?;
-    Host::create(&plan).map_err(|e| unable(&format!("make the host of {}", plan.name), &e))
+    Host::create(&plan).map_err(|e| unable(&format!("make the host of {name}"), &e))
+}
+
+/// The clients' host, and how others will be connected to its switch.
+fn begin_network(ports: Ports, count: usize) -> Result<(Netns, Wiring, OwnedFd), EnvError> {
+    let control = Netns::create().map_err(|e| unable("make a network namespace", &e))?;
+    let (wiring, port) = Wiring::begin(&control, count, ports)
+        .map_err(|e| unable("connect a network namespace to the switch", &e))?;
+    Ok((control, wiring, port))
+}
+
+fn start_switch<'a>(
+    ports: Vec<OwnedFd>,
+    hosts: impl Iterator<Item = (&'a Netns, IpAddr)>,
+) -> Result<(Switch, Prober), EnvError> {
+    let (switch, fates) = Switch::start(ports).map_err(|e| unable("start the switch", &e))?;
+    let prober = Prober::new(hosts, fates).map_err(|e| unable("open a socket on a host", &e))?;
+    Ok((switch, prober))
 }
 
 fn no_clocks() -> EnvError {

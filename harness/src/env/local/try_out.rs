@@ -2,7 +2,7 @@
 //! child process that ends afterwards.
 
 use super::disk::NodeDisk;
-use super::host::{Host, Netns, Plan};
+use super::host::{Host, Netns, OwnNetwork, Plan};
 use super::memory::Groups;
 use super::network::Wiring;
 use super::spawner::{Spawner, Start};
@@ -154,10 +154,9 @@ pub(crate) fn trap() -> io::Result<()> {
 fn make_host(disks: Disks) -> io::Result<Host> {
     // Seen on the host only: outside, these two stay what they are.
     Host::create(&Plan {
-        name: "doctor".into(),
+        network: Some(OwnNetwork { name: "doctor".into(), hosts_file: "/etc/hosts".into() }),
         data_dir: DATA.into(),
         data: Data::Memory,
         disks,
-        hosts_file: "/etc/hosts".into(),
     })
 }

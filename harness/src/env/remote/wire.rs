@@ -161,7 +161,7 @@ pub enum Ask {
         /// Its number.
         fault: u32,
     },
-    /// Hears datagrams at this port of UDP from now on. With the agent's own port it does already.
+    /// Hears datagrams at this port of UDP from now on.
     Listen {
         /// The port.
         port: u16,
@@ -171,7 +171,7 @@ pub enum Ask {
         /// The port.
         port: u16,
     },
-    /// Sends one; says what the host said to that.
+    /// Sends one.
     Send {
         /// To whom.
         to: IpAddr,
@@ -179,14 +179,21 @@ pub enum Ask {
         port: u16,
         /// Tells it from others.
         nonce: u64,
-        /// Waits for an answer that says it was refused.
+        /// Waits a while for an answer that says it was refused.
         refusal: bool,
     },
-    /// Waits until this one has been heard; from where it came, or [`Answer::No`].
+    /// Waits until this one has been heard, or more probes have been kept from crossing than this:
+    /// [`Answer::From`], [`Answer::Count`], or [`Answer::No`] when neither came.
     Heard {
+        /// Where it is to come.
+        port: u16,
         /// Tells it from others.
         nonce: u64,
+        /// So many before.
+        taken: u64,
     },
+    /// Probes that the rules kept from crossing so far.
+    ProbesTaken,
     /// Reads the data, as [`crate::env::remote::files`] writes it.
     CopyData,
     /// Replaces the data by what is behind the line.
