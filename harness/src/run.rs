@@ -11,7 +11,7 @@ use crate::checking;
 use crate::engine::Stop;
 use crate::env::disk::Layer;
 use crate::env::local::{self, Local, Privilege};
-use crate::env::remote::{self, Remote, place::Place, transport::Transport};
+use crate::env::remote::{self, Remote, place::Place};
 use crate::env::sim::Sim;
 use crate::env::{EnvError, Environment, Program};
 use crate::event::{Event, Listener, Planned, Stage};
@@ -361,14 +361,14 @@ fn on_hosts(
     (logs_dir, log_name): (PathBuf, String),
 ) -> Result<Arc<dyn Environment>, Failure> {
     let transports = place.transports(nodes.len());
-    let server = |(node, transport): (&Node, &Box<dyn Transport>)| remote::Server {
+    let server = |node: &Node| remote::Server {
         program: obtained.path.clone(),
         libraries: obtained.libraries.clone(),
-        args: launch.args(nodes, node, &remote::data_dir(transport.dir(), &claim.id, node)),
+        args: launch.args(nodes, node, &remote::data_dir(&place.ssh.dir, &claim.id, node)),
         env: launch.env(),
     };
     let config = remote::Config {
-        servers: nodes.iter().zip(&transports).map(server).collect(),
+        servers: nodes.iter().map(server).collect(),
         transports,
         nodes: nodes.to_owned(),
         run: claim.id.clone(),
@@ -377,7 +377,7 @@ fn on_hosts(
         dead_man: place.ssh.dead_man,
         wants: remote::wants(&plan.schedule),
     };
-    Ok(Arc::new(Remote::create(config)?))
+    Ok(Arc::new(Remote::create(&config)?))
 }
 
 fn limited_memory(plan: &Plan) -> bool {

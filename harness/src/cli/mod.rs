@@ -101,7 +101,7 @@ fn answer() -> ExitCode {
         Command::Report(args) => args.run(),
         Command::List(args) => Ok(args.run()),
         Command::Fetch(args) => args.run(),
-        Command::Doctor(args) => Ok(args.run()),
+        Command::Doctor(args) => args.run(),
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),

@@ -14,4 +14,5 @@ mod observing;
 mod over_runs;
 mod processes;
 mod redis;
+mod remote;
 mod terminal;

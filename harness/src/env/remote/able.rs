@@ -60,7 +60,7 @@ pub(super) fn needs(host: &str, capabilities: &[Capability], wants: Wants) -> Re
         Err(EnvError::Unable {
             what: format!("use {host} for {}", ability.needed_for()),
             why,
-            fix: format!("see `duress doctor HOSTS.toml`; {FIX}"),
+            fix: format!("see `duress doctor --on HOSTS.toml`; {FIX}"),
         })
     })
 }

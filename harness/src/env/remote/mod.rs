@@ -28,6 +28,7 @@ use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
 use able::{cannot, needs};
 use binary::AgentBinary;
+use capability::Capability;
 use connection::Connection;
 use duress_targets::Node;
 use links::Links;
@@ -39,6 +40,8 @@ use std::time::Duration;
 use transport::{Transport, open};
 use wire::{Answer, Ask, Hello, PROTOCOL, Trouble};
 
+/// It has nothing to heal.
+const DOCTOR_DEAD_MAN: Duration = Duration::from_secs(15);
 /// Most of a log that is brought here, bytes.
 const LONGEST_LOG: u64 = 64 << 20;
 
@@ -106,10 +109,9 @@ struct RemoteNode {
 /// # Errors
 /// When a host's address cannot be found.
 pub fn addresses(transports: &[Box<dyn Transport>]) -> Result<Vec<Node>, EnvError> {
-    let node = |(at, transport): (usize, &Box<dyn Transport>)| {
-        Ok(Node { name: format!("n{}", at + 1), addr: transport.address()? })
-    };
-    transports.iter().enumerate().map(node).collect()
+    let names = (1..).map(|number| format!("n{number}"));
+    let nodes = names.zip(transports).map(|(name, transport)| Ok(Node { name, addr: transport.address()? }));
+    nodes.collect()
 }
 
 /// Where a node's data will be on its host.
@@ -117,12 +119,38 @@ pub fn data_dir(dir: &Path, run: &str, node: &Node) -> PathBuf {
     transport::run_dir(dir, run, &node.name).join(&node.name).join("data")
 }
 
+/// What these hosts can do, each for itself: an agent is put there, and ends.
+///
+/// # Errors
+/// When this binary cannot be read.
+pub fn abilities(transports: &[Box<dyn Transport>]) -> Result<Vec<HostAbilities>, EnvError> {
+    let binary = AgentBinary::own()?;
+    each(transports, |at, transport| {
+        let ask = || {
+            let hello = Hello {
+                protocol: PROTOCOL,
+                run: format!("doctor-{}", std::process::id()),
+                node: Node { name: format!("n{}", at + 1), addr: transport.address()? },
+                dir: transport.dir().to_owned(),
+                consent: transport.consent().map(Path::to_owned),
+                dead_man: DOCTOR_DEAD_MAN,
+            };
+            let agent = Connection::begin(transport, open(transport, &binary)?, &hello)?;
+            Ok(agent.capabilities.clone())
+        };
+        Ok((transport.host().to_owned(), ask()))
+    })
+}
+
+/// A host's name, and what it can do, or why nobody knows.
+pub type HostAbilities = (String, Result<Vec<Capability>, EnvError>);
+
 impl Remote {
     /// Puts agents on all hosts, and the server's files. No server runs yet.
     ///
     /// # Errors
     /// When a host cannot be reached, does not agree, or cannot do what is planned.
-    pub fn create(config: Config) -> Result<Self, EnvError> {
+    pub fn create(config: &Config) -> Result<Self, EnvError> {
         let binary = AgentBinary::own()?;
         let agents = each(&config.transports, |at, transport| {
             let hello = Hello {

@@ -89,12 +89,13 @@ pub fn serve() -> ExitCode {
             }
         }
     });
-    if reader.is_ok() {
-        agent.obey(&heard);
-    }
+    let dismissed = reader.is_ok() && agent.obey(&heard);
     agent.finish();
     trace.clear();
-    agent.say(&FromAgent::Bye, &[]);
+    // Where nobody hears, a word might wait for ever.
+    if dismissed {
+        agent.say(&FromAgent::Bye, &[]);
+    }
     ExitCode::SUCCESS
 }
 
@@ -150,23 +151,21 @@ impl Agent {
         })
     }
 
-    /// Does what comes, until the controller says goodbye, goes away or falls silent.
-    fn obey(self: &Arc<Self>, heard: &Receiver<(ToAgent, Vec<u8>)>) {
-        let (end, ended) = sync_channel::<()>(0);
+    /// Does what comes, until the controller says goodbye, goes away or falls silent; did it say so?
+    fn obey(self: &Arc<Self>, heard: &Receiver<(ToAgent, Vec<u8>)>) -> bool {
+        // Dropped, it tells the thread to end, which may be stuck with a word that nobody hears.
+        let (_end, ended) = sync_channel::<()>(0);
         let watcher = Arc::clone(self);
-        let exits =
-            std::thread::Builder::new().name("exits".into()).spawn(move || watcher.tell_exits(&ended));
+        let exits = std::thread::Builder::new().name("exits".into());
+        let Ok(_) = exits.spawn(move || watcher.tell_exits(&ended)) else { return false };
         while let Ok((message, body)) = heard.recv_timeout(self.hello.dead_man) {
             match message {
                 ToAgent::Ask { id, what } => self.work(id, what, body),
-                ToAgent::Bye => break,
+                ToAgent::Bye => return true,
                 ToAgent::Beat | ToAgent::Hello(_) => {}
             }
         }
-        drop(end);
-        if let Ok(exits) = exits {
-            let _ = exits.join();
-        }
+        false
     }
 
     /// Answers a request on a thread of its own; a file's parts one after the other.
@@ -272,13 +271,13 @@ impl Agent {
         let _ = wire::write(&mut *out, message, body);
     }
 
-    /// Heals, and ends the server.
+    /// Heals, and ends the server; what is still being done is given a while, so that it is undone, too.
     fn finish(&self) {
+        self.firewall.remove();
         let patience = Instant::now() + FINISH_WITHIN;
         while self.busy.load(Ordering::Acquire) > 0 && Instant::now() < patience {
             std::thread::sleep(LOOK_EVERY);
         }
-        self.firewall.remove();
         *self.placed.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
