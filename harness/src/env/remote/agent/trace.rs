@@ -4,6 +4,7 @@
 use super::firewall;
 use crate::env::local::start_time;
 use crate::env::remote::transport::run_dir;
+use nix::unistd::gethostname;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -24,6 +25,8 @@ pub(super) struct Trace {
     /// Where this is written.
     #[serde(skip)]
     pub(super) file: PathBuf,
+    /// The host's name: several may share a folder.
+    host: String,
     /// The agent.
     pid: u32,
     /// When it began, as the kernel counts.
@@ -43,6 +46,7 @@ impl Trace {
         let pid = std::process::id();
         let trace = Self {
             file: own.with_extension("json"),
+            host: host_name(),
             pid,
             start_time: start_time(pid),
             table: format!("duress_{}", &known[..TELLING]),
@@ -79,11 +83,17 @@ impl Trace {
     }
 }
 
-/// Removes what agents have left in this folder that are no more; how many there were.
+fn host_name() -> String {
+    gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Removes what agents of this host have left in this folder that are no more; how many there were.
 pub fn heal(dir: &Path) -> usize {
     let Ok(entries) = fs::read_dir(dir.join("runs")) else { return 0 };
     let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let traces = files.filter(|file| file.extension().is_some_and(|is| is == "json"));
-    let dead = traces.filter_map(|file| Trace::read(&file)).filter(|trace| !trace.is_alive());
+    let own = host_name();
+    let is_dead = |trace: &Trace| trace.host == own && !trace.is_alive();
+    let dead = traces.filter_map(|file| Trace::read(&file)).filter(is_dead);
     dead.map(|trace| trace.clear()).count()
 }
