@@ -93,7 +93,7 @@ fn stale_reads_of_a_cut_off_member_are_found() {
     }
     let _machine = alone();
     let bench = Bench::new();
-    let args = ["--set", "reads=serializable", "--faults", "partition", "--seed", "1", "--dir", "run"];
+    let args = ["--set", "reads=serializable", "--faults", "partition", "--time", "12s", "--seed", "1", "--dir", "run"];
     let run = bench.duress(&[&["run", "etcd"], &args[..]].concat()).expect(1);
     assert!(run.stdout.contains("stale read on key"), "{}", run.stdout);
     let alone = bench.duress(&["check", "run/history.jsonl"]).expect(1);
@@ -116,7 +116,7 @@ fn every_workload_passes_where_it_promises_to() {
     let _machine = alone();
     let bench = Bench::new();
     for workload in ["set", "counter", "multi-register", "queue", "log"] {
-        let fixed = ["--nodes", "3", "--faults", "kill,pause,partition", "--time", "8s", "--seed", "3"];
+        let fixed = ["--nodes", "3", "--faults", "kill,pause,partition", "--time", "6s", "--seed", "3"];
         each(&bench, &[(workload, &[&["--workload", workload][..], &fixed].concat(), 0)]);
         assert_exercised(&bench.json(&format!("{workload}/verdict.json")), 50);
     }
@@ -247,7 +247,7 @@ fn two_runs_at_once_do_not_disturb_each_other() {
     let bench = Bench::new();
     let children: Vec<_> = ["1", "2"]
         .map(|seed| {
-            bench.spawn(&["run", "etcd", "--nodes", "3", "--seed", seed, "--time", "12s", "--dir", seed])
+            bench.spawn(&["run", "etcd", "--nodes", "3", "--seed", seed, "--time", "8s", "--dir", seed])
         })
         .into();
     for child in children {
@@ -266,7 +266,7 @@ fn the_same_seed_gives_the_same_operations_and_faults() {
     let _machine = alone();
     let bench = Bench::new();
     for run in ["a", "b"] {
-        bench.duress(&["run", "etcd", "--nodes", "3", "--seed", "9", "--time", "8s", "--dir", run]).expect(0);
+        bench.duress(&["run", "etcd", "--nodes", "3", "--seed", "9", "--time", "6s", "--dir", run]).expect(0);
     }
     assert_eq!(bench.text("a/schedule.toml"), bench.text("b/schedule.toml"));
     let (a, b) = (bench.invocations("a"), bench.invocations("b"));
