@@ -7,18 +7,22 @@ mod check;
 mod ci;
 mod compare;
 mod doctor;
+mod export;
 mod fetch;
+mod gc;
 mod heal;
 mod list;
 mod progress;
 mod report;
 mod run;
 mod serve;
+mod soak;
 mod sweep;
 
 use crate::failure::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
 use duress_reports::inert_json;
+use duress_targets::Registry;
 use progress::{Mode, View};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,6 +66,14 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show the index of runs and their reports in a browser
     Serve(serve::ServeArgs),
+    /// Run a matrix of runs until time is up, each accounted for
+    Soak(soak::SoakArgs),
+    /// Join the shards of a soak that ran elsewhere
+    Merge(soak::MergeArgs),
+    /// Remove old runs; says what it would do, unless told to
+    Gc(gc::GcArgs),
+    /// Print the figures of all runs for other programs
+    Export(export::ExportArgs),
     /// Break the host that this runs on, as a controller says
     #[command(hide = true)]
     Agent(agent::AgentArgs),
@@ -72,9 +84,13 @@ enum Command {
     },
 }
 
-/// Parses the command line, answers it, and gives the exit code.
-pub fn main() -> ExitCode {
-    match catch_unwind(AssertUnwindSafe(answer)) {
+/// Parses the command line, answers it with these targets, and gives the exit code.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is the program's one registry: `main(Registry::builtin())`"
+)]
+pub fn main(registry: Registry) -> ExitCode {
+    match catch_unwind(AssertUnwindSafe(|| answer(&registry))) {
         Ok(code) => code,
         Err(_) => {
             // The default hook has printed message and place already.
@@ -84,7 +100,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn answer() -> ExitCode {
+fn answer(registry: &Registry) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -94,17 +110,21 @@ fn answer() -> ExitCode {
     };
     let mode = cli.command.progress();
     let answered = match cli.command {
-        Command::Run(args) => args.run(),
-        Command::Sweep(args) => args.run(),
-        Command::Demo(args) => args.run(),
+        Command::Run(args) => args.run(registry),
+        Command::Sweep(args) => args.run(registry),
+        Command::Demo(args) => args.run(registry),
         Command::Check(args) => args.run(),
         Command::Report(args) => args.run(),
-        Command::List(args) => Ok(args.run()),
-        Command::Fetch(args) => args.run(),
+        Command::List(args) => args.run(registry),
+        Command::Fetch(args) => args.run(registry),
         Command::Doctor(args) => args.run(),
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Soak(args) => args.run(),
+        Command::Merge(args) => args.run(),
+        Command::Gc(args) => args.run(),
+        Command::Export(args) => args.run(),
         Command::Agent(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
@@ -126,6 +146,7 @@ impl Command {
             Self::Sweep(args) => args.progress.mode,
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
+            Self::Soak(args) => args.progress.mode,
             // These are over before there is progress to show.
             _ => Mode::Auto,
         }
