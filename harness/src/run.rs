@@ -366,17 +366,18 @@ fn on_hosts(
     (logs_dir, log_name): (PathBuf, String),
 ) -> Result<Arc<dyn Environment>, Failure> {
     let transports = place.transports(nodes.len());
+    let run = remote::run_name(&claim.id);
     let server = |node: &Node| remote::Server {
         program: obtained.path.clone(),
         libraries: obtained.libraries.clone(),
-        args: launch.args(nodes, node, &remote::data_dir(&place.ssh.dir, &claim.id, node)),
+        args: launch.args(nodes, node, &remote::data_dir(&place.ssh.dir, &run, node)),
         env: launch.env(),
     };
     let config = remote::Config {
         servers: nodes.iter().map(server).collect(),
         transports,
         nodes: nodes.to_owned(),
-        run: claim.id.clone(),
+        run,
         logs_dir,
         log_name,
         dead_man: place.ssh.dead_man,

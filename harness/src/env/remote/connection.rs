@@ -70,8 +70,11 @@ impl Connection {
             why,
             fix,
         };
-        let met = wire::write(&mut input, &ToAgent::Hello(hello.clone()), &[])
-            .and_then(|()| wire::read::<FromAgent>(&mut output));
+        let met = {
+            let _deadline = process.deadline();
+            wire::write(&mut input, &ToAgent::Hello(hello.clone()), &[])
+                .and_then(|()| wire::read::<FromAgent>(&mut output))
+        };
         let capabilities = match met {
             Ok(Some((FromAgent::Welcome { protocol: PROTOCOL, capabilities }, _))) => capabilities,
             Ok(Some((FromAgent::Refused(Trouble { what, why }), _))) => return Err(unable(what, why)),

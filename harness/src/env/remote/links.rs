@@ -27,10 +27,7 @@ pub(super) struct Links {
 }
 
 /// The address of this machine that a host would see, if nobody translates it on the way.
-///
-/// # Errors
-/// When there is no way to that host.
-pub fn clients_address(to: IpAddr) -> io::Result<IpAddr> {
+fn clients_address(to: IpAddr) -> io::Result<IpAddr> {
     let socket = UdpSocket::bind((unspecified(to), 0))?;
     socket.connect((to, PROBE_PORT))?;
     Ok(socket.local_addr()?.ip())

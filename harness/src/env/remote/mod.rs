@@ -18,7 +18,7 @@ mod upload;
 pub mod wire;
 
 pub use able::{refusal, wants};
-pub use links::clients_address;
+pub use transport::run_name;
 
 use super::clock::{Reading, Skews};
 use super::cut::{Crossing, Cut};
@@ -129,7 +129,7 @@ pub fn abilities(transports: &[Box<dyn Transport>]) -> Result<Vec<HostAbilities>
         let ask = || {
             let hello = Hello {
                 protocol: PROTOCOL,
-                run: format!("doctor-{}", std::process::id()),
+                run: run_name("doctor"),
                 node: Node { name: format!("n{}", at + 1), addr: transport.address()? },
                 dir: transport.dir().to_owned(),
                 consent: transport.consent().map(Path::to_owned),

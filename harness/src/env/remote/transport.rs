@@ -11,7 +11,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Longest time until an agent runs, with the time to put it there.
 const OPEN_WITHIN: Duration = Duration::from_secs(120);
@@ -68,6 +68,11 @@ pub struct Leash {
 }
 
 impl Leash {
+    /// It is ended unless what this gives back is dropped in time.
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::set(Arc::clone(&self.child))
+    }
+
     /// Waits for its end and gives back the last of what it complained about.
     pub fn last_words(&mut self) -> String {
         // What it has to say, it has said when it has ended.
@@ -102,10 +107,10 @@ pub fn open(transport: &dyn Transport, binary: &AgentBinary) -> Result<Stream, E
     };
     let child = Arc::new(Mutex::new(child));
     let complaints = std::thread::Builder::new().name("complaints".into()).spawn(|| keep_last(errors)).ok();
-    let mut leash = Leash { child: Arc::clone(&child), complaints };
+    let mut leash = Leash { child, complaints };
     let mut output = BufReader::new(output);
     let said = {
-        let _deadline = Deadline::set(child);
+        let _deadline = leash.deadline();
         converse(&mut output, &mut input, binary)
     };
     match said {
@@ -210,7 +215,7 @@ pub fn quote(word: &str) -> String {
 }
 
 /// Ends the program that leads to a host unless it is dropped in time.
-struct Deadline(Option<SyncSender<()>>);
+pub(super) struct Deadline(Option<SyncSender<()>>);
 
 impl Deadline {
     fn set(child: Arc<Mutex<Child>>) -> Self {
@@ -241,6 +246,14 @@ fn keep_last(mut errors: ChildStderr) -> String {
         kept.drain(..extra);
     }
     String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// What a run is called on hosts, where others may have the same identity.
+pub fn run_name(id: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
+    let id: String = id.chars().map(plain).collect();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{id}-{:x}-{:x}", std::process::id(), now.as_millis())
 }
 
 /// The folder of one node of one run, in that of the agent.

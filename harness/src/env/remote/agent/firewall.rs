@@ -22,24 +22,29 @@ const MAGIC: usize = 8;
 /// A table of rules.
 pub(super) struct Firewall {
     table: String,
-    /// One change at a time.
-    turn: Mutex<()>,
+    /// One change at a time; there has been one.
+    used: Mutex<bool>,
 }
 
 impl Firewall {
     pub(super) fn new(table: String) -> Self {
-        Self { table, turn: Mutex::default() }
+        Self { table, used: Mutex::default() }
     }
 
     /// Replaces all rules.
     pub(super) fn set(&self, rules: &[Rule]) -> Result<(), String> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        // A host without nftables has nothing to be removed.
+        if rules.is_empty() && !*used {
+            return Ok(());
+        }
+        *used = true;
         nft(&["-f", "-"], &script(&self.table, rules)?).map(drop)
     }
 
     /// Removes them, and what they counted.
     pub(super) fn remove(&self) {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         remove(&self.table);
     }
 
@@ -54,7 +59,9 @@ impl Firewall {
     }
 
     fn counted(&self, of: impl Fn(&str) -> bool) -> Result<u64, String> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*self.used.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(0);
+        }
         let told = match nft(&["-j", "list", "counters", "table", "inet", &self.table], "") {
             // Nothing has been cut yet.
             Err(why) if why.contains("No such file") => return Ok(0),
