@@ -44,7 +44,7 @@ impl Place {
                 Some((why, fix)) => refused(path.display().to_string(), why.to_owned(), fix),
             },
             Err(error) => {
-                let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+                let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
                 let at = format!("{}, line {line}", path.display());
                 let fix = "it takes [ssh] with hosts = [\"db1\", \"db2\", …]; see the README";
                 refused(at, error.message().trim().to_owned(), fix)
@@ -97,7 +97,7 @@ mod tests {
         for (text, why) in [
             ("[ssh]\nhosts = []\n", "no hosts"),
             ("[ssh]\nhosts = [\"a\"]\nport = \"x\"\n", "line 3"),
-            ("[ssh]\n\nhosst = [\"a\"]\n", "hosst"),
+            ("[ssh]\n\nhosst = [\"a\"]\n", "line 3: unknown field `hosst`"),
             ("[ssh]\nhosts = [\"a\"]\ndir = \"here\"\n", "absolute"),
             ("[ssh]\nhosts = [\"a\"]\ndead-man = \"10ms\"\n", "too short"),
             ("", "ssh"),
