@@ -11,6 +11,7 @@ pub mod conclusion;
 mod figure;
 mod html;
 pub mod index;
+pub mod issue;
 mod junit;
 mod markdown;
 mod measure;

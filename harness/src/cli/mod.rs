@@ -7,7 +7,9 @@ mod ci;
 mod compare;
 mod doctor;
 mod fetch;
+mod findings;
 mod heal;
+mod issue;
 mod list;
 mod progress;
 mod report;
@@ -34,7 +36,7 @@ struct Cli {
     command: Command,
 }
 
-const AFTER_HELP: &str = "Exit codes: 0 valid, or only known violations, 1 violation, 2 unknown, 3 the run failed or is inconclusive, \
+const AFTER_HELP: &str = "Exit codes: 0 valid, or only known violations, 1 violation or crash, 2 unknown, 3 infrastructure or inconclusive, \
 254 usage, 255 a bug in Duress.";
 
 #[derive(Debug, Subcommand)]
@@ -61,6 +63,10 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show the index of runs and their reports in a browser
     Serve(serve::ServeArgs),
+    /// List the findings of all runs: new, ongoing, not seen lately, resolved
+    Findings(findings::FindingsArgs),
+    /// Print the text of an issue on a finding, or on a run
+    Issue(issue::IssueArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -101,6 +107,8 @@ fn answer() -> ExitCode {
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Findings(args) => args.run(),
+        Command::Issue(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
