@@ -8,8 +8,10 @@ mod compare;
 mod doctor;
 mod export;
 mod fetch;
+mod findings;
 mod gc;
 mod heal;
+mod issue;
 mod list;
 mod progress;
 mod report;
@@ -38,7 +40,7 @@ struct Cli {
     command: Command,
 }
 
-const AFTER_HELP: &str = "Exit codes: 0 valid, or only known violations, 1 violation, 2 unknown, 3 the run failed or is inconclusive, \
+const AFTER_HELP: &str = "Exit codes: 0 valid, or only known violations, 1 violation or crash, 2 unknown, 3 infrastructure or inconclusive, \
 254 usage, 255 a bug in Duress.";
 
 #[derive(Debug, Subcommand)]
@@ -73,6 +75,10 @@ enum Command {
     Gc(gc::GcArgs),
     /// Print the figures of all runs for other programs
     Export(export::ExportArgs),
+    /// List the findings of all runs: new, ongoing, not seen lately, resolved
+    Findings(findings::FindingsArgs),
+    /// Print the text of an issue on a finding, or on a run
+    Issue(issue::IssueArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -121,6 +127,8 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Merge(args) => args.run(),
         Command::Gc(args) => args.run(),
         Command::Export(args) => args.run(),
+        Command::Findings(args) => args.run(),
+        Command::Issue(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -9,6 +9,7 @@ mod common;
 mod cuts;
 mod demo;
 mod disks;
+mod gates;
 mod lifecycle;
 mod nightly;
 mod observing;
