@@ -19,5 +19,6 @@ pub mod run;
 pub mod serve;
 pub mod store;
 pub mod sweep;
+pub mod triage;
 pub mod trial;
 pub mod watching;

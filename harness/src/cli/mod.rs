@@ -2,6 +2,7 @@
 //!
 //! stdout is data: verdicts, tables, JSON. stderr is talk: progress, notes, errors.
 
+mod bisect;
 mod check;
 mod ci;
 mod compare;
@@ -11,9 +12,12 @@ mod heal;
 mod list;
 mod progress;
 mod report;
+mod repro;
 mod run;
 mod serve;
+mod shrink;
 mod sweep;
+mod triage;
 
 use crate::failure::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -61,6 +65,12 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show the index of runs and their reports in a browser
     Serve(serve::ServeArgs),
+    /// Make a run again, and again, and say how often its finding shows
+    Repro(repro::ReproArgs),
+    /// Find the few faults, nodes and operations that a finding takes
+    Shrink(shrink::ShrinkArgs),
+    /// Find the version of the server with which a finding came or went
+    Bisect(bisect::BisectArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -101,6 +111,9 @@ fn answer() -> ExitCode {
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Repro(args) => args.run(),
+        Command::Shrink(args) => args.run(),
+        Command::Bisect(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -121,6 +134,9 @@ impl Command {
             Self::Sweep(args) => args.progress.mode,
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
+            Self::Repro(args) => args.run.progress.mode,
+            Self::Shrink(args) => args.run.progress.mode,
+            Self::Bisect(args) => args.run.progress.mode,
             // These are over before there is progress to show.
             _ => Mode::Auto,
         }

@@ -15,3 +15,4 @@ mod over_runs;
 mod processes;
 mod redis;
 mod terminal;
+mod triage;
