@@ -368,6 +368,8 @@ impl Plan {
         for gate in &o.gates {
             add(true, "gate", gate.to_string());
         }
+        add(o.check_time != d.check_time, "check-time", duration(o.check_time));
+        add(o.check_memory != d.check_memory, "check-memory", (o.check_memory >> 20).to_string());
         add(o.data_on_disk, "data", "disk".to_owned());
         add(o.disks == Layer::Ext4, "disks", "ext4".to_owned());
         if o.capture {
@@ -601,11 +603,42 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// For a POSIX shell.
-pub(crate) fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// The words of a command whose words were [quoted](quote): what a shell makes of it.
+pub fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), None::<String>, false);
+    let mut chars = command.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            '\\' if !quoted => word.get_or_insert_default().extend(chars.next()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_they_are_quoted() {
+        let words = ["run", "a b", "it's", "", "'", "\\", "--set", "x=y z", "ü'\"$"].map(str::to_owned);
+        let command = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+        assert_eq!(super::words(&command), words);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! stdout is data: verdicts, tables, JSON. stderr is talk: progress, notes, errors.
 
+mod bisect;
 mod check;
 mod ci;
 mod compare;
@@ -15,10 +16,13 @@ mod issue;
 mod list;
 mod progress;
 mod report;
+mod repro;
 mod run;
 mod serve;
+mod shrink;
 mod soak;
 mod sweep;
+mod triage;
 
 use crate::failure::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -79,6 +83,12 @@ enum Command {
     Findings(findings::FindingsArgs),
     /// Print the text of an issue on a finding, or on a run
     Issue(issue::IssueArgs),
+    /// Make a run again, and again, and say how often its finding shows
+    Repro(repro::ReproArgs),
+    /// Find the few faults, nodes and operations that a finding takes
+    Shrink(shrink::ShrinkArgs),
+    /// Find the version of the server with which a finding came or went
+    Bisect(bisect::BisectArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -129,6 +139,9 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Export(args) => args.run(),
         Command::Findings(args) => args.run(),
         Command::Issue(args) => args.run(),
+        Command::Repro(args) => args.run(registry),
+        Command::Shrink(args) => args.run(registry),
+        Command::Bisect(args) => args.run(registry),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -150,6 +163,9 @@ impl Command {
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
             Self::Soak(args) => args.progress.mode,
+            Self::Repro(args) => args.run.progress.mode,
+            Self::Shrink(args) => args.run.progress.mode,
+            Self::Bisect(args) => args.run.progress.mode,
             // These are over before there is progress to show.
             _ => Mode::Auto,
         }

@@ -6,7 +6,7 @@ use crate::env::disk::Layer;
 use crate::failure::Failure;
 use crate::plan::{Plan, RunOptions};
 use crate::run::{self, Outcome};
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use duress_reports::conclusion::Rule;
 use duress_targets::Registry;
 use serde_json::json;
@@ -186,6 +186,11 @@ impl RunArgs {
     }
 
     pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
+        let (options, place) = self.options();
+        go(registry, options, &place)
+    }
+
+    fn options(self) -> (RunOptions, Place) {
         let options = RunOptions {
             target: self.target,
             workload: self.workload,
@@ -225,8 +230,31 @@ impl RunArgs {
             labels: self.place.labels.iter().cloned().collect(),
             plots: self.place.plots.into(),
         };
-        go(registry, options, &self.place)
+        (options, self.place)
     }
+}
+
+/// `duress run`, read again.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true, disable_version_flag = true)]
+struct Again {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// The options that these arguments of `duress run` ask for.
+///
+/// # Errors
+/// When they are none of this version.
+pub(super) fn again(arguments: &[String]) -> Result<RunOptions, Failure> {
+    let again = Again::try_parse_from(arguments).map_err(|error| {
+        Failure::usage(
+            format!("duress run {}", arguments.join(" ")),
+            error.to_string().lines().next().unwrap_or_default().to_owned(),
+            "make the run again with this version",
+        )
+    })?;
+    Ok(again.run.options().0)
 }
 
 impl DemoArgs {

@@ -18,3 +18,4 @@ mod processes;
 mod redis;
 mod soak;
 mod terminal;
+mod triage;
