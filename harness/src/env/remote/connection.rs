@@ -136,13 +136,16 @@ impl Connection {
         Ok(Pending(&self.line, told))
     }
 
-    /// Ends of the server that nobody asked for, since the last call. With the line everything there
-    /// ends, too.
+    /// Ends of the server that nobody asked for, since the last call. When the line breaks, the agent
+    /// kills it: that is somebody else's doing, and no crash.
     pub(super) fn exits(&self) -> Vec<String> {
         let mut state = self.line.state();
         let mut exits = std::mem::take(&mut state.exits);
         if let (Some(why), false) = (&state.lost, state.told_of_loss) {
-            exits.push(format!("the line to {} broke: {why}", self.line.host));
+            exits.push(format!(
+                "signal: 9 (SIGKILL) by its agent, since the line to {} broke: {why}",
+                self.line.host
+            ));
             state.told_of_loss = true;
         }
         exits

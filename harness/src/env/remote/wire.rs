@@ -194,7 +194,7 @@ pub enum Ask {
     },
     /// Probes that the rules kept from crossing so far.
     ProbesTaken,
-    /// Reads the data, as [`crate::env::remote::files`] writes it.
+    /// Reads the data, which is behind the line.
     CopyData,
     /// Replaces the data by what is behind the line.
     ReplaceData,
