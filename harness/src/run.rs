@@ -4,6 +4,7 @@
 //! entering a user namespace) happens first; then the environment, whose control port this
 //! thread enters; then one async runtime on this thread for scheduler and clients.
 
+mod helpers;
 mod interrupts;
 mod phases;
 
@@ -23,7 +24,7 @@ use crate::plan::Plan;
 use crate::store::{self, Claim};
 use crate::watching::{Feed, Watched, Watching};
 use duress_checkers::{Budget, Keys};
-use duress_reports::artifact::{Binary, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
+use duress_reports::artifact::{Binary, Declaration, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::{self, Obtained};
 use duress_targets::{Node, Server, Source};
@@ -109,6 +110,7 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let mut capture = Vec::new();
     let attempt =
         environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
+            plan.target.attach(Arc::new(helpers::Helpers::on(&env, &nodes)));
             let programs = programs(plan, prepared);
             let tool =
                 prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
@@ -344,7 +346,11 @@ fn environment(
         disks: disks(plan),
         limited_memory: limited_memory(plan),
     };
-    Ok(Arc::new(Local::create(privilege, config)?))
+    let local = Local::create(privilege, config)?;
+    for (at, node) in nodes.iter().enumerate() {
+        local.set_stopping(at, &launch.stopping(nodes, node))?;
+    }
+    Ok(Arc::new(local))
 }
 
 fn limited_memory(plan: &Plan) -> bool {
@@ -411,6 +417,10 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         settings: plan.unusual_settings(),
         labels: plan.options.labels.clone(),
         check_ms: None,
+        declaration: plan.entry.declaration.as_ref().map(|file| Declaration {
+            path: file.path.display().to_string(),
+            text: file.text.clone(),
+        }),
         clock_epoch: None,
     }
 }

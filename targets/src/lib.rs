@@ -5,11 +5,13 @@
 
 mod action;
 mod client;
+pub mod declared;
 mod etcd;
 pub mod hosts;
 mod lifecycle;
 mod node;
 pub mod obtain;
+mod on_host;
 mod outcome;
 mod redis;
 mod registry;
@@ -19,7 +21,8 @@ mod target;
 pub use client::{Client, ClientError, Completion};
 pub use lifecycle::{Compacted, Lifecycle, Member, Storage};
 pub use node::Node;
+pub use on_host::{HostCommand, OnHosts, Stopping};
 pub use registry::Registry;
 pub use target::{
-    Launch, Make, NodeStatus, OptionDoc, Server, Settings, Source, Target, TargetEntry, TargetError,
+    Launch, Make, NodeStatus, OptionDoc, Refusal, Server, Settings, Source, Target, TargetEntry, TargetError,
 };

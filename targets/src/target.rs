@@ -1,6 +1,7 @@
 //! A target: how the system is launched, reached and asked how it is.
 
-use crate::{Client, ClientError, Lifecycle, Node};
+use crate::declared::Declaration;
+use crate::{Client, ClientError, Lifecycle, Node, OnHosts, Stopping};
 use async_trait::async_trait;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ pub trait Target: Send + Sync {
     /// What the node says of itself.
     async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError>;
 
+    /// The hosts are there, for targets that run commands on them. Called once, before any server is started.
+    fn attach(&self, _hosts: Arc<dyn OnHosts>) {}
+
     /// What can be changed about the cluster while it runs, if it can.
     fn lifecycle(&self) -> Option<&dyn Lifecycle> {
         None
@@ -54,6 +58,11 @@ pub trait Launch: Send + Sync {
     /// Environment variables; nothing else is inherited but `PATH`.
     fn env(&self) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    /// How `node` is asked to end.
+    fn stopping(&self, _cluster: &[Node], _node: &Node) -> Stopping {
+        Stopping::default()
     }
 }
 
@@ -163,8 +172,23 @@ pub struct TargetEntry {
     /// How the operators' own program is obtained, for what only that can do; `None` when nothing is
     /// asked of one.
     pub tool: Option<&'static crate::obtain::Recipe>,
+    /// Faults that the system cannot be asked to bear.
+    pub refuses: Vec<Refusal>,
+    /// The file that it is declared in, if it is.
+    pub declaration: Option<Arc<Declaration>>,
     /// Makes it.
     pub make: Make,
+}
+
+/// A fault that a system cannot be asked to bear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its kind: `clock`.
+    pub fault: String,
+    /// Why: `its leases trust clocks, and it says so`.
+    pub why: String,
+    /// Who says so: `my-db.toml:12`.
+    pub place: String,
 }
 
 /// Makes a target for one of its workloads; refuses unknown or impossible settings.

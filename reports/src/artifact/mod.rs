@@ -32,7 +32,7 @@ pub use error::ArtifactError;
 pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
 pub use flow::{Flow, Taken, Volume};
 pub use node::{NodeSeen, NodeState};
-pub use run::{Binary, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus};
+pub use run::{Binary, Declaration, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus};
 pub use said::{Excerpt, Said};
 
 /// Version of the formats above; a reader refuses a newer one.

@@ -14,6 +14,7 @@ mod config;
 mod data;
 mod disk;
 mod flows;
+mod helper;
 pub mod heal;
 mod host;
 mod interface;
@@ -48,7 +49,7 @@ use super::{EnvError, Environment, Exit, Link, NetworkRecord, ProcessState, Prog
 use asked::Asked;
 use clock::NodeClocks;
 use disk::NodeDisk;
-use duress_targets::Node;
+use duress_targets::{HostCommand, Node, Stopping};
 use host::{Host, NamespaceId, Netns, Plan};
 use interface::Interface;
 use memory::{Group, Groups};
@@ -59,7 +60,7 @@ use server::{Main, REAP_TIMEOUT, Server};
 use spawner::{Spawner, Start};
 use starve::Starving;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -242,6 +243,22 @@ impl Local {
         hosts.try_for_each(|host| host.run(set))
     }
 
+    fn ask_to_end(&self, node: &LocalNode, how: &Stopping, pid: u32) -> Result<(), EnvError> {
+        let told = |why| node.error("end its server", why);
+        match how {
+            Stopping::Signal(signal) => {
+                processes::terminate(node.namespace, pid, *signal, GRACE).map_err(told)
+            }
+            Stopping::Command(command) => {
+                // One that stands still would not hear of it.
+                processes::resume_all(node.namespace).map_err(told)?;
+                helper::run(&self.spawner, node, command, GRACE).map_err(told)?;
+                processes::await_end(node.namespace, pid, GRACE);
+                Ok(())
+            }
+        }
+    }
+
     fn probe_failed(&self, (from, to): Link, why: String) -> EnvError {
         let name = |at: usize| self.nodes.get(at).map_or("the clients", |node| &node.node.name);
         // One of them is a node.
@@ -273,11 +290,16 @@ impl Environment for Local {
         if let Some(clocks) = &self.clocks {
             clocks.begin_anew(at);
         }
+        let output = OpenOptions::new().create(true).append(true).open(&node.log);
+        let output = output.and_then(|log| Ok((log.try_clone()?, log)));
+        let (stdout, stderr) = output.map_err(|error| node.error("open its log", error.to_string()))?;
         let start = Start {
             host: Arc::clone(&node.host),
             command: server.command.clone(),
             work_dir: node.dir.clone(),
-            log: node.log.clone(),
+            stdout,
+            stderr,
+            visits: false,
             memory: node.memory.clone(),
         };
         if let Some(disk) = &node.disk {
@@ -302,8 +324,7 @@ impl Environment for Local {
         let mut server = node.server();
         server.reap(node.disk.as_ref());
         if let (Stop::Terminate, Some(child)) = (how, &server.child) {
-            processes::terminate(node.namespace, child.id(), GRACE)
-                .map_err(|why| node.error("end its server", why))?;
+            self.ask_to_end(node, &server.stopping, child.id())?;
         }
         processes::kill_all(node.namespace).map_err(|why| node.error("end its processes", why))?;
         server.wait(how, node.disk.as_ref()).map_err(|why| node.error("end its server", why))
@@ -316,10 +337,21 @@ impl Environment for Local {
         let Some(pid) = server.child.as_ref().map(Child::id) else { return Ok(()) };
         let told = |why| node.error("end its server", why);
         if how == Stop::Terminate {
-            processes::terminate(node.namespace, pid, GRACE).map_err(told)?;
+            self.ask_to_end(node, &server.stopping, pid)?;
         }
         processes::kill(node.namespace, pid).map_err(told)?;
         server.wait(how, node.disk.as_ref()).map_err(told)
+    }
+
+    fn set_stopping(&self, node: usize, how: &Stopping) -> Result<(), EnvError> {
+        self.nodes[node].server().stopping = how.clone();
+        Ok(())
+    }
+
+    fn run(&self, node: usize, command: &HostCommand, limit: Duration) -> Result<String, EnvError> {
+        let node = &self.nodes[node];
+        let failed = |why| node.error(&format!("run {} on its host", command.program.display()), why);
+        helper::run(&self.spawner, node, command, limit).map_err(failed)
     }
 
     /// An error when no process runs: that would be no fault. After an error none is paused.
