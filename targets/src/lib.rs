@@ -5,8 +5,11 @@
 
 mod action;
 mod client;
+mod context;
 mod etcd;
+pub mod exec;
 pub mod hosts;
+pub mod http;
 mod lifecycle;
 mod node;
 pub mod obtain;
@@ -15,8 +18,12 @@ mod redis;
 pub mod registry;
 pub mod sim;
 mod target;
+mod web;
 
-pub use client::{Client, ClientError, Completion};
+pub use client::{Client, ClientError, Completion, Stoppable};
+pub use context::Context;
 pub use lifecycle::{Compacted, Lifecycle, Member, Storage};
 pub use node::Node;
-pub use target::{Launch, Make, NodeStatus, OptionDoc, Server, Settings, Target, TargetEntry, TargetError};
+pub use target::{
+    Launch, Make, NodeStatus, OptionDoc, Server, Settings, Surroundings, Target, TargetEntry, TargetError,
+};
