@@ -92,7 +92,11 @@ impl Failure {
     /// The same as a number.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Usage { .. } | Self::Target(_) | Self::Declared(_) | Self::History { .. } | Self::Artifact(_) => 254,
+            Self::Usage { .. }
+            | Self::Target(_)
+            | Self::Declared(_)
+            | Self::History { .. }
+            | Self::Artifact(_) => 254,
             // What the user named is not there, or contradicts itself.
             Self::Obtain(
                 ObtainError::Request(_) | ObtainError::Unfit { .. } | ObtainError::Missing { .. },

@@ -417,10 +417,11 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         settings: plan.unusual_settings(),
         labels: plan.options.labels.clone(),
         check_ms: None,
-        declaration: plan.entry.declaration.as_ref().map(|file| Declaration {
-            path: file.path.display().to_string(),
-            text: file.text.clone(),
-        }),
+        declaration: plan
+            .entry
+            .declaration
+            .as_ref()
+            .map(|file| Declaration { path: file.path.display().to_string(), text: file.text.clone() }),
         clock_epoch: None,
     }
 }

@@ -5,7 +5,7 @@ use crate::{Client, ClientError, Lifecycle, Node, OnHosts, Stopping};
 use async_trait::async_trait;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A system under test, configured for one run.
@@ -32,10 +32,31 @@ pub trait Target: Send + Sync {
     /// The hosts are there, for targets that run commands on them. Called once, before any server is started.
     fn attach(&self, _hosts: Arc<dyn OnHosts>) {}
 
+    /// Makes what operations need: a table, a key space. Called once, when the cluster is healthy and nobody
+    /// has asked it for anything yet.
+    async fn set_up(&self, _run: &Surroundings) -> Result<(), ClientError> {
+        Ok(())
+    }
+
+    /// What clients noticed that the user should know, in sentences: since the last call, and at the end of
+    /// the run (`over`) what else there is.
+    fn notes(&self, _over: bool) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What can be changed about the cluster while it runs, if it can.
     fn lifecycle(&self) -> Option<&dyn Lifecycle> {
         None
     }
+}
+
+/// The run that a target's clients work in.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// All nodes, by position.
+    pub nodes: Vec<Node>,
+    /// The directory for what clients leave: logs. It may have to be made.
+    pub logs: PathBuf,
 }
 
 /// Where a target's servers live.

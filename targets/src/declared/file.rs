@@ -98,5 +98,7 @@ pub(super) struct Setting {
 fn length<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(text)?;
     let length = humantime::parse_duration(&text);
-    length.map(Some).map_err(|error| serde::de::Error::custom(format!("`{text}` is no length of time: {error}")))
+    length
+        .map(Some)
+        .map_err(|error| serde::de::Error::custom(format!("`{text}` is no length of time: {error}")))
 }

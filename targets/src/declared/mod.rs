@@ -53,7 +53,8 @@ pub fn is_file(target: &str) -> bool {
 /// # Errors
 /// What is wrong with it, where, and what to do. Nothing has been started by then.
 pub fn read(path: &Path) -> Result<TargetEntry, Problem> {
-    let refuse = |why: String, fix: &str| Problem { file: path.to_owned(), line: None, why, fix: fix.to_owned() };
+    let refuse =
+        |why: String, fix: &str| Problem { file: path.to_owned(), line: None, why, fix: fix.to_owned() };
     let unread = |error: std::io::Error| {
         let fix = "check the path; `duress init NAME` writes NAME.toml";
         refuse(format!("it cannot be read: {error}"), fix)
@@ -111,11 +112,14 @@ struct Meaning {
     client_settings: BTreeMap<String, BTreeMap<String, String>>,
     refuses: Vec<Refusal>,
     /// With the values that each may have.
-    options: Vec<(OptionDoc, Option<Vec<String>>)>,
+    options: Vec<Choice>,
     hosts: Hosts,
     /// The directory of the file.
     here: PathBuf,
 }
+
+/// A setting, and the values that it may have, where not all.
+type Choice = (OptionDoc, Option<Vec<String>>);
 
 /// A program and its arguments.
 #[derive(Clone, Debug)]
@@ -145,7 +149,7 @@ impl Stop {
 /// What talks to the nodes.
 enum Clients {
     Programs { command: Command, env: Vec<(String, Template)>, start_timeout: Option<Duration> },
-    Http(http::Spec),
+    Http(Arc<http::Spec>),
 }
 
 /// A declared target, configured for one run.
@@ -161,7 +165,7 @@ struct Declared {
 /// What talks, with all settings filled in.
 enum Talking {
     Programs(exec::Spec),
-    Http(http::Spec),
+    Http(Arc<http::Spec>),
 }
 
 impl Declared {
@@ -176,17 +180,13 @@ impl Declared {
             })?;
             values.insert(doc.name.to_string(), value);
         }
-        let scene = Scene {
-            cluster: &[],
-            node: None,
-            data: Path::new(""),
-            here: &meaning.here,
-            settings: &values,
-        };
+        let scene =
+            Scene { cluster: &[], node: None, data: Path::new(""), here: &meaning.here, settings: &values };
         let clients = match &meaning.clients {
-            Clients::Http(spec) => Talking::Http(spec.clone()),
+            Clients::Http(spec) => Talking::Http(Arc::clone(spec)),
             Clients::Programs { command, env, start_timeout } => {
-                let mut words: Vec<String> = command.words.iter().flat_map(|word| word.words(scene)).collect();
+                let mut words: Vec<String> =
+                    command.words.iter().flat_map(|word| word.words(scene)).collect();
                 if let (Some(word), Some(template)) = (words.first_mut(), command.words.first()) {
                     *word = program(template, &meaning.here, &values).display().to_string();
                 }
@@ -198,7 +198,9 @@ impl Declared {
             }
         };
         let mut told = values.clone();
-        told.extend(meaning.client_settings.get(workload).into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+        told.extend(
+            meaning.client_settings.get(workload).into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())),
+        );
         let context = Context::new(workload, told, meaning.ports.clone());
         Ok(Self {
             meaning: Arc::clone(meaning),
@@ -230,9 +232,10 @@ impl Declared {
         let mut words = command.words.iter().flat_map(|word| word.words(scene));
         let _ = words.next();
         let args = words.collect();
-        let program = command.words.first().map_or_else(PathBuf::new, |word| {
-            program(word, &self.meaning.here, &self.settings)
-        });
+        let program = command
+            .words
+            .first()
+            .map_or_else(PathBuf::new, |word| program(word, &self.meaning.here, &self.settings));
         HostCommand { program, args, env: self.env() }
     }
 

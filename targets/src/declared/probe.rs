@@ -101,9 +101,10 @@ impl Declared {
             Health::Answers { question, says } => {
                 let answer = self.ask(node, question).await?;
                 match says {
-                    Some(says) if !answer.contains(says) => {
-                        Err(ClientError::new("unhealthy", format!("it does not say `{says}`: {}", shown(&answer))))
-                    }
+                    Some(says) if !answer.contains(says) => Err(ClientError::new(
+                        "unhealthy",
+                        format!("it does not say `{says}`: {}", shown(&answer)),
+                    )),
                     _ => Ok(()),
                 }
             }
@@ -167,7 +168,10 @@ async fn get(url: &str) -> Result<String, ClientError> {
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_ANSWER {
-            return Err(ClientError::new("http", format!("{url}: the answer has more than {MAX_ANSWER} bytes")));
+            return Err(ClientError::new(
+                "http",
+                format!("{url}: the answer has more than {MAX_ANSWER} bytes"),
+            ));
         }
     }
     let text = String::from_utf8_lossy(&body).into_owned();

@@ -41,7 +41,12 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    pub(super) fn problem(&self, at: &Range<usize>, why: impl Into<String>, fix: impl Into<String>) -> Problem {
+    pub(super) fn problem(
+        &self,
+        at: &Range<usize>,
+        why: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Problem {
         Problem {
             file: self.file.to_owned(),
             line: Some(self.line(at.start)),
@@ -101,7 +106,11 @@ impl Source<'_> {
                 Some(_) => "the file".to_owned(),
                 None => table,
             };
-            return self.problem(&at, format!("unknown key `{unknown}` in {table}"), nearest(unknown, &known));
+            return self.problem(
+                &at,
+                format!("unknown key `{unknown}` in {table}"),
+                nearest(unknown, &known),
+            );
         }
         if let Some(rest) = message.strip_prefix("missing field ") {
             let key = rest.trim_matches('`');
@@ -113,7 +122,9 @@ impl Source<'_> {
             return self.problem(&at, format!("{table} has no `{key}`"), fix);
         }
         for wrong in ["invalid type: ", "invalid value: "] {
-            if let Some((found, expected)) = message.strip_prefix(wrong).and_then(|m| m.split_once(", expected ")) {
+            if let Some((found, expected)) =
+                message.strip_prefix(wrong).and_then(|m| m.split_once(", expected "))
+            {
                 let why = format!("`{}` is {}", self.key(at.start), plain(found));
                 return self.problem(&at, why, format!("write {}", plain(expected)));
             }
@@ -148,7 +159,9 @@ fn plain(words: &str) -> String {
 pub(super) fn nearest(word: &str, known: &[&str]) -> String {
     let closest = known.iter().map(|other| (distance(word, other), *other)).min();
     match closest {
-        Some((distance, other)) if distance <= 2 && distance < other.len() => format!("did you mean `{other}`?"),
+        Some((distance, other)) if distance <= 2 && distance < other.len() => {
+            format!("did you mean `{other}`?")
+        }
         Some(_) => format!("there is {}", known.join(", ")),
         None => "leave it out".to_owned(),
     }

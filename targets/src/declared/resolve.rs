@@ -5,13 +5,14 @@ use super::probe::{Health, Leader, Question};
 use super::problem::{Problem, Source, nearest};
 use super::template::{Names, Scope, Template};
 use super::words::Words;
-use super::{Clients, Command, Meaning, Stop};
+use super::{Choice, Clients, Command, Meaning, Stop};
 use crate::hosts::{Hosts, Placed};
 use crate::obtain;
 use crate::{OptionDoc, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use toml::Spanned;
 
 /// As many as any cluster has here.
@@ -78,7 +79,8 @@ impl<'a> Resolver<'a> {
         for (name, number) in file.ports.get_ref() {
             let (at, number) = (number.span(), *number.get_ref());
             let range = |_| source.problem(&at, format!("port {number} is out of range"), "use 1 to 65535");
-            let number = u16::try_from(number).map_err(|_| ()).and_then(|n| if n == 0 { Err(()) } else { Ok(n) });
+            let number =
+                u16::try_from(number).map_err(|_| ()).and_then(|n| if n == 0 { Err(()) } else { Ok(n) });
             let number = number.map_err(range)?;
             if let Some((other, _)) = ports.iter().find(|(_, taken)| **taken == number) {
                 let why = format!("ports `{name}` and `{other}` are both {number}");
@@ -88,7 +90,11 @@ impl<'a> Resolver<'a> {
         }
         if !ports.contains_key(CLIENT_PORT) {
             let why = "[ports] has no `client`";
-            return Err(source.problem(&file.ports.span(), why, "add the port that clients talk to: client = 7000"));
+            return Err(source.problem(
+                &file.ports.span(),
+                why,
+                "add the port that clients talk to: client = 7000",
+            ));
         }
         Ok(Self { source, here, ports, settings, elsewhere })
     }
@@ -115,10 +121,14 @@ impl<'a> Resolver<'a> {
                 let why = format!("`{}` cannot be a name", name.get_ref());
                 Err(self.source.problem(&name.span(), why, fix))
             }
-            None => match self.source.file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| plain(stem)) {
-                Some(stem) => Ok(stem.to_owned()),
-                None => Err(self.source.problem(&(0..0), "the file has no `name`", "add name = \"my-db\"")),
-            },
+            None => {
+                match self.source.file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| plain(stem)) {
+                    Some(stem) => Ok(stem.to_owned()),
+                    None => {
+                        Err(self.source.problem(&(0..0), "the file has no `name`", "add name = \"my-db\""))
+                    }
+                }
+            }
         }
     }
 
@@ -202,7 +212,10 @@ impl<'a> Resolver<'a> {
         self.command(first, Scope::Server)
     }
 
-    fn environment(&self, env: &BTreeMap<String, Spanned<String>>) -> Result<Vec<(String, Template)>, Problem> {
+    fn environment(
+        &self,
+        env: &BTreeMap<String, Spanned<String>>,
+    ) -> Result<Vec<(String, Template)>, Problem> {
         env.iter()
             .map(|(name, value)| {
                 Ok((name.clone(), self.template(value.get_ref(), &value.span(), Scope::All)?))
@@ -212,14 +225,16 @@ impl<'a> Resolver<'a> {
 
     fn stop(&self, words: &Spanned<Words>) -> Result<Stop, Problem> {
         match &words.get_ref().0[..] {
-            [signal] if signal.starts_with("SIG") => match Stop::SIGNALS.iter().find(|(name, _)| name == signal) {
-                Some((_, number)) => Ok(Stop::Signal(*number)),
-                None => {
-                    let known: Vec<&str> = Stop::SIGNALS.iter().map(|(name, _)| *name).collect();
-                    let why = format!("`{signal}` is no signal that ends a server");
-                    Err(self.source.problem(&words.span(), why, nearest(signal, &known)))
+            [signal] if signal.starts_with("SIG") => {
+                match Stop::SIGNALS.iter().find(|(name, _)| name == signal) {
+                    Some((_, number)) => Ok(Stop::Signal(*number)),
+                    None => {
+                        let known: Vec<&str> = Stop::SIGNALS.iter().map(|(name, _)| *name).collect();
+                        let why = format!("`{signal}` is no signal that ends a server");
+                        Err(self.source.problem(&words.span(), why, nearest(signal, &known)))
+                    }
                 }
-            },
+            }
             _ => Ok(Stop::Command(self.helper(words, Scope::Node)?)),
         }
     }
@@ -229,7 +244,11 @@ impl<'a> Resolver<'a> {
         (table, at): (&str, Range<usize>),
         (command, url, send): Asked<'_>,
     ) -> Result<Question, Problem> {
-        let given = [("command", command.map(Spanned::span)), ("url", url.map(Spanned::span)), ("send", send.map(Spanned::span))];
+        let given = [
+            ("command", command.map(Spanned::span)),
+            ("url", url.map(Spanned::span)),
+            ("send", send.map(Spanned::span)),
+        ];
         let given: Vec<_> = given.into_iter().filter_map(|(key, at)| Some((key, at?))).collect();
         if let [(one, _), (other, at), ..] = &given[..] {
             let why = format!("[{table}] has `{one}` and `{other}`");
@@ -239,7 +258,8 @@ impl<'a> Resolver<'a> {
             return Ok(Question::Command(self.helper(command, Scope::Node)?));
         }
         if let Some(text) = send {
-            let (text, port) = (self.template(text.get_ref(), &text.span(), Scope::Node)?, self.ports[CLIENT_PORT]);
+            let (text, port) =
+                (self.template(text.get_ref(), &text.span(), Scope::Node)?, self.ports[CLIENT_PORT]);
             return Ok(Question::Sent { text, port });
         }
         match url {
@@ -252,7 +272,11 @@ impl<'a> Resolver<'a> {
             }
             None => {
                 let why = format!("[{table}] asks nothing");
-                Err(self.source.problem(&at, why, "give it a `command`, a `url` or a `send`, or leave it out"))
+                Err(self.source.problem(
+                    &at,
+                    why,
+                    "give it a `command`, a `url` or a `send`, or leave it out",
+                ))
             }
         }
     }
@@ -260,13 +284,15 @@ impl<'a> Resolver<'a> {
     fn health(&self, table: Option<&Spanned<ProbeTable>>) -> Result<Health, Problem> {
         let Some(spanned) = table else { return Ok(Health::Connects(self.ports[CLIENT_PORT])) };
         let ProbeTable { command, url, send, says } = spanned.get_ref();
-        let question = self.question(("health", spanned.span()), (command.as_ref(), url.as_ref(), send.as_ref()))?;
+        let question =
+            self.question(("health", spanned.span()), (command.as_ref(), url.as_ref(), send.as_ref()))?;
         Ok(Health::Answers { question, says: says.clone() })
     }
 
     fn leader(&self, spanned: &Spanned<LeaderTable>) -> Result<Leader, Problem> {
         let LeaderTable { command, url, send, says, term_after } = spanned.get_ref();
-        let question = self.question(("leader", spanned.span()), (command.as_ref(), url.as_ref(), send.as_ref()))?;
+        let question =
+            self.question(("leader", spanned.span()), (command.as_ref(), url.as_ref(), send.as_ref()))?;
         Ok(Leader { question, says: says.clone(), term_after: term_after.clone() })
     }
 
@@ -291,15 +317,24 @@ impl<'a> Resolver<'a> {
             (None, Some(http)) => {
                 for workload in file.workloads.get_ref() {
                     http.get_ref().check(workload.get_ref()).map_err(|why| {
-                        self.source.problem(&workload.span(), why, "see own-cluster.md, or leave the workload out")
+                        self.source.problem(
+                            &workload.span(),
+                            why,
+                            "see own-cluster.md, or leave the workload out",
+                        )
                     })?;
                 }
-                Ok(Clients::Http(http.get_ref().clone()))
+                Ok(Clients::Http(Arc::new(http.get_ref().clone())))
             }
             (None, None) => {
                 let why = "nothing says how clients talk to it";
                 let fix = "add [client] with a command, or [http]";
-                Err(Problem { file: self.source.file.to_owned(), line: None, why: why.into(), fix: fix.into() })
+                Err(Problem {
+                    file: self.source.file.to_owned(),
+                    line: None,
+                    why: why.into(),
+                    fix: fix.into(),
+                })
             }
             (Some(_), Some(http)) => {
                 let why = "there is [client] and [http]";
@@ -338,11 +373,12 @@ impl<'a> Resolver<'a> {
         file.refuses.iter().map(refusal).collect()
     }
 
-    fn options(&self, file: &File) -> Result<Vec<(OptionDoc, Option<Vec<String>>)>, Problem> {
+    fn options(&self, file: &File) -> Result<Vec<Choice>, Problem> {
         let mut options = Vec::new();
         for (name, setting) in &file.settings {
             let table = setting.get_ref();
-            let values: Option<BTreeSet<&String>> = table.one_of.as_ref().map(|values| values.iter().collect());
+            let values: Option<BTreeSet<&String>> =
+                table.one_of.as_ref().map(|values| values.iter().collect());
             if values.is_some_and(|values| !values.contains(&table.default)) {
                 let why = format!("the default `{}` of `{name}` is not among `one-of`", table.default);
                 return Err(self.source.problem(&setting.span(), why, "add it there, or choose another"));

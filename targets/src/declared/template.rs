@@ -124,7 +124,10 @@ fn parts(text: &str, names: Names<'_>) -> Result<Vec<Part>, (String, String)> {
             parts.push(place(&rest[1..end], names)?);
             rest = &rest[end + 1..];
         } else if c == '}' {
-            return Err((format!("`{text}` closes a brace that is not open"), "write }} for a brace".to_owned()));
+            return Err((
+                format!("`{text}` closes a brace that is not open"),
+                "write }} for a brace".to_owned(),
+            ));
         } else {
             literal.push(c);
             rest = &rest[c.len_utf8()..];
@@ -251,7 +254,10 @@ mod tests {
             ("{node} {index} {address}:{port.client}", vec!["n2 2 10.77.0.2:7000"]),
             ("--dir={data} {here}/x {first} {set.sync}", vec!["--dir=/data /home/me/x 10.77.0.1 no"]),
             ("{nodes}", vec!["10.77.0.1,10.77.0.2,10.77.0.3"]),
-            ("{peers:{node}=http://{address}:{port.peer}}", vec!["n1=http://10.77.0.1:7001,n3=http://10.77.0.3:7001"]),
+            (
+                "{peers:{node}=http://{address}:{port.peer}}",
+                vec!["n1=http://10.77.0.1:7001,n3=http://10.77.0.3:7001"],
+            ),
             ("{each peers:--join={address}}", vec!["--join=10.77.0.1", "--join=10.77.0.3"]),
             ("{{\"a\": 1}}", vec!["{\"a\": 1}"]),
             ("", vec![""]),

@@ -86,12 +86,17 @@ fn a_file_becomes_a_target() {
     assert_eq!(launch.stopping(&nodes, &nodes[0]), Stopping::Signal(libc::SIGINT));
     assert!(matches!(launch.source(), Source::Named { place: "my-db.toml:14", .. }));
     let refused = (entry.make)(&Settings([("sync".to_owned(), "maybe".to_owned())].into()), "set");
-    assert_eq!(refused.err().map(|e| e.to_string()).expect("refused"), "sync=maybe cannot be: it takes yes or no");
+    assert_eq!(
+        refused.err().map(|e| e.to_string()).expect("refused"),
+        "sync=maybe cannot be: it takes yes or no"
+    );
 }
 
 #[test]
 fn a_server_that_duress_knows_is_obtained() {
-    let text = GOOD.replace("sh -c 'exec serve {port.client}'", "redis-server").replace("\"sh\", ", "\"redis-server\", ");
+    let text = GOOD
+        .replace("sh -c 'exec serve {port.client}'", "redis-server")
+        .replace("\"sh\", ", "\"redis-server\", ");
     let target = (declare(&text).expect("right").make)(&Settings::default(), "set").expect("a target");
     let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
     assert!(matches!(launch.source(), Source::Recipe(recipe) if recipe.server == "redis-server"));
@@ -102,39 +107,159 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("start = \"sh", "strat = \"sh", "my-db.toml:14: unknown key `strat` in [server]; did you mean `start`?"),
     ("[health]", "[healht]", "my-db.toml:19: unknown key `healht` in the file; did you mean `health`?"),
     ("default = 3", "defualt = 3", "my-db.toml:6: unknown key `defualt` in [nodes]; did you mean `default`?"),
-    ("stop = \"SIGINT\"", "quit = \"SIGINT\"", "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version"),
-    ("default = 3", "default = \"three\"", "my-db.toml:6: `default` is the text \"three\"; write a whole number"),
+    (
+        "stop = \"SIGINT\"",
+        "quit = \"SIGINT\"",
+        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version",
+    ),
+    (
+        "default = 3",
+        "default = \"three\"",
+        "my-db.toml:6: `default` is the text \"three\"; write a whole number",
+    ),
     ("default = 3", "default = 12", "my-db.toml:6: `default` is 12, which is out of range; use 1 to 9"),
-    ("default = 3", "default = 6", "my-db.toml:6: by default there are 6 nodes, and 5 at most; raise `max`, or lower `default`"),
+    (
+        "default = 3",
+        "default = 6",
+        "my-db.toml:6: by default there are 6 nodes, and 5 at most; raise `max`, or lower `default`",
+    ),
     ("client = 7000", "client = 70000", "my-db.toml:10: port 70000 is out of range; use 1 to 65535"),
-    ("client = 7000", "client = 7001", "my-db.toml:11: ports `peer` and `client` are both 7001; give each port a number of its own"),
-    ("client = 7000", "clients = 7000", "my-db.toml:9: [ports] has no `client`; add the port that clients talk to: client = 7000"),
+    (
+        "client = 7000",
+        "client = 7001",
+        "my-db.toml:11: ports `peer` and `client` are both 7001; give each port a number of its own",
+    ),
+    (
+        "client = 7000",
+        "clients = 7000",
+        "my-db.toml:9: [ports] has no `client`; add the port that clients talk to: client = 7000",
+    ),
     ("peer = 7001", "client = 7001", "my-db.toml:11: duplicate key; correct the line"),
-    ("\"register\", \"set\"", "\"register\", \"sets\"", "my-db.toml:3: there is no workload `sets`; did you mean `set`?"),
-    ("\"register\", \"set\"", "\"set\", \"set\"", "my-db.toml:3: the workload `set` is there twice; leave one out"),
-    ("[\"register\", \"set\"]", "[]", "my-db.toml:3: there are no workloads; name those that its clients can do: workloads = [\"register\"]"),
-    ("[\"register\", \"set\"]", "\"register\"", "my-db.toml:3: `workloads` is the text \"register\"; write a list, [\"…\", \"…\"]"),
-    ("workloads = [\"register\", \"set\"]", "", "my-db.toml:1: the file has no `workloads`; add `workloads`: see own-cluster.md"),
-    ("name = \"my-db\"", "name = \"my db\"", "my-db.toml:2: `my db` cannot be a name; use letters, digits and dashes: it becomes part of file names"),
-    ("--peers", "{adress}", "my-db.toml:14: `{adress}` is nothing that is filled in; did you mean `address`?, and {{ is a brace"),
-    ("{port.client}", "{port.cleint}", "my-db.toml:14: `{port.cleint}`: there is no such port; did you mean `client`?"),
-    ("--sync={set.sync}", "{set.snyc}", "my-db.toml:14: `{set.snyc}`: there is no such setting; did you mean `sync`?"),
-    ("MODE = \"{set.sync}\"", "MODE = \"{node}\"", "my-db.toml:16: `{node}` is not known here; use `here`, `port.NAME` or `set.NAME`: clients are told their node, and environments are the same for all"),
-    ("echo {node}", "echo {data}", "my-db.toml:24: `{data}` is not known here; only the server is told where its data is"),
-    ("{each peers:--join={node}}", "| tee log", "my-db.toml:14: `|` needs a shell, and none is run: write [\"sh\", \"-c\", \"…\"]; correct the line"),
-    ("'exec serve {port.client}'", "'exec serve", "my-db.toml:14: the quote ' is not closed; correct the line"),
-    ("[\"sh\", \"--first\"", "[\"bash\", \"--first\"", "my-db.toml:15: `first` starts `bash`, and `start` starts `sh`; let both start the same program"),
-    ("\"SIGINT\"", "\"SIGNIT\"", "my-db.toml:17: `SIGNIT` is no signal that ends a server; did you mean `SIGINT`?"),
-    ("command = \"sh -c", "command = \"no-such-program -c", "my-db.toml:24: there is no program `no-such-program` on PATH; install it, or write its path"),
-    ("sh {here}/client.sh", "sh {here}/cleint.sh", "my-db.toml:28: there is no file `{here}/cleint.sh`; check the path"),
-    ("sh {here}/client.sh", "./nowhere.sh", "my-db.toml:28: there is no program `HERE/./nowhere.sh`; check the path"),
-    ("send = \"PING\\r\\n\"", "", "my-db.toml:19: [health] asks nothing; give it a `command`, a `url` or a `send`, or leave it out"),
-    ("says = \"PONG\"", "url = \"http://{address}/\"", "my-db.toml:21: [health] has `url` and `send`; keep one of them"),
-    ("send = \"PING\\r\\n\"", "url = \"{address}/health\"", "my-db.toml:20: `{address}/health` is no address; write http://{address}:{port.client}/…"),
-    ("default = \"yes\"", "default = \"on\"", "my-db.toml:30: the default `on` of `sync` is not among `one-of`; add it there, or choose another"),
-    ("[workload.set]", "[workload.queue]", "my-db.toml:35: [workload.queue] is for a workload that `workloads` does not name; there is register, set"),
-    ("\"it says that it trusts clocks\"", "\"\"", "my-db.toml:39: `clock` is refused for no reason; say why, for whoever asks for it"),
-    ("[client]\ncommand = \"sh {here}/client.sh\"", "", "my-db.toml: nothing says how clients talk to it; add [client] with a command, or [http]"),
+    (
+        "\"register\", \"set\"",
+        "\"register\", \"sets\"",
+        "my-db.toml:3: there is no workload `sets`; did you mean `set`?",
+    ),
+    (
+        "\"register\", \"set\"",
+        "\"set\", \"set\"",
+        "my-db.toml:3: the workload `set` is there twice; leave one out",
+    ),
+    (
+        "[\"register\", \"set\"]",
+        "[]",
+        "my-db.toml:3: there are no workloads; name those that its clients can do: workloads = [\"register\"]",
+    ),
+    (
+        "[\"register\", \"set\"]",
+        "\"register\"",
+        "my-db.toml:3: `workloads` is the text \"register\"; write a list, [\"…\", \"…\"]",
+    ),
+    (
+        "workloads = [\"register\", \"set\"]",
+        "",
+        "my-db.toml:1: the file has no `workloads`; add `workloads`: see own-cluster.md",
+    ),
+    (
+        "name = \"my-db\"",
+        "name = \"my db\"",
+        "my-db.toml:2: `my db` cannot be a name; use letters, digits and dashes: it becomes part of file names",
+    ),
+    (
+        "--peers",
+        "{adress}",
+        "my-db.toml:14: `{adress}` is nothing that is filled in; did you mean `address`?, and {{ is a brace",
+    ),
+    (
+        "{port.client}",
+        "{port.cleint}",
+        "my-db.toml:14: `{port.cleint}`: there is no such port; did you mean `client`?",
+    ),
+    (
+        "--sync={set.sync}",
+        "{set.snyc}",
+        "my-db.toml:14: `{set.snyc}`: there is no such setting; did you mean `sync`?",
+    ),
+    (
+        "MODE = \"{set.sync}\"",
+        "MODE = \"{node}\"",
+        "my-db.toml:16: `{node}` is not known here; use `here`, `port.NAME` or `set.NAME`: clients are told their node, and environments are the same for all",
+    ),
+    (
+        "echo {node}",
+        "echo {data}",
+        "my-db.toml:24: `{data}` is not known here; only the server is told where its data is",
+    ),
+    (
+        "{each peers:--join={node}}",
+        "| tee log",
+        "my-db.toml:14: `|` needs a shell, and none is run: write [\"sh\", \"-c\", \"…\"]; correct the line",
+    ),
+    (
+        "'exec serve {port.client}'",
+        "'exec serve",
+        "my-db.toml:14: the quote ' is not closed; correct the line",
+    ),
+    (
+        "[\"sh\", \"--first\"",
+        "[\"bash\", \"--first\"",
+        "my-db.toml:15: `first` starts `bash`, and `start` starts `sh`; let both start the same program",
+    ),
+    (
+        "\"SIGINT\"",
+        "\"SIGNIT\"",
+        "my-db.toml:17: `SIGNIT` is no signal that ends a server; did you mean `SIGINT`?",
+    ),
+    (
+        "command = \"sh -c",
+        "command = \"no-such-program -c",
+        "my-db.toml:24: there is no program `no-such-program` on PATH; install it, or write its path",
+    ),
+    (
+        "sh {here}/client.sh",
+        "sh {here}/cleint.sh",
+        "my-db.toml:28: there is no file `{here}/cleint.sh`; check the path",
+    ),
+    (
+        "sh {here}/client.sh",
+        "./nowhere.sh",
+        "my-db.toml:28: there is no program `HERE/./nowhere.sh`; check the path",
+    ),
+    (
+        "send = \"PING\\r\\n\"",
+        "",
+        "my-db.toml:19: [health] asks nothing; give it a `command`, a `url` or a `send`, or leave it out",
+    ),
+    (
+        "says = \"PONG\"",
+        "url = \"http://{address}/\"",
+        "my-db.toml:21: [health] has `url` and `send`; keep one of them",
+    ),
+    (
+        "send = \"PING\\r\\n\"",
+        "url = \"{address}/health\"",
+        "my-db.toml:20: `{address}/health` is no address; write http://{address}:{port.client}/…",
+    ),
+    (
+        "default = \"yes\"",
+        "default = \"on\"",
+        "my-db.toml:30: the default `on` of `sync` is not among `one-of`; add it there, or choose another",
+    ),
+    (
+        "[workload.set]",
+        "[workload.queue]",
+        "my-db.toml:35: [workload.queue] is for a workload that `workloads` does not name; there is register, set",
+    ),
+    (
+        "\"it says that it trusts clocks\"",
+        "\"\"",
+        "my-db.toml:39: `clock` is refused for no reason; say why, for whoever asks for it",
+    ),
+    (
+        "[client]\ncommand = \"sh {here}/client.sh\"",
+        "",
+        "my-db.toml: nothing says how clients talk to it; add [client] with a command, or [http]",
+    ),
     ("[ports]", "[ports", "my-db.toml:9: "),
 ];
 

@@ -58,7 +58,9 @@ fn split(text: &str) -> Result<Vec<String>, String> {
                     match chars.next() {
                         None => return Err(format!("the quote {c} is not closed")),
                         Some(end) if end == c => break,
-                        Some('\\') if c == '"' && chars.peek().is_some_and(|next| "\"\\$`".contains(*next)) => {
+                        Some('\\')
+                            if c == '"' && chars.peek().is_some_and(|next| "\"\\$`".contains(*next)) =>
+                        {
                             word.extend(chars.next());
                         }
                         Some(other) => word.push(other),
