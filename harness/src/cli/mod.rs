@@ -8,6 +8,7 @@ mod compare;
 mod doctor;
 mod fetch;
 mod heal;
+mod init;
 mod list;
 mod progress;
 mod report;
@@ -62,6 +63,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show the index of runs and their reports in a browser
     Serve(serve::ServeArgs),
+    /// Write files to begin with, for a system of your own
+    Init(init::InitArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -106,6 +109,7 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Init(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -12,6 +12,7 @@ mod disks;
 mod lifecycle;
 mod observing;
 mod over_runs;
+mod own;
 mod processes;
 mod redis;
 mod terminal;

@@ -3,18 +3,20 @@
 //! those who write one.
 //!
 //! [`file`] is what may stand there, [`resolve`] what it means or what is wrong with it ([`problem`]),
-//! [`template`] and [`words`] what its texts are, [`probe`] how nodes are asked.
+//! [`template`] and [`words`] what its texts are, [`probe`] how nodes are asked, [`mod@skeleton`] files to begin with.
 
 mod file;
 mod probe;
 mod problem;
 mod resolve;
+mod skeleton;
 mod template;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use problem::Problem;
+pub use skeleton::skeleton;
 
 use crate::hosts::Hosts;
 use crate::{

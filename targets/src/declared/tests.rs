@@ -281,3 +281,87 @@ fn every_mistake_is_one_sentence_with_its_line_and_what_to_do() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+#[test]
+fn files_to_begin_with_are_right_and_name_every_key() {
+    let home = home();
+    let mut named = String::new();
+    for client in crate::exec::skeletons::SKELETONS.iter().map(Some).chain([None]) {
+        let text = skeleton("first-try", client);
+        // What runs the client need not be on this machine.
+        let text =
+            client.map_or(text.clone(), |client| text.replace(&format!("{:?}", client.command[0]), "\"sh\""));
+        let made = entry(Path::new("first-try.toml"), &text, home.path());
+        let made = made.unwrap_or_else(|problem| panic!("{problem}"));
+        assert_eq!(made.name, "first-try");
+        assert!(!text.contains("NAME") && !text.contains("COMMAND"), "{text}");
+        named += &text;
+    }
+    for key in KEYS {
+        assert!(named.contains(key), "no file to begin with names {key}");
+    }
+}
+
+/// Every key that a file may have, besides those of [http], [ssh], [docker] and [kube].
+const KEYS: [&str; 24] = [
+    "name",
+    "doc",
+    "workloads",
+    "[nodes]",
+    "default",
+    "max",
+    "[ports]",
+    "client",
+    "[server]",
+    "start",
+    "first",
+    "env",
+    "stop",
+    "version",
+    "[health]",
+    "command",
+    "url",
+    "send",
+    "says",
+    "[leader]",
+    "term-after",
+    "[client]",
+    "[refuses]",
+    "one-of",
+];
+
+#[test]
+fn the_page_explains_every_key() {
+    let page = include_str!("../../docs/own-cluster.md");
+    let page: Vec<&str> = page.lines().filter(|line| line.starts_with('|')).collect();
+    let explained = |key: &str| {
+        page.iter().any(|line| line.split('|').nth(1).unwrap_or_default().contains(&format!("`{key}`")))
+    };
+    for key in KEYS.iter().chain(&["start-timeout", "[workload.NAME]", "[settings.NAME]"]) {
+        assert!(explained(key), "own-cluster.md does not explain {key}");
+    }
+    // What the code knows, out of what it says of a key that it does not: so none is forgotten here.
+    for (table, text) in [
+        ("", GOOD.replacen("name =", "nonsense =", 1)),
+        ("[nodes]", GOOD.replacen("default = 3", "nonsense = 3", 1)),
+        ("[server]", GOOD.replacen("start =", "nonsense =", 1)),
+        ("[health]", GOOD.replacen("says =", "nonsense =", 1)),
+        ("[leader]", GOOD.replacen("term-after =", "nonsense =", 1)),
+        ("[client]", GOOD.replacen("command = \"sh {here}", "nonsense = \"sh {here}", 1)),
+        ("[settings.sync]", GOOD.replacen("one-of", "nonsense", 1)),
+    ] {
+        let told = declare(&text).err().expect("refused");
+        let known = told.split_once("; there is ").unwrap_or_else(|| panic!("{table}: {told}")).1;
+        for key in known.split(", ") {
+            assert!(
+                explained(key) || explained(&format!("[{key}]")) || explained(&format!("[{key}.NAME]")),
+                "{table}: {key}"
+            );
+        }
+    }
+    let holes =
+        ["{node}", "{address}", "{index}", "{first}", "{port.NAME}", "{data}", "{here}", "{set.NAME}"];
+    for hole in holes.iter().chain(&["{peers:TEXT}", "{nodes:TEXT}", "{each peers:TEXT}"]) {
+        assert!(explained(hole), "own-cluster.md does not explain {hole}");
+    }
+}
