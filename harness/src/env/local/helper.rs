@@ -3,9 +3,10 @@
 //! They are in the cluster's PID namespace, so that nothing of them outlives it, and in a process group of
 //! their own, which is ended when its time is up.
 
+use super::ServerCommand;
+use super::node::LocalNode;
 use super::server::{REAP_TIMEOUT, wait_until};
 use super::spawner::{Spawner, Start};
-use super::{LocalNode, ServerCommand};
 use duress_targets::HostCommand;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
