@@ -101,20 +101,6 @@ pub enum Source<'a> {
     },
 }
 
-/// Where a server's program comes from, unless the user names one.
-#[derive(Clone, Copy, Debug)]
-pub enum Source<'a> {
-    /// It is obtained, in many versions.
-    Recipe(&'a crate::obtain::Recipe),
-    /// It has to be there.
-    Named {
-        /// A path, or a name without `/`, which is looked for on `PATH`.
-        program: &'a Path,
-        /// Who says so, for errors: `my-db.toml:12`.
-        place: &'a str,
-    },
-}
-
 /// A node's view of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeStatus {
