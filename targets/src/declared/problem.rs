@@ -73,7 +73,7 @@ impl Source<'_> {
             line.trim_end().ends_with(']') && !line.contains(['"', '\''])
         });
         header.map_or_else(
-            || "the part before the first [table]".to_owned(),
+            || "the file".to_owned(),
             |line| format!("[{}]", line.trim_end().trim_matches(['[', ']'])),
         )
     }
@@ -102,10 +102,8 @@ impl Source<'_> {
             let mut quoted = rest.split('`').skip(1).step_by(2);
             let unknown = quoted.next().unwrap_or_default();
             let known: Vec<&str> = quoted.collect();
-            let table = match self.text.get(at.start..).and_then(|t| t.strip_prefix('[')) {
-                Some(_) => "the file".to_owned(),
-                None => table,
-            };
+            // The name of a table is a key of the file.
+            let table = if self.before(at.start).ends_with('[') { "the file".to_owned() } else { table };
             return self.problem(
                 &at,
                 format!("unknown key `{unknown}` in {table}"),

@@ -183,7 +183,7 @@ impl<'a> Resolver<'a> {
         let (program, place) = self.program(words)?;
         if !self.elsewhere {
             let request = obtain::Request::new(PathBuf::new());
-            obtain::named(&program, &place, &request).map_err(|error| self.missing(words, &error))?;
+            obtain::find(&program, &place, &request).map_err(|error| self.missing(words, &error))?;
         }
         self.command(words, scope)
     }
@@ -249,7 +249,8 @@ impl<'a> Resolver<'a> {
             ("url", url.map(Spanned::span)),
             ("send", send.map(Spanned::span)),
         ];
-        let given: Vec<_> = given.into_iter().filter_map(|(key, at)| Some((key, at?))).collect();
+        let mut given: Vec<_> = given.into_iter().filter_map(|(key, at)| Some((key, at?))).collect();
+        given.sort_by_key(|(_, at)| at.start);
         if let [(one, _), (other, at), ..] = &given[..] {
             let why = format!("[{table}] has `{one}` and `{other}`");
             return Err(self.source.problem(at, why, "keep one of them"));

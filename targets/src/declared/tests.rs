@@ -65,7 +65,7 @@ fn a_file_becomes_a_target() {
     assert_eq!((entry.name.as_str(), entry.default_nodes, entry.max_nodes), ("my-db", 3, Some(5)));
     assert_eq!(entry.ports, [7000, 7001]);
     assert_eq!(entry.workloads, ["register", "set"]);
-    assert_eq!(entry.refuses[0].place, "my-db.toml:43");
+    assert_eq!(entry.refuses[0].place, "my-db.toml:39");
     let typed = Settings([("sync".to_owned(), "no".to_owned())].into());
     let target = (entry.make)(&typed, "register").expect("a target");
     let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
@@ -233,7 +233,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "says = \"PONG\"",
         "url = \"http://{address}/\"",
-        "my-db.toml:21: [health] has `url` and `send`; keep one of them",
+        "my-db.toml:21: [health] has `send` and `url`; keep one of them",
     ),
     (
         "send = \"PING\\r\\n\"",
