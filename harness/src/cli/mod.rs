@@ -4,6 +4,7 @@
 
 mod check;
 mod ci;
+mod client_test;
 mod compare;
 mod doctor;
 mod fetch;
@@ -61,6 +62,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show the index of runs and their reports in a browser
     Serve(serve::ServeArgs),
+    /// Examine a client program: does it keep to the protocol?
+    ClientTest(client_test::ClientTestArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -101,6 +104,7 @@ fn answer() -> ExitCode {
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::ClientTest(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -121,6 +125,7 @@ impl Command {
             Self::Sweep(args) => args.progress.mode,
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
+            Self::ClientTest(args) => args.progress.mode,
             // These are over before there is progress to show.
             _ => Mode::Auto,
         }
