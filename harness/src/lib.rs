@@ -96,6 +96,7 @@
 
 pub mod checking;
 pub mod cli;
+pub mod conformance;
 pub mod engine;
 pub mod env;
 pub mod event;

@@ -127,6 +127,19 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     conclude_run(plan, claim, &budget, &watching.finish(), (&capture, &**listener))
 }
 
+/// The cluster of a plan, in this directory, for whoever does something else with it than a run: its hosts
+/// are there, and nothing is started.
+pub(crate) fn cluster(
+    plan: &Plan,
+    prepared: &Prepared,
+    claim: &Claim,
+) -> Result<(Arc<dyn Environment>, Arc<[Node]>), Failure> {
+    let nodes = addresses(plan);
+    let mut info = describe(plan, claim, &nodes, prepared);
+    let processes = prepared.obtained.as_ref().zip(prepared.privilege);
+    Ok((environment(plan, claim, &nodes, processes, &mut info)?, nodes))
+}
+
 /// Checks what is on disk, and writes verdict and reports.
 fn conclude_run(
     plan: &Plan,
@@ -208,7 +221,7 @@ fn conduct(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn no_thread(source: std::io::Error) -> Failure {
+pub(crate) fn no_thread(source: std::io::Error) -> Failure {
     Failure::Environment(EnvError::Unable {
         what: "start a thread".to_owned(),
         why: source.to_string(),
@@ -217,7 +230,7 @@ fn no_thread(source: std::io::Error) -> Failure {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn no_runtime(source: std::io::Error) -> Failure {
+pub(crate) fn no_runtime(source: std::io::Error) -> Failure {
     Failure::Environment(EnvError::Unable {
         what: "start the async runtime".to_owned(),
         why: source.to_string(),

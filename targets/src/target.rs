@@ -44,6 +44,11 @@ pub trait Target: Send + Sync {
         Vec::new()
     }
 
+    /// The program that its clients are, and what it is told, if they are one.
+    fn client_program(&self) -> Option<(crate::exec::Spec, crate::Context)> {
+        None
+    }
+
     /// What can be changed about the cluster while it runs, if it can.
     fn lifecycle(&self) -> Option<&dyn Lifecycle> {
         None

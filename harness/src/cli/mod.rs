@@ -4,6 +4,7 @@
 
 mod check;
 mod ci;
+mod client_test;
 mod compare;
 mod doctor;
 mod fetch;
@@ -65,6 +66,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Write files to begin with, for a system of your own
     Init(init::InitArgs),
+    /// Examine a client program: does it keep to the protocol?
+    ClientTest(client_test::ClientTestArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -110,6 +113,7 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
         Command::Init(args) => args.run(),
+        Command::ClientTest(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -130,6 +134,7 @@ impl Command {
             Self::Sweep(args) => args.progress.mode,
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
+            Self::ClientTest(args) => args.progress.mode,
             // These are over before there is progress to show.
             _ => Mode::Auto,
         }

@@ -4,6 +4,7 @@ mod bad_input;
 mod browser;
 mod check;
 mod ci;
+mod client_programs;
 mod clusters;
 mod common;
 mod cuts;

@@ -45,7 +45,8 @@ impl Talk {
         match tokio::time::timeout(spec.start_timeout, talk.ask(&init)).await {
             Err(_) => {
                 let why = format!("no answer to `init` within {:?}", spec.start_timeout);
-                Err(NotStarted::Broken(Broken::new(Rule::Start, why)))
+                let withheld = talk.withheld().await;
+                Err(NotStarted::Broken(withheld.unwrap_or_else(|| Broken::new(Rule::Start, why))))
             }
             // Whoever ends instead of answering has not begun.
             Ok(Err(Broken { rule: Rule::Alive, why, line })) => {
@@ -124,6 +125,19 @@ impl Talk {
                 Err(Broken::at(Rule::Once, why, &line))
             }
             Some(other) => Err(self.broke_off(other).await),
+        }
+    }
+
+    /// Of one that has not answered: tells it to end. If it answers then, it had the answer all the time, and
+    /// had not flushed it.
+    pub async fn withheld(&mut self) -> Option<Broken> {
+        self.say_close();
+        match tokio::time::timeout(CLOSE_WITHIN, self.lines.next()).await {
+            Ok(Line::Whole(line)) if Said::parse(&line).is_ok() => {
+                let why = "it had an answer, and let go of it only when its input ended";
+                Some(Broken::at(Rule::Flush, why, &line))
+            }
+            _ => None,
         }
     }
 

@@ -250,3 +250,56 @@ fn a_spec_is_read_or_says_why_not() {
         assert!(error.contains(needle), "{error}");
     }
 }
+
+/// The page that users read says what is true.
+#[test]
+fn the_page_has_messages_values_and_rules_as_they_are() {
+    let page = include_str!("../../docs/client-protocol.md");
+    let mut blocks = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let (messages, values) = (blocks.next().expect("messages"), blocks.next().expect("values"));
+    let mut answers = 0;
+    for line in messages.lines() {
+        let message: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        match message["type"].as_str().expect("a type") {
+            "init" => {
+                let cx = Context::new("register", BTreeMap::new(), [("client".to_owned(), 6379)].into());
+                let said = serde_json::from_slice(&protocol::Say::init(&node(), &cx, 3).line());
+                let said: BTreeMap<String, Value> = said.expect("an object");
+                let page: BTreeMap<String, Value> = serde_json::from_value(message).expect("an object");
+                assert!(page.keys().eq(said.keys()), "{page:?} {said:?}");
+            }
+            "invoke" => {
+                let invocation =
+                    Invocation::new(message["f"].as_str().expect("a name"), message["value"].clone());
+                let id = message["id"].as_u64().expect("a number");
+                assert_eq!(protocol::Say::invoke(id, &invocation).line(), format!("{line}\n").as_bytes());
+            }
+            "setup" => assert_eq!(protocol::Say::Setup.line(), format!("{line}\n").as_bytes()),
+            "close" => assert_eq!(protocol::Say::Close.line(), format!("{line}\n").as_bytes()),
+            _ => {
+                protocol::Said::parse(line.as_bytes()).unwrap_or_else(|e| panic!("{line}: {e}"));
+                answers += 1;
+            }
+        }
+    }
+    assert_eq!(answers, 5);
+    let mut fs = std::collections::BTreeSet::new();
+    for line in values.lines() {
+        let row: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        let (workload, f) = (row["workload"].as_str().expect("a name"), row["f"].as_str().expect("a name"));
+        let entry = duress_workloads::registry::find(workload).expect("a workload");
+        let read = (entry.make)().answer(f, &row["value"], Some(&row["ok"]));
+        assert_eq!(read, Ok(row["ok"].clone()), "{line}");
+        fs.insert((workload.to_owned(), f.to_owned()));
+    }
+    for entry in duress_workloads::registry::WORKLOADS {
+        assert!(
+            entry.fs.iter().all(|f| fs.contains(&(entry.name.to_owned(), (*f).to_owned()))),
+            "{}",
+            entry.name
+        );
+    }
+    for rule in Rule::ALL {
+        assert!(page.contains(&format!("| {} |", rule.number())), "{}", rule.title());
+    }
+}

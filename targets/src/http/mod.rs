@@ -6,6 +6,8 @@
 mod answer;
 mod client;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{Statuses, Value, When};
 pub use template::Template;
