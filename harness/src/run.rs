@@ -110,7 +110,6 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let mut capture = Vec::new();
     let attempt =
         environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
-            plan.target.attach(Arc::new(helpers::Helpers::on(&env, &nodes)));
             let programs = programs(plan, prepared);
             let tool =
                 prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
@@ -363,7 +362,9 @@ fn environment(
     for (at, node) in nodes.iter().enumerate() {
         local.set_stopping(at, &launch.stopping(nodes, node))?;
     }
-    Ok(Arc::new(local))
+    let env: Arc<dyn Environment> = Arc::new(local);
+    plan.target.attach(Arc::new(helpers::Helpers::on(&env, nodes)));
+    Ok(env)
 }
 
 fn limited_memory(plan: &Plan) -> bool {

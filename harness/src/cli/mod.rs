@@ -7,7 +7,9 @@ mod ci;
 mod client_test;
 mod compare;
 mod doctor;
+mod export;
 mod fetch;
+mod gc;
 mod heal;
 mod init;
 mod list;
@@ -15,6 +17,7 @@ mod progress;
 mod report;
 mod run;
 mod serve;
+mod soak;
 mod sweep;
 
 use crate::failure::Failure;
@@ -68,6 +71,14 @@ enum Command {
     Init(init::InitArgs),
     /// Examine a client program: does it keep to the protocol?
     ClientTest(client_test::ClientTestArgs),
+    /// Run a matrix of runs until time is up, each accounted for
+    Soak(soak::SoakArgs),
+    /// Join the shards of a soak that ran elsewhere
+    Merge(soak::MergeArgs),
+    /// Remove old runs; says what it would do, unless told to
+    Gc(gc::GcArgs),
+    /// Print the figures of all runs for other programs
+    Export(export::ExportArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -113,7 +124,11 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
         Command::Init(args) => args.run(),
-        Command::ClientTest(args) => args.run(),
+        Command::ClientTest(args) => args.run(registry),
+        Command::Soak(args) => args.run(),
+        Command::Merge(args) => args.run(),
+        Command::Gc(args) => args.run(),
+        Command::Export(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -135,6 +150,7 @@ impl Command {
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
             Self::ClientTest(args) => args.progress.mode,
+            Self::Soak(args) => args.progress.mode,
             // These are over before there is progress to show.
             _ => Mode::Auto,
         }

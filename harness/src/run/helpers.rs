@@ -14,8 +14,8 @@ pub(super) struct Helpers {
 }
 
 impl Helpers {
-    pub(super) fn on(env: &Arc<dyn Environment>, nodes: &Arc<[Node]>) -> Self {
-        Self { env: Arc::downgrade(env), nodes: Arc::clone(nodes) }
+    pub(super) fn on(env: &Arc<dyn Environment>, nodes: &[Node]) -> Self {
+        Self { env: Arc::downgrade(env), nodes: nodes.into() }
     }
 }
 

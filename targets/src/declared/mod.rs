@@ -332,6 +332,13 @@ impl Target for Declared {
         self.context.notes(over)
     }
 
+    fn client_program(&self) -> Option<(exec::Spec, Context)> {
+        match &self.clients {
+            Talking::Programs(spec) => Some((spec.clone(), self.context.clone())),
+            Talking::Http(_) => None,
+        }
+    }
+
     fn attach(&self, hosts: Arc<dyn OnHosts>) {
         let _ = self.hosts.set(hosts);
     }
