@@ -13,7 +13,8 @@ use crate::nemesis::schedule::{self, Schedule};
 use crate::run::noted;
 use duress_reports::conclusion::Rule;
 use duress_reports::{Known, PlotFormat};
-use duress_targets::{Registry, Server, Settings, Source, Target, TargetEntry};
+use duress_targets::declared;
+use duress_targets::{Refusal, Registry, Server, Settings, Source, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -185,7 +186,8 @@ impl Plan {
         check_numbers(&options)?;
         let entry = find_target(registry, &options.target)?;
         let nodes = node_count(&entry, options.nodes)?;
-        let faults = options.faults.clone().unwrap_or_else(|| catalogue::default_faults(nodes));
+        let faults = options.faults.clone().unwrap_or_else(|| default_faults(&entry, nodes));
+        check_refusals(&entry, &faults)?;
         let workload = find_workload(&entry, options.workload.as_deref())?;
         let seed = options.seed.unwrap_or_else(draw_seed);
         let make = |settings| (entry.make)(&Settings(settings), workload.name);
@@ -234,6 +236,9 @@ impl Plan {
                 "its members do not come and go, and it is asked for nothing but operations",
                 "use etcd, or other faults",
             ));
+        }
+        if let Some((fault, refusal)) = schedule.iter().find_map(|p| refused(&entry, p.fault.kind())) {
+            return Err(not_to_be_borne(fault, refusal));
         }
         check_versions(&schedule, options.upgrade_to.as_deref())?;
         if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {
@@ -333,7 +338,7 @@ impl Plan {
     pub fn repeat(&self, version: Option<&str>, schedule: Option<&Path>) -> String {
         let (o, d) = (&self.options, RunOptions::default());
         let duration = |d: Duration| humantime::format_duration(d).to_string().replace(' ', "");
-        let mut words = vec![format!("duress run {} --seed {}", self.entry.name, self.seed)];
+        let mut words = vec![format!("duress run {} --seed {}", quote(&o.target), self.seed)];
         let mut add = |differs: bool, flag: &str, value: String| {
             if differs {
                 words.push(format!("--{flag} {}", quote(&value)));
@@ -406,6 +411,33 @@ fn check_versions(schedule: &[PlannedFault], upgrade_to: Option<&str>) -> Result
         )),
         _ => Ok(()),
     }
+}
+
+/// Those of all targets that this one can bear.
+fn default_faults(entry: &TargetEntry, nodes: usize) -> Vec<String> {
+    let bearable = |kind: &String| refused(entry, kind).is_none();
+    catalogue::default_faults(nodes).into_iter().filter(bearable).collect()
+}
+
+/// What the target refuses has to be a fault, and may not be asked for.
+fn check_refusals(entry: &TargetEntry, asked: &[String]) -> Result<(), Failure> {
+    let known = |kind: &str| catalogue::FAULTS.iter().any(|fault| fault.name == kind);
+    if let Some(refusal) = entry.refuses.iter().find(|refusal| !known(&refusal.fault)) {
+        let why = format!("there is no fault `{}` to be refused", refusal.fault);
+        return Err(Failure::usage(&refusal.place, why, "choose from `duress list faults`"));
+    }
+    match asked.iter().find_map(|kind| refused(entry, kind)) {
+        Some((fault, refusal)) => Err(not_to_be_borne(fault, refusal)),
+        None => Ok(()),
+    }
+}
+
+fn refused<'a>(entry: &'a TargetEntry, kind: &'a str) -> Option<(&'a str, &'a Refusal)> {
+    entry.refuses.iter().find(|refusal| refusal.fault == kind).map(|refusal| (kind, refusal))
+}
+
+fn not_to_be_borne(fault: &str, Refusal { why, place, .. }: &Refusal) -> Failure {
+    Failure::usage(format!("fault {fault}"), format!("{place} refuses it: {why}"), "use other faults")
 }
 
 /// What a program can be asked to be.
@@ -544,17 +576,20 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The entry of a target.
+/// The entry of a target: a name, or the file that declares it.
 ///
 /// # Errors
-/// When there is none of that name.
+/// When there is none of that name, or something is wrong with the file.
 pub fn find_target(registry: &Registry, name: &str) -> Result<Arc<TargetEntry>, Failure> {
+    if declared::is_file(name) {
+        return Ok(Arc::new(declared::read(Path::new(name))?));
+    }
     registry.find(name).cloned().ok_or_else(|| {
         let known: Vec<&str> = registry.targets().iter().map(|entry| entry.name.as_str()).collect();
         Failure::usage(
             format!("target {name}"),
             "there is no such target",
-            format!("choose from {}", known.join(", ")),
+            format!("choose from {}, or name the file of your own: {name}.toml", known.join(", ")),
         )
     })
 }

@@ -5,6 +5,7 @@
 //! thread enters; then one async runtime on this thread for scheduler and clients.
 
 mod exits;
+mod helpers;
 mod interrupts;
 pub(crate) mod noted;
 mod phases;
@@ -26,7 +27,7 @@ use crate::plan::Plan;
 use crate::store::{self, Claim};
 use crate::watching::{Feed, Watched, Watching};
 use duress_checkers::{Budget, Keys};
-use duress_reports::artifact::{Binary, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
+use duress_reports::artifact::{Binary, Declaration, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::{self, Obtained};
 use duress_targets::{Node, Server, Source};
@@ -135,6 +136,19 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     conclude_run(plan, claim, &budget, &watching.finish(), (&capture, &**listener))
 }
 
+/// The cluster of a plan, in this directory, for whoever does something else with it than a run: its hosts
+/// are there, and nothing is started.
+pub(crate) fn cluster(
+    plan: &Plan,
+    prepared: &Prepared,
+    claim: &Claim,
+) -> Result<(Arc<dyn Environment>, Arc<[Node]>), Failure> {
+    let nodes = addresses(plan);
+    let mut info = describe(plan, claim, &nodes, prepared);
+    let processes = prepared.obtained.as_ref().zip(prepared.privilege);
+    Ok((environment(plan, claim, &nodes, processes, &mut info)?, nodes))
+}
+
 /// Checks what is on disk, and writes verdict and reports.
 fn conclude_run(
     plan: &Plan,
@@ -234,7 +248,7 @@ fn conduct(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn no_thread(source: std::io::Error) -> Failure {
+pub(crate) fn no_thread(source: std::io::Error) -> Failure {
     Failure::Environment(EnvError::Unable {
         what: "start a thread".to_owned(),
         why: source.to_string(),
@@ -243,7 +257,7 @@ fn no_thread(source: std::io::Error) -> Failure {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn no_runtime(source: std::io::Error) -> Failure {
+pub(crate) fn no_runtime(source: std::io::Error) -> Failure {
     Failure::Environment(EnvError::Unable {
         what: "start the async runtime".to_owned(),
         why: source.to_string(),
@@ -372,7 +386,13 @@ fn environment(
         disks: disks(plan),
         limited_memory: limited_memory(plan),
     };
-    Ok(Arc::new(Local::create(privilege, config)?))
+    let local = Local::create(privilege, config)?;
+    for (at, node) in nodes.iter().enumerate() {
+        local.set_stopping(at, &launch.stopping(nodes, node))?;
+    }
+    let env: Arc<dyn Environment> = Arc::new(local);
+    plan.target.attach(Arc::new(helpers::Helpers::on(&env, nodes)));
+    Ok(env)
 }
 
 fn limited_memory(plan: &Plan) -> bool {
@@ -442,6 +462,11 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         settings: plan.unusual_settings(),
         labels: plan.options.labels.clone(),
         check_ms: None,
+        declaration: plan
+            .entry
+            .declaration
+            .as_ref()
+            .map(|file| Declaration { path: file.path.display().to_string(), text: file.text.clone() }),
         clock_epoch: None,
     }
 }

@@ -5,6 +5,7 @@
 mod bisect;
 mod check;
 mod ci;
+mod client_test;
 mod compare;
 mod doctor;
 mod export;
@@ -12,6 +13,7 @@ mod fetch;
 mod findings;
 mod gc;
 mod heal;
+mod init;
 mod issue;
 mod list;
 mod progress;
@@ -71,6 +73,10 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show the index of runs and their reports in a browser
     Serve(serve::ServeArgs),
+    /// Write files to begin with, for a system of your own
+    Init(init::InitArgs),
+    /// Examine a client program: does it keep to the protocol?
+    ClientTest(client_test::ClientTestArgs),
     /// Run a matrix of runs until time is up, each accounted for
     Soak(soak::SoakArgs),
     /// Join the shards of a soak that ran elsewhere
@@ -133,6 +139,8 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Init(args) => args.run(),
+        Command::ClientTest(args) => args.run(registry),
         Command::Soak(args) => args.run(),
         Command::Merge(args) => args.run(),
         Command::Gc(args) => args.run(),
@@ -162,6 +170,7 @@ impl Command {
             Self::Sweep(args) => args.progress.mode,
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
+            Self::ClientTest(args) => args.progress.mode,
             Self::Soak(args) => args.progress.mode,
             Self::Repro(args) => args.run.progress.mode,
             Self::Shrink(args) => args.run.progress.mode,

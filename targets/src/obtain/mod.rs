@@ -22,7 +22,7 @@ mod wheel;
 
 pub use cache::default_cache;
 pub use error::{ObtainError, Tried};
-pub use named::{UNVERSIONED, named};
+pub use named::{UNVERSIONED, find, named};
 pub use recipe::{DebianPackage, Recipe, ReleaseArchive, Wheel};
 pub use request::Request;
 

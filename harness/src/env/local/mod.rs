@@ -16,6 +16,7 @@ mod disk;
 mod environment;
 mod flows;
 pub mod heal;
+mod helper;
 mod host;
 mod interface;
 mod memory;

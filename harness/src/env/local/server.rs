@@ -5,6 +5,7 @@
 use super::ServerCommand;
 use super::disk::NodeDisk;
 use crate::env::Stop;
+use duress_targets::Stopping;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use std::io;
@@ -27,6 +28,8 @@ pub(super) struct Server {
     pub(super) ended: Vec<(ExitStatus, Option<&'static str>)>,
     /// Why it may end by itself.
     pub(super) excuse: Option<&'static str>,
+    /// How it is asked to end.
+    pub(super) stopping: Stopping,
 }
 
 /// Which of a node's processes is its server.
@@ -40,7 +43,7 @@ pub(super) enum Main {
 
 impl Server {
     pub(super) fn new(command: ServerCommand) -> Self {
-        Self { command, child: None, ended: Vec::new(), excuse: None }
+        Self { command, child: None, ended: Vec::new(), excuse: None, stopping: Stopping::default() }
     }
 
     /// Notes it if the server has ended by itself.

@@ -13,6 +13,7 @@ use crate::env::EnvError;
 use crate::env::disk::Keep;
 use crate::env::memory::OutOfMemory;
 use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -102,7 +103,9 @@ pub(crate) fn memory() -> io::Result<()> {
             env: Vec::new(),
         },
         work_dir: "/".into(),
-        log: "/dev/null".into(),
+        stdout: silence()?,
+        stderr: silence()?,
+        visits: false,
         memory: Some(Arc::clone(&group)),
     };
     let mut server = spawner.start(server)?;
@@ -112,6 +115,10 @@ pub(crate) fn memory() -> io::Result<()> {
     }
     let seen = OutOfMemory { end: Some(server.wait()?), ..seen };
     if seen.bit() { Ok(()) } else { Err(io::Error::other(seen.to_string())) }
+}
+
+fn silence() -> io::Result<File> {
+    OpenOptions::new().write(true).open("/dev/null")
 }
 
 /// Makes a PID namespace with its init.
