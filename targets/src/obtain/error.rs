@@ -19,6 +19,14 @@ pub enum ObtainError {
         /// What is wrong with it.
         why: String,
     },
+    /// The image that the user names will not do.
+    #[error("{} cannot be used as a root file system: {why}", path.display())]
+    Image {
+        /// As given.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// No source has it.
     #[error("{}", nowhere(server, version.as_deref(), tried))]
     Nowhere {
