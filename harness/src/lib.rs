@@ -5,6 +5,7 @@
 
 pub mod checking;
 pub mod cli;
+mod data_archive;
 pub mod engine;
 pub mod env;
 pub mod event;

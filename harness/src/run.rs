@@ -6,6 +6,7 @@
 
 mod interrupts;
 mod phases;
+mod salvaging;
 
 use crate::checking;
 use crate::engine::Stop;
@@ -25,9 +26,11 @@ use crate::watching::{Feed, Watched, Watching};
 use duress_checkers::{Budget, Keys};
 use duress_reports::artifact::{Binary, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
+use duress_targets::obtain::image::{self, Image};
 use duress_targets::obtain::{self, Obtained};
 use duress_targets::{Node, Server};
 use interrupts::Interrupts;
+use salvaging::Salvaging;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -49,6 +52,8 @@ pub struct Prepared {
     other: Option<Obtained>,
     /// The operators' own program, if a fault needs it.
     tool: Option<Obtained>,
+    /// In whose root file system the servers run.
+    image: Option<Image>,
     privilege: Option<Privilege>,
 }
 
@@ -72,8 +77,15 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
         ));
     }
     let tool = obtain_tool(plan, obtained.as_ref(), listener)?;
+    let mut image = None;
     let privilege = match plan.target.server() {
-        Server::Processes(_) => Some(local::acquire()?),
+        Server::Processes(launch) => {
+            if let Some(path) = launch.rootfs() {
+                let mut talk = |told: &str| listener.event(&Event::Note(told));
+                image = Some(image::unpack(path, &obtain::default_cache()?, &mut talk)?);
+            }
+            Some(local::acquire()?)
+        }
         Server::InProcess(_) => None,
     };
     if let Some(privilege) = privilege {
@@ -86,7 +98,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
             local::limited_memory(privilege)?;
         }
     }
-    Ok(Prepared { obtained, other, tool, privilege })
+    Ok(Prepared { obtained, other, tool, image, privilege })
 }
 
 /// Runs a plan. A run that fails on its way still has a directory and a report; the error is
@@ -95,7 +107,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
 /// # Errors
 /// See [`Failure`].
 pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Result<Outcome, Failure> {
-    let Prepared { obtained, privilege, .. } = prepared;
+    let Prepared { obtained, image, privilege, .. } = prepared;
     let claim = store::claim(&plan.options.out, &plan.name(), plan.options.dir.as_deref())?;
     let nodes = addresses(plan);
     let mut info = describe(plan, &claim, &nodes, prepared);
@@ -107,14 +119,17 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let watch = (plan.workload.make)().watch();
     let watching = Watching::start(watch, Arc::clone(listener)).map_err(no_thread)?;
     let mut capture = Vec::new();
+    let mut salvaging = Salvaging::begin();
     let attempt =
-        environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
-            let programs = programs(plan, prepared);
-            let tool =
-                prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
-            let talk = (listener, interrupts.stop(), watching.feed());
-            conduct(plan, &claim, &nodes, (env, programs, tool), talk, (&mut info, &mut capture))
-        });
+        environment(plan, &claim, &nodes, (obtained.as_ref().zip(*privilege), image.as_ref()), &mut info)
+            .and_then(|env| {
+                let programs = programs(plan, prepared);
+                let tool =
+                    prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
+                let talk = (listener, interrupts.stop(), watching.feed());
+                let kept = (&mut info, &mut capture, &mut salvaging);
+                conduct(plan, &claim, &nodes, (env, programs, tool), talk, kept)
+            });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
         info.failure = Some(failure.to_run_failure());
@@ -122,7 +137,7 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     claim.dir.write_info(&info)?;
     interrupts.checking();
     listener.event(&Event::Phase(Stage::Check, "checking the history"));
-    conclude_run(plan, claim, &budget, &watching.finish(), (&capture, &**listener))
+    conclude_run(plan, claim, &budget, &watching.finish(), (&capture, salvaging), &**listener)
 }
 
 /// Checks what is on disk, and writes verdict and reports.
@@ -131,7 +146,8 @@ fn conclude_run(
     claim: Claim,
     budget: &Arc<Budget>,
     watched: &Watched,
-    (capture, listener): (&[u8], &dyn Listener),
+    (capture, mut salvaging): (&[u8], Salvaging),
+    listener: &dyn Listener,
 ) -> Result<Outcome, Failure> {
     let mut run = claim.dir.load()?;
     let verdicts = if run.history.is_empty() {
@@ -149,12 +165,15 @@ fn conclude_run(
         vec![verdict]
     };
     let mut conclusion = conclude(&run, verdicts);
-    // Frames say most where something went wrong.
-    if !capture.is_empty()
-        && (plan.options.capture || conclusion.outcome != duress_reports::conclusion::Outcome::Valid)
-    {
+    // Frames and data say most where something went wrong.
+    let wrong = conclusion.outcome != duress_reports::conclusion::Outcome::Valid;
+    if !capture.is_empty() && (plan.options.capture || wrong) {
         claim.dir.write_capture(capture)?;
         run.captured = true;
+    }
+    if plan.options.keep_data || wrong {
+        salvaging.keep_data(&claim.dir, &mut run.info);
+        claim.dir.write_info(&run.info)?;
     }
     conclusion.list_files(&run, plan.options.plots);
     duress_reports::write(&claim.dir, &run, &conclusion)?;
@@ -174,7 +193,7 @@ fn conduct(
     nodes: &Arc<[Node]>,
     (env, programs, tool): (Arc<dyn Environment>, Arc<[Program]>, Option<Program>),
     (listener, stop, feed): (&Arc<dyn Listener>, Stop, Feed),
-    (info, capture): (&mut RunInfo, &mut Vec<u8>),
+    (info, capture, salvaging): (&mut RunInfo, &mut Vec<u8>, &mut Salvaging),
 ) -> Result<(), Failure> {
     env.enter()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -200,6 +219,7 @@ fn conduct(
         noted = claim.dir.write_flows(&network.flows);
         *capture = network.capture;
     }
+    salvaging.save(&*env, nodes, &claim.dir, info);
     // The cluster is gone before the history is checked: checking wants the machine.
     drop(env);
     outcome.and(noted.map_err(Failure::from))
@@ -308,7 +328,7 @@ fn environment(
     plan: &Plan,
     claim: &Claim,
     nodes: &[Node],
-    processes: Option<(&Obtained, Privilege)>,
+    (processes, image): (Option<(&Obtained, Privilege)>, Option<&Image>),
     info: &mut RunInfo,
 ) -> Result<Arc<dyn Environment>, Failure> {
     let (launch, (obtained, privilege)) = match (plan.target.server(), processes) {
@@ -324,10 +344,11 @@ fn environment(
     for node in &mut info.nodes {
         node.log = Some(format!("nodes/{}/{log_name}", node.name));
     }
+    let image_env = image.map_or(&[][..], |image| &*image.defaults.env);
     let server = |node: &Node| local::ServerCommand {
         program: obtained.path.clone(),
         args: launch.args(nodes, node, &Local::data_dir(&work_dir, node)),
-        env: [launch.env(), obtained.env()].concat(),
+        env: [image_env.to_vec(), launch.env(), obtained.env()].concat(),
     };
     let config = local::Config {
         servers: nodes.iter().map(server).collect(),
@@ -339,8 +360,14 @@ fn environment(
         clocks: plan.schedule.iter().any(|planned| planned.fault.needs_clocks()),
         disks: disks(plan),
         limited_memory: limited_memory(plan),
+        rootfs: image.map(rootfs),
     };
     Ok(Arc::new(Local::create(privilege, config)?))
+}
+
+fn rootfs(image: &Image) -> local::Rootfs {
+    let work_dir = image.defaults.working_dir.clone().unwrap_or_else(|| "/".into());
+    local::Rootfs { root: image.root.clone(), work_dir }
 }
 
 fn limited_memory(plan: &Plan) -> bool {
@@ -406,5 +433,6 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         labels: plan.options.labels.clone(),
         check_ms: None,
         clock_epoch: None,
+        kept: Vec::new(),
     }
 }

@@ -51,6 +51,13 @@ pub trait Launch: Send + Sync {
     fn env(&self) -> Vec<(String, String)> {
         Vec::new()
     }
+
+    /// A container image, or a folder, in whose root file system the servers run
+    /// ([`unpack`](crate::obtain::image::unpack)): their program is a file in there, and they get its
+    /// environment variables and working directory as well. `None` for this machine's.
+    fn rootfs(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// A node's view of itself.

@@ -109,6 +109,7 @@ pub fn info(seconds: u64) -> RunInfo {
         labels: BTreeMap::new(),
         check_ms: None,
         clock_epoch: None,
+        kept: Vec::new(),
     }
 }
 

@@ -11,6 +11,7 @@ mod clock;
 #[path = "no_clock.rs"]
 mod clock;
 mod config;
+mod core_file;
 mod data;
 mod disk;
 mod flows;
@@ -23,6 +24,8 @@ mod privilege;
 mod prober;
 mod processes;
 mod realtime;
+mod root;
+mod salvage;
 mod server;
 mod spawner;
 mod starve;
@@ -31,7 +34,7 @@ mod trap;
 mod trial;
 pub(super) mod try_out;
 
-pub use config::{Config, Data, Disks, Ports, ServerCommand};
+pub use config::{Config, Data, Disks, Ports, Rootfs, ServerCommand};
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
 pub(super) use trial::in_child;
@@ -43,6 +46,7 @@ use super::data::Files;
 use super::disk::{FaultyDisk, Keep};
 use super::memory::OutOfMemory;
 use super::packet::{Behavior, Policies, Traffic};
+use super::salvage::Salvage;
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, NetworkRecord, ProcessState, Program, Stop};
 use asked::Asked;
@@ -95,6 +99,8 @@ pub struct Local {
     real_packets: Mutex<bool>,
     /// Those that are caught.
     calls: BTreeSet<Call>,
+    /// The nodes' data goes with them.
+    data_goes: bool,
     warnings: Vec<String>,
 }
 
@@ -103,6 +109,8 @@ struct LocalNode {
     dir: PathBuf,
     log: PathBuf,
     host: Arc<Host>,
+    /// The server's working directory, as seen on the host.
+    work_dir: PathBuf,
     namespace: NamespaceId,
     disk: Option<NodeDisk>,
     memory: Option<Arc<Group>>,
@@ -141,7 +149,8 @@ impl Local {
         let mut ports = Vec::with_capacity(count + 1);
         for (index, command) in config.servers.into_iter().enumerate() {
             let dir = node_dir(&config.work_dir, &nodes[index]);
-            let mut host = make_host(&nodes, index, &dir, (config.data, config.disks))?;
+            let of_host = (config.data, config.disks, config.rootfs.as_ref());
+            let mut host = make_host(&nodes, index, &dir, of_host)?;
             let disk = NodeDisk::create(&mut host, &dir.join("data"), config.disks)
                 .map_err(|e| unable("make a disk that can go wrong", &e))?;
             ports.push(
@@ -159,6 +168,7 @@ impl Local {
             built.push(LocalNode {
                 node: nodes[index].clone(),
                 log: dir.join(&config.log_name),
+                work_dir: config.rootfs.as_ref().map_or(&dir, |rootfs| &rootfs.work_dir).clone(),
                 dir,
                 host,
                 namespace,
@@ -203,6 +213,7 @@ impl Local {
             clocks,
             _asked: asked,
             calls: config.calls,
+            data_goes: config.data == Data::Memory || config.disks != Disks::Plain,
             warnings,
         })
     }
@@ -276,7 +287,7 @@ impl Environment for Local {
         let start = Start {
             host: Arc::clone(&node.host),
             command: server.command.clone(),
-            work_dir: node.dir.clone(),
+            work_dir: node.work_dir.clone(),
             log: node.log.clone(),
             memory: node.memory.clone(),
         };
@@ -290,7 +301,7 @@ impl Environment for Local {
         })?;
         let pid = child.id();
         node.set_main(Main::Is { pid, born: processes::start_time(pid) });
-        server.child = Some(child);
+        server.begin(child);
         if let Some(clocks) = &self.clocks {
             clocks.settle();
         }
@@ -488,7 +499,7 @@ impl Environment for Local {
 
     fn copy_data(&self, node: usize) -> Result<Files, EnvError> {
         let node = &self.nodes[node];
-        let files = node.host.among_its_files(|| data::read(&node.dir.join("data")));
+        let files = node.host.among_its_files(|| data::read(&node.dir.join("data"), data::MAX_BYTES));
         files.map_err(|error| node.error("read its data", error.to_string()))
     }
 
@@ -502,7 +513,7 @@ impl Environment for Local {
 
     fn import_data(&self, node: usize, from: &Path) -> Result<Files, EnvError> {
         let told = |error: io::Error| self.nodes[node].error("read its new data", error.to_string());
-        self.replace_data(node, &data::read(from).map_err(told)?)?;
+        self.replace_data(node, &data::read(from, data::MAX_BYTES).map_err(told)?)?;
         self.copy_data(node)
     }
 
@@ -547,6 +558,11 @@ impl Environment for Local {
             }
         }
         exits
+    }
+
+    fn salvage(&self, node: usize, most_data: usize) -> Salvage {
+        let most_data = Some(most_data).filter(|_| self.data_goes);
+        salvage::of(&self.nodes[node], most_data)
     }
 
     fn undo_data(&self, node: usize) -> serde_json::Value {
@@ -610,7 +626,7 @@ fn make_host(
     nodes: &[Node],
     index: usize,
     dir: &Path,
-    (data, disks): (Data, Disks),
+    (data, disks, rootfs): (Data, Disks, Option<&Rootfs>),
 ) -> Result<Host, EnvError> {
     let plan = Plan {
         name: nodes[index].name.clone(),
@@ -618,8 +634,12 @@ fn make_host(
         data,
         disks,
         hosts_file: dir.join("hosts"),
+        root: rootfs.map(|rootfs| (rootfs.clone(), dir.join("root"))),
     };
-    fs::create_dir_all(&plan.data_dir)
+    let staging = plan.root.iter().map(|(_, staging)| staging);
+    staging
+        .chain([&plan.data_dir])
+        .try_for_each(fs::create_dir_all)
         .and_then(|()| {
             host::write_hosts_file(&plan.hosts_file, nodes.iter().map(|n| (n.name.as_str(), n.addr)))
         })
@@ -628,7 +648,12 @@ fn make_host(
             why: e.to_string(),
             fix: "choose a directory on a file system with room, that you may write to".into(),
         })?;
-    Host::create(&plan).map_err(|e| unable(&format!("make the host of {}", plan.name), &e))
+    let host = Host::create(&plan);
+    if let Some((_, staging)) = &plan.root {
+        // An empty folder at worst.
+        let _ = fs::remove_dir(staging);
+    }
+    host.map_err(|e| unable(&format!("make the host of {}", plan.name), &e))
 }
 
 fn no_clocks() -> EnvError {

@@ -159,5 +159,6 @@ fn make_host(disks: Disks) -> io::Result<Host> {
         data: Data::Memory,
         disks,
         hosts_file: "/etc/hosts".into(),
+        root: None,
     })
 }
