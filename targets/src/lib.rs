@@ -12,11 +12,14 @@ mod node;
 pub mod obtain;
 mod outcome;
 mod redis;
-pub mod registry;
+mod registry;
 pub mod sim;
 mod target;
 
 pub use client::{Client, ClientError, Completion};
 pub use lifecycle::{Compacted, Lifecycle, Member, Storage};
 pub use node::Node;
-pub use target::{Launch, Make, NodeStatus, OptionDoc, Server, Settings, Target, TargetEntry, TargetError};
+pub use registry::Registry;
+pub use target::{
+    Launch, Make, NodeStatus, OptionDoc, Server, Settings, Source, Target, TargetEntry, TargetError,
+};
