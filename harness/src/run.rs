@@ -62,9 +62,10 @@ pub struct Prepared {
 /// # Errors
 /// When either cannot be had.
 pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure> {
-    let obtained = obtain(plan, plan.options.version.as_ref(), listener)?;
+    let image = unpack(plan, listener)?;
+    let obtained = obtain(plan, plan.options.version.as_ref(), image.as_ref(), listener)?;
     let other = match &plan.options.upgrade_to {
-        Some(version) => obtain(plan, Some(version), listener)?,
+        Some(version) => obtain(plan, Some(version), image.as_ref(), listener)?,
         None => None,
     };
     if let (Some(one), Some(other)) = (&obtained, &other)
@@ -77,15 +78,8 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
         ));
     }
     let tool = obtain_tool(plan, obtained.as_ref(), listener)?;
-    let mut image = None;
     let privilege = match plan.target.server() {
-        Server::Processes(launch) => {
-            if let Some(path) = launch.rootfs() {
-                let mut talk = |told: &str| listener.event(&Event::Note(told));
-                image = Some(image::unpack(path, &obtain::default_cache()?, &mut talk)?);
-            }
-            Some(local::acquire()?)
-        }
+        Server::Processes(_) => Some(local::acquire()?),
         Server::InProcess(_) => None,
     };
     if let Some(privilege) = privilege {
@@ -248,9 +242,14 @@ fn no_runtime(source: std::io::Error) -> Failure {
 fn obtain(
     plan: &Plan,
     version: Option<&String>,
+    image: Option<&Image>,
     listener: &dyn Listener,
 ) -> Result<Option<Obtained>, Failure> {
     let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
+    if let (Source::Named { program, place }, Some(image)) = (launch.source(), image) {
+        let (program, place) = plan.options.bin.as_deref().map_or((program, place), |bin| (bin, "--bin"));
+        return Ok(Some(image::program(image, program, place)?));
+    }
     let request = obtain::Request {
         bin: plan.options.bin.clone().filter(|_| version == plan.options.version.as_ref()),
         version: version.cloned(),
@@ -262,6 +261,21 @@ fn obtain(
         Source::Named { program, place } => obtain::named(program, place, &request)?,
     };
     Ok(Some(obtained))
+}
+
+/// The files in which the servers run, if they are not this machine's.
+fn unpack(plan: &Plan, listener: &dyn Listener) -> Result<Option<Image>, Failure> {
+    let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
+    let Some(path) = launch.rootfs() else { return Ok(None) };
+    if let Source::Recipe(_) = launch.source() {
+        return Err(Failure::usage(
+            format!("a root file system with {}", plan.entry.name),
+            "its program is obtained for this machine, and is not in there",
+            "name a program in the image",
+        ));
+    }
+    let mut talk = |told: &str| listener.event(&Event::Note(told));
+    Ok(Some(image::unpack(path, &obtain::default_cache()?, &mut talk)?))
 }
 
 /// Gets what operators use, if a fault needs it: of the server's own version, since it writes the

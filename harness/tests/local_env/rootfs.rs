@@ -17,7 +17,7 @@ const PROGRAMS: [&str; 4] = ["/bin/sh", "/bin/sleep", "/bin/cat", "/bin/ls"];
 const ROOM: usize = 1 << 20;
 
 /// As `docker export` gives it.
-fn archive(dir: &Path) -> PathBuf {
+pub(super) fn archive(dir: &Path) -> PathBuf {
     let root = dir.join("made");
     for program in PROGRAMS {
         let said = Command::new("ldd").arg(program).output().expect("ldd is there").stdout;
@@ -49,10 +49,11 @@ fn names(dir: &Path) -> Vec<String> {
 
 pub(super) fn servers_live_in_an_image(setting: &Setting) {
     let disks = if setting.fuse { Disks::Faulty { direct_reads: false } } else { Disks::Plain };
+    let made = tempfile::tempdir().expect("a folder");
+    let image =
+        image::unpack(&archive(made.path()), &made.path().join("cache"), &mut |_| ()).expect("a root");
     for disks in [Disks::Plain, disks] {
         let dir = tempfile::tempdir().expect("a folder");
-        let image =
-            image::unpack(&archive(dir.path()), &dir.path().join("cache"), &mut |_| ()).expect("a root");
         let before = (remains::traces(), names(&image.root));
         let work_dir = dir.path().join("run");
         let data = Local::data_dir(&work_dir, &Local::addresses(1)[0]);

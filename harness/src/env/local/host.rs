@@ -111,8 +111,7 @@ impl Host {
             match &plan.root {
                 None => bind(&plan.hosts_file, hosts).map_err(|e| step("mount over /etc/hosts", e))?,
                 Some((rootfs, staging)) => {
-                    let seen = [(&*plan.data_dir, &*plan.data_dir), (&*plan.hosts_file, hosts)];
-                    root::enter(rootfs, staging, &seen)?;
+                    root::enter(rootfs, staging, &plan.data_dir, &plan.hosts_file)?;
                 }
             }
             sethostname(&plan.name).map_err(|e| step("set the host name", e))?;

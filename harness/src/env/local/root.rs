@@ -21,16 +21,16 @@ const MACHINE: [&str; 3] = ["/dev", "/proc", "/sys"];
 /// What makes it possible.
 pub(super) const FIX: &str = "Linux 5.11 or later; modprobe overlay; in a container: --privileged";
 
-/// Makes it the root of the calling thread's mount namespace, which is its own and private. What is
-/// mounted at these places is seen in the same places, from the file or folder named first.
+/// Makes it the root of the calling thread's mount namespace, which is its own and private. The data
+/// directory is seen in it under the same name, with whatever is mounted there, and a file for `/etc/hosts`.
 ///
 /// `staging` is an empty folder. It is empty again afterwards, and needed no longer.
-pub(super) fn enter(rootfs: &Rootfs, staging: &Path, seen: &[(&Path, &Path)]) -> io::Result<()> {
+pub(super) fn enter(rootfs: &Rootfs, staging: &Path, data_dir: &Path, hosts_file: &Path) -> io::Result<()> {
     // Links on the way would lead elsewhere once this machine's root is somewhere else.
-    let machine = MACHINE.iter().map(|at| (Path::new(at), Path::new(at)));
-    let wanted = machine.chain(seen.iter().copied()).filter(|(from, _)| from.exists());
-    let wanted: Vec<(PathBuf, PathBuf)> =
-        wanted.map(|(from, at)| Ok((from.canonicalize()?, at.to_owned()))).collect::<io::Result<_>>()?;
+    let machine = MACHINE.iter().map(Path::new).filter(|at| at.is_dir());
+    let mut wanted: Vec<_> = machine.map(|at| (at.to_owned(), at, Place::Folder)).collect();
+    wanted.push((above(data_dir)?, data_dir, Place::Folder));
+    wanted.push((hosts_file.canonicalize()?, Path::new("/etc/hosts"), Place::File));
     let lower = File::open(&rootfs.root).map_err(|e| step("open the image's root", e))?;
 
     mount(Some("tmpfs"), staging, Some("tmpfs"), MsFlags::empty(), Some("mode=0755"))
@@ -50,21 +50,39 @@ pub(super) fn enter(rootfs: &Rootfs, staging: &Path, seen: &[(&Path, &Path)]) ->
     pivot_root("root", &old).map_err(|e| step("change the root", e))?;
     chdir("/")?;
     let old = Path::new("/").join(OLD);
-    for (from, at) in &wanted {
+    for (from, at, place) in &wanted {
         let from = old.join(from.strip_prefix("/").unwrap_or(from));
-        bind(&from, at).map_err(|e| step(&format!("mount {} in the image", at.display()), e))?;
+        bind(&from, at, *place).map_err(|e| step(&format!("mount {} in the image", at.display()), e))?;
     }
     umount2(&old, MntFlags::MNT_DETACH).map_err(|e| step("leave this machine's root", e))?;
     fs::remove_dir(old)
 }
 
+/// What is mounted on.
+#[derive(Clone, Copy)]
+enum Place {
+    Folder,
+    File,
+}
+
+/// The same path without links. The folder itself is not looked at: nobody answers yet for a disk of our own
+/// that is mounted there.
+fn above(folder: &Path) -> io::Result<PathBuf> {
+    match (folder.parent(), folder.file_name()) {
+        (Some(parent), Some(name)) => Ok(parent.canonicalize()?.join(name)),
+        _ => Err(io::Error::other("the root is no place for data")),
+    }
+}
+
 /// Where nothing is yet, a place is made. Links are the image's own by now, and lead nowhere else.
-fn bind(from: &Path, at: &Path) -> io::Result<()> {
-    if from.is_dir() {
-        fs::create_dir_all(at)?;
-    } else if !at.exists() {
-        at.parent().map_or(Ok(()), fs::create_dir_all)?;
-        File::create(at)?;
+fn bind(from: &Path, at: &Path, place: Place) -> io::Result<()> {
+    match place {
+        Place::Folder => fs::create_dir_all(at)?,
+        Place::File if at.exists() => {}
+        Place::File => {
+            at.parent().map_or(Ok(()), fs::create_dir_all)?;
+            File::create(at)?;
+        }
     }
     Ok(mount(Some(from), at, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)?)
 }

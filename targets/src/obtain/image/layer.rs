@@ -7,6 +7,7 @@
 //! Rules for whiteouts: OCI image specification, "Image Layer Filesystem Changeset".
 
 use super::bundle::inner;
+use super::program::parts;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions, Permissions};
@@ -199,15 +200,6 @@ impl Unpacking<'_> {
         }
         Ok(())
     }
-}
-
-/// The parts of a path, the last one first.
-fn parts(path: &Path) -> Vec<OsString> {
-    let part = |part: Component<'_>| match part {
-        Component::Normal(_) | Component::ParentDir => Some(part.as_os_str().to_owned()),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    };
-    path.components().rev().filter_map(part).collect()
 }
 
 fn header_is_link<R: Read>(entry: &Entry<'_, R>) -> bool {

@@ -6,8 +6,11 @@
 
 mod bundle;
 mod layer;
+mod program;
 #[cfg(test)]
 mod tests;
+
+pub use program::program;
 
 use super::cache::{Cache, Lock};
 use super::{ObtainError, binary};

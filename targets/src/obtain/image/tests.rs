@@ -304,3 +304,38 @@ fn a_layer_by_zstd_is_told_what_to_do() {
     let error = place.unpacked(&builder.into_inner().expect("an archive")).expect_err("refused");
     assert!(error.contains("zstd") && error.contains("gzip"), "{error}");
 }
+
+#[test]
+fn a_program_is_found_as_the_container_would() {
+    let place = Place::new();
+    let tool = |name: &'static str| (EntryType::Regular, name, "#!", 0o755);
+    let bytes = archive(&[
+        tool("usr/bin/db"),
+        tool("opt/db-2/db"),
+        file("usr/bin/data", ""),
+        link("bin", "usr/bin"),
+        link("srv", "/opt/db-2"),
+        link("out", "../../../../../../bin"),
+        link("loop", "loop"),
+        link("machine", "/bin/sh"),
+    ]);
+    let image = place.unpacked(&bytes).expect("a root");
+    let at = |path: &str| program(&image, Path::new(path), "my-db.toml:3");
+    for (path, found) in [
+        ("db", "/usr/bin/db"),
+        ("/bin/db", "/bin/db"),
+        ("/srv/db", "/srv/db"),
+        ("/out/db", "/out/db"),
+        ("/srv/../../opt/db-2/db", "/srv/../../opt/db-2/db"),
+    ] {
+        let program = at(path).expect(path);
+        assert_eq!((program.path.as_path(), program.sha256.len()), (Path::new(found), 64), "{path}");
+    }
+    for path in ["sh", "/bin/sh", "/machine", "/loop", "usr/bin/db", "/usr/bin/data", "/usr/bin", "data"] {
+        let error = at(path).expect_err(path).to_string();
+        assert!(
+            error.starts_with("my-db.toml:3: there is no program `") && error.contains("in the image"),
+            "{error}"
+        );
+    }
+}
