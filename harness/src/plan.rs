@@ -558,7 +558,7 @@ fn find_workload(entry: &TargetEntry, name: Option<&str>) -> Result<&'static Wor
 }
 
 /// A seed that is easy to type, from the wall clock: it only has to differ from run to run.
-fn draw_seed() -> u64 {
+pub(crate) fn draw_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Rng::new(u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(0)).bits() >> 32
 }
@@ -568,7 +568,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// For a POSIX shell.
-fn quote(word: &str) -> String {
+pub(crate) fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -39,7 +39,7 @@ pub(crate) fn summary(run: &Run, conclusion: &Conclusion) -> String {
 }
 
 /// Those that fit, in their order, and which ones do not.
-fn within_budget(sections: &[(&str, String)]) -> String {
+pub(crate) fn within_budget(sections: &[(&str, String)]) -> String {
     let mut out = String::new();
     let mut left_out = Vec::new();
     for (name, section) in sections {
@@ -201,7 +201,7 @@ fn environment(info: &RunInfo) -> String {
     table(["", ""], fixed.into_iter().chain(binary).chain(options))
 }
 
-fn details(name: &str, content: &str) -> String {
+pub(crate) fn details(name: &str, content: &str) -> String {
     if content.is_empty() {
         return String::new();
     }
@@ -209,7 +209,7 @@ fn details(name: &str, content: &str) -> String {
 }
 
 /// Empty without rows.
-fn table<const N: usize>(names: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(names: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let mut out = String::new();
     let mut more = 0_u64;
@@ -247,7 +247,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Between more backticks than it holds in a row.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     if text.trim().is_empty() {
         return String::new();
     }
@@ -262,7 +262,7 @@ fn longest_run(text: &str) -> usize {
 }
 
 /// Text of which nothing is taken for markup, HTML, a formula, a link, a person or an issue.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     escaped(text, true)
 }
 

@@ -6,13 +6,16 @@ mod check;
 mod ci;
 mod compare;
 mod doctor;
+mod export;
 mod fetch;
+mod gc;
 mod heal;
 mod list;
 mod progress;
 mod report;
 mod run;
 mod serve;
+mod soak;
 mod sweep;
 
 use crate::failure::Failure;
@@ -62,6 +65,14 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show the index of runs and their reports in a browser
     Serve(serve::ServeArgs),
+    /// Run a matrix of runs until time is up, each accounted for
+    Soak(soak::SoakArgs),
+    /// Join the shards of a soak that ran elsewhere
+    Merge(soak::MergeArgs),
+    /// Remove old runs; says what it would do, unless told to
+    Gc(gc::GcArgs),
+    /// Print the figures of all runs for other programs
+    Export(export::ExportArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -106,6 +117,10 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Soak(args) => args.run(),
+        Command::Merge(args) => args.run(),
+        Command::Gc(args) => args.run(),
+        Command::Export(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -126,6 +141,7 @@ impl Command {
             Self::Sweep(args) => args.progress.mode,
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
+            Self::Soak(args) => args.progress.mode,
             // These are over before there is progress to show.
             _ => Mode::Auto,
         }

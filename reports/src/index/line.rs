@@ -78,6 +78,9 @@ pub struct RunLine {
     /// Nanoseconds: the longest gap without any answer under a fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_answer_ns: Option<u64>,
+    /// Nanoseconds: the longest way back to the usual rate after a fault; absent when it is not known of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_ns: Option<u64>,
     /// Milliseconds that the checkers took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_ms: Option<u64>,
@@ -135,6 +138,7 @@ impl RunLine {
             rate: None,
             p99_ms: None,
             no_answer_ns: None,
+            recovery_ns: None,
             gone: false,
         };
         match conclusion {
@@ -149,7 +153,7 @@ impl RunLine {
         let without = conclusion.findings.iter().filter(|f| f.fingerprint.is_empty()).count() as u64;
         let beyond: u64 = findings.iter().skip(MAX_FINDINGS).map(|f| f.count).sum();
         findings.truncate(MAX_FINDINGS);
-        let bit = conclusion.faults.iter().filter(|fault| fault.state == FaultState::Bit);
+        let bit = || conclusion.faults.iter().filter(|fault| fault.state == FaultState::Bit);
         let gap = |reached: &Reached| match reached {
             Reached::After(ns) => *ns,
             Reached::Not { within, .. } => *within,
@@ -162,7 +166,8 @@ impl RunLine {
             calls: conclusion.evidence.total.calls(),
             rate: conclusion.quiet_rate,
             p99_ms: conclusion.latency.iter().filter_map(|row| Some(row.ms?.p99)).reduce(f64::max),
-            no_answer_ns: bit.filter_map(|fault| fault.no_answer.as_ref().map(gap)).max(),
+            no_answer_ns: bit().filter_map(|fault| fault.no_answer.as_ref().map(gap)).max(),
+            recovery_ns: bit().filter_map(|fault| fault.recovered.as_ref().map(gap)).max(),
             ..self
         }
     }
