@@ -42,6 +42,10 @@ impl Salvaging {
         let mut pids = BTreeSet::new();
         let each = MAX_DATA / nodes.len().max(1);
         for at in 0..nodes.len() {
+            // A run that broke off has not been healed.
+            if let Ok(disk) = env.disk(at) {
+                disk.behave(None);
+            }
             // Data that a server still writes would be of no moment.
             if let Err(error) = env.stop(at, Stop::Kill) {
                 info.warnings.push(format!("at the end of the run: {error}"));
