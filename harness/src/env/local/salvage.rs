@@ -23,7 +23,7 @@ pub(super) fn of(node: &LocalNode, most_data: Option<usize>) -> Salvage {
         match keep(from, &node.dir.join(&kept)) {
             Ok(()) => salvage.cores.push(kept),
             Err(error) => {
-                salvage.notes.push(format!("the core file of {name}, {core}, was not kept: {error}"))
+                salvage.notes.push(format!("the core file of {name}, {core}, was not kept: {error}"));
             }
         }
     }
