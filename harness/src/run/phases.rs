@@ -1,5 +1,7 @@
 //! The phases of a run: set-up, main, heal, final reads.
 
+use super::exits::Exits;
+use super::interrupts::Standing;
 use crate::engine::{Clock, Drive, Engine, Recorder, Stop, StopKind};
 use crate::env::clock::Skews;
 use crate::env::packet::Policies;
@@ -19,7 +21,7 @@ use duress_targets::Node;
 use duress_workloads::generator::GeneratorExt as _;
 use duress_workloads::{Generators, Rng};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -35,8 +37,6 @@ const HEALTH_POLL: Duration = Duration::from_millis(20);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the final reads may take.
 const FINAL_WITHIN: Duration = Duration::from_secs(60);
-/// How often servers are looked after.
-const EXIT_POLL: Duration = Duration::from_millis(100);
 
 /// What the phases work on.
 pub(super) struct Phases<'a> {
@@ -48,6 +48,10 @@ pub(super) struct Phases<'a> {
     pub(super) tool: Option<Program>,
     pub(super) listener: Arc<dyn Listener>,
     pub(super) stop: Stop,
+    /// A violation has shown, and the cluster is to be left as it is.
+    pub(super) standing: Standing,
+    /// Looks after the servers, once the run's clock goes.
+    pub(super) exits: Option<Arc<Exits>>,
     /// Gets everything that is recorded.
     pub(super) feed: Feed,
     pub(super) info: &'a mut RunInfo,
@@ -104,23 +108,29 @@ impl Phases<'_> {
         let Generators { main, mut last } = workload.generators(&self.plan.workload_options, &rng);
         let mut main = main.limit(self.plan.options.ops.unwrap_or(u64::MAX));
 
-        let exits: Arc<Mutex<Exits>> = Arc::default();
+        let ruining = self.plan.schedule.iter().any(|planned| planned.fault.may_ruin());
+        let exits = Arc::new(Exits::new(self.env.clone(), self.nodes.clone(), clock, ruining));
+        self.exits = Some(Arc::clone(&exits));
         let observers = self.observe(clock)?;
-        let guard = tokio::spawn(watch_exits(self.env.clone(), self.nodes.clone(), clock, exits.clone()));
+        let watched = Arc::clone(&exits);
+        let guard = tokio::spawn(async move { watched.watch().await });
         let outcome = async {
             self.main(&mut engine, &mut main, clock, (recorder, observers.asker())).await?;
-            self.heal(clock).await?;
+            if !self.standing.is_wanted() {
+                self.heal(clock).await?;
+            }
             if self.stop.wished() == StopKind::No {
                 self.final_reads(&mut engine, &mut *last, clock).await?;
+            }
+            if self.standing.is_wanted() {
+                self.info.stopped = Some("a violation showed, and it was to stop there".to_owned());
+                self.stand().await;
             }
             Ok(())
         }
         .await;
         guard.abort();
-        note_exits(&*self.env, &self.nodes, clock, &exits);
-        let mut exits = exits.lock().unwrap_or_else(PoisonError::into_inner);
-        self.info.doubts.append(&mut exits.own);
-        self.info.warnings.append(&mut exits.excused);
+        exits.tell(self.info);
         self.info.warnings.extend(observers.finish());
         outcome
     }
@@ -171,8 +181,14 @@ impl Phases<'_> {
         let faults = tokio::spawn(nemesis.run(armed, watching));
         let until = u64::try_from(self.plan.options.time.as_nanos()).unwrap_or(u64::MAX);
         let driven = engine.drive(Drive { generator, until }, &mut self.stop).await;
-        let _ = over.send(true);
-        let healed = faults.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let healed = if self.standing.is_wanted() {
+            // What is in effect stays so. It is no more than the cluster, and ends with it.
+            faults.abort();
+            faults.await.unwrap_or(Ok(()))
+        } else {
+            let _ = over.send(true);
+            faults.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        };
         self.end(clock);
         driven.and(healed)
     }
@@ -270,7 +286,7 @@ impl Phases<'_> {
                     Ok(Err(error)) => error.to_string(),
                     Err(_) => format!("no answer within {HEALTH_TIMEOUT:?}"),
                 };
-                let exits = self.env.exits();
+                let exits = self.exits.as_ref().map_or_else(|| self.env.exits(), |exits| exits.note());
                 let gone = |at: usize| !self.env.state(at).has_server();
                 if ruined.contains(&at) && gone(at) && 2 * (given_up.len() + 1) < self.nodes.len() {
                     given_up.insert(at);
@@ -324,7 +340,7 @@ impl Phases<'_> {
         }
     }
 
-    fn say(&self, stage: Stage, what: &str) {
+    pub(super) fn say(&self, stage: Stage, what: &str) {
         self.listener.event(&Event::Phase(stage, what));
     }
 }
@@ -339,33 +355,4 @@ fn interrupted() -> Failure {
         why: "the cluster was not healthy yet, so nothing was tested".to_owned(),
         fix: "let it run".to_owned(),
     })
-}
-
-/// Servers that ended although nobody asked them to, in sentences.
-#[derive(Default)]
-struct Exits {
-    /// For no reason that is known: whatever the run shows then is in doubt.
-    own: Vec<String>,
-    /// Since a fault left them no choice.
-    excused: Vec<String>,
-}
-
-/// Notes servers that end although nobody asked them to.
-async fn watch_exits(env: Arc<dyn Environment>, nodes: Arc<[Node]>, clock: Clock, exits: Arc<Mutex<Exits>>) {
-    loop {
-        note_exits(&*env, &nodes, clock, &exits);
-        tokio::time::sleep(EXIT_POLL).await;
-    }
-}
-
-fn note_exits(env: &dyn Environment, nodes: &[Node], clock: Clock, exits: &Mutex<Exits>) {
-    for exit in env.exits() {
-        let seconds = Duration::from_nanos(clock.now()).as_secs_f64();
-        let told = format!("{} ended by itself at {seconds:.1} s: {}", nodes[exit.node].name, exit.status);
-        let mut exits = exits.lock().unwrap_or_else(PoisonError::into_inner);
-        match exit.excuse {
-            None => exits.own.push(told),
-            Some(excuse) => exits.excused.push(format!("{told}; {excuse}")),
-        }
-    }
 }

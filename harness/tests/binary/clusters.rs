@@ -93,7 +93,18 @@ fn stale_reads_of_a_cut_off_member_are_found() {
     }
     let _machine = alone();
     let bench = Bench::new();
-    let args = ["--set", "reads=serializable", "--faults", "partition", "--time", "12s", "--seed", "1", "--dir", "run"];
+    let args = [
+        "--set",
+        "reads=serializable",
+        "--faults",
+        "partition",
+        "--time",
+        "12s",
+        "--seed",
+        "1",
+        "--dir",
+        "run",
+    ];
     let run = bench.duress(&[&["run", "etcd"], &args[..]].concat()).expect(1);
     assert!(run.stdout.contains("stale read on key"), "{}", run.stdout);
     let alone = bench.duress(&["check", "run/history.jsonl"]).expect(1);
