@@ -96,6 +96,13 @@ pub trait Launch: Send + Sync {
     fn stopping(&self, _cluster: &[Node], _node: &Node) -> Stopping {
         Stopping::default()
     }
+
+    /// A container image, or a folder, in whose root file system the servers run
+    /// ([`unpack`](crate::obtain::image::unpack)): their program is a file in there, and they get its
+    /// environment variables and working directory as well. `None` for this machine's.
+    fn rootfs(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// Where a server's program comes from, unless the user names one.
