@@ -5,6 +5,7 @@
 use crate::env::EnvError;
 use duress_checkers::HistoryError;
 use duress_reports::artifact::{ArtifactError, RunFailure};
+use duress_targets::declared::Problem;
 use duress_targets::{TargetError, obtain::ObtainError};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,9 @@ pub enum Failure {
     /// A setting of the target.
     #[error("{0}; `duress list targets` shows the settings")]
     Target(#[from] TargetError),
+    /// A target's file.
+    #[error("{0}")]
+    Declared(#[from] Problem),
     /// A history that is none.
     #[error("{}: {source}", path.display())]
     History {
@@ -93,7 +97,11 @@ impl Failure {
     /// The same as a number.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Usage { .. } | Self::Target(_) | Self::History { .. } | Self::Artifact(_) => 254,
+            Self::Usage { .. }
+            | Self::Target(_)
+            | Self::Declared(_)
+            | Self::History { .. }
+            | Self::Artifact(_) => 254,
             // What the user named is not there, or contradicts itself.
             Self::Obtain(
                 ObtainError::Request(_) | ObtainError::Unfit { .. } | ObtainError::Missing { .. },

@@ -3,8 +3,10 @@
 //! A plan that can be made can be run, as far as names and numbers go; what only the machine
 //! knows (namespaces, binaries) comes later, and fails with a typed error of its own.
 
+mod place;
+
 use crate::env::disk::Layer;
-use crate::env::remote::{self, place::Place};
+use crate::env::remote::place::Place;
 use crate::failure::Failure;
 use crate::known;
 use crate::nemesis::catalogue;
@@ -14,7 +16,8 @@ use crate::nemesis::schedule::{self, Schedule};
 use crate::run::noted;
 use duress_reports::conclusion::Rule;
 use duress_reports::{Known, PlotFormat};
-use duress_targets::{Registry, Server, Settings, Source, Target, TargetEntry};
+use duress_targets::declared;
+use duress_targets::{Refusal, Registry, Server, Settings, Source, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -98,6 +101,8 @@ pub struct RunOptions {
     pub on: Option<PathBuf>,
     /// Keep the last frames of the network also when all was well.
     pub capture: bool,
+    /// Keep the nodes' data also when all was well.
+    pub keep_data: bool,
     /// Where run directories go.
     pub out: PathBuf,
     /// This very directory instead.
@@ -144,6 +149,7 @@ impl Default for RunOptions {
             disks: Layer::Own,
             on: None,
             capture: false,
+            keep_data: false,
             out: PathBuf::from("runs"),
             dir: None,
             known: None,
@@ -192,8 +198,9 @@ impl Plan {
         let entry = find_target(registry, &options.target)?;
         let place = options.on.as_deref().map(Place::read).transpose()?;
         let hosts = place.as_ref().map(|place| place.ssh.hosts.len());
-        let nodes = node_count(&entry, options.nodes, hosts)?;
-        let faults = options.faults.clone().unwrap_or_else(|| catalogue::default_faults(nodes));
+        let nodes = place::nodes(&entry, options.nodes, hosts)?;
+        let faults = options.faults.clone().unwrap_or_else(|| default_faults(&entry, nodes));
+        check_refusals(&entry, &faults)?;
         let workload = find_workload(&entry, options.workload.as_deref())?;
         let seed = options.seed.unwrap_or_else(draw_seed);
         let make = |settings| (entry.make)(&Settings(settings), workload.name);
@@ -243,12 +250,15 @@ impl Plan {
                 "use etcd, or other faults",
             ));
         }
+        if let Some((fault, refusal)) = schedule.iter().find_map(|p| refused(&entry, p.fault.kind())) {
+            return Err(not_to_be_borne(fault, refusal));
+        }
         check_versions(&schedule, options.upgrade_to.as_deref())?;
         if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {
             check_clocks(planned.fault.kind(), &entry, inside)?;
         }
         check_disks(&options, (&entry, inside), &schedule)?;
-        check_place(&options, (&entry, inside), &schedule)?;
+        place::check(&options, (&entry, &*target), &schedule)?;
         check_gates(&options.gates, &*target, &schedule)?;
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
@@ -346,7 +356,7 @@ impl Plan {
     pub fn repeat(&self, version: Option<&str>, schedule: Option<&Path>) -> String {
         let (o, d) = (&self.options, RunOptions::default());
         let duration = |d: Duration| humantime::format_duration(d).to_string().replace(' ', "");
-        let mut words = vec![format!("duress run {} --seed {}", self.entry.name, self.seed)];
+        let mut words = vec![format!("duress run {} --seed {}", quote(&o.target), self.seed)];
         let mut add = |differs: bool, flag: &str, value: String| {
             if differs {
                 words.push(format!("--{flag} {}", quote(&value)));
@@ -391,6 +401,9 @@ impl Plan {
         if o.capture {
             words.push("--capture".to_owned());
         }
+        if o.keep_data {
+            words.push("--keep-data".to_owned());
+        }
         if o.allow_majority_loss {
             words.push("--allow-majority-loss".to_owned());
         }
@@ -422,6 +435,33 @@ fn check_versions(schedule: &[PlannedFault], upgrade_to: Option<&str>) -> Result
         )),
         _ => Ok(()),
     }
+}
+
+/// Those of all targets that this one can bear.
+fn default_faults(entry: &TargetEntry, nodes: usize) -> Vec<String> {
+    let bearable = |kind: &String| refused(entry, kind).is_none();
+    catalogue::default_faults(nodes).into_iter().filter(bearable).collect()
+}
+
+/// What the target refuses has to be a fault, and may not be asked for.
+fn check_refusals(entry: &TargetEntry, asked: &[String]) -> Result<(), Failure> {
+    let known = |kind: &str| catalogue::FAULTS.iter().any(|fault| fault.name == kind);
+    if let Some(refusal) = entry.refuses.iter().find(|refusal| !known(&refusal.fault)) {
+        let why = format!("there is no fault `{}` to be refused", refusal.fault);
+        return Err(Failure::usage(&refusal.place, why, "choose from `duress list faults`"));
+    }
+    match asked.iter().find_map(|kind| refused(entry, kind)) {
+        Some((fault, refusal)) => Err(not_to_be_borne(fault, refusal)),
+        None => Ok(()),
+    }
+}
+
+fn refused<'a>(entry: &'a TargetEntry, kind: &'a str) -> Option<(&'a str, &'a Refusal)> {
+    entry.refuses.iter().find(|refusal| refusal.fault == kind).map(|refusal| (kind, refusal))
+}
+
+fn not_to_be_borne(fault: &str, Refusal { why, place, .. }: &Refusal) -> Failure {
+    Failure::usage(format!("fault {fault}"), format!("{place} refuses it: {why}"), "use other faults")
 }
 
 /// What a program can be asked to be.
@@ -474,30 +514,6 @@ fn check_disks(
             "leave out --data disk",
         )),
         _ => Ok(()),
-    }
-}
-
-/// Real hosts are not broken in all ways in which our own are, and what is on them stays there.
-fn check_place(
-    options: &RunOptions,
-    (entry, inside): (&TargetEntry, bool),
-    schedule: &[PlannedFault],
-) -> Result<(), Failure> {
-    if options.on.is_none() {
-        return Ok(());
-    }
-    let refuse = |what: String, why: &str, fix: &str| Err(Failure::usage(what, why, fix));
-    if inside {
-        let what = format!("--on with {}", entry.name);
-        return refuse(what, "it lives inside Duress", "leave it out, or use a target with real servers");
-    }
-    if options.disks == Layer::Ext4 || options.data_on_disk || options.capture {
-        let what = "--on with --disks ext4, --data disk or --capture".to_owned();
-        return refuse(what, "disks and networks of real hosts are their own", "leave one out");
-    }
-    match remote::refusal(schedule) {
-        Some((kind, why)) => refuse(format!("{kind} with --on"), why, "use other faults, or leave out --on"),
-        None => Ok(()),
     }
 }
 
@@ -584,41 +600,22 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The entry of a target.
+/// The entry of a target: a name, or the file that declares it.
 ///
 /// # Errors
-/// When there is none of that name.
+/// When there is none of that name, or something is wrong with the file.
 pub fn find_target(registry: &Registry, name: &str) -> Result<Arc<TargetEntry>, Failure> {
+    if declared::is_file(name) {
+        return Ok(Arc::new(declared::read(Path::new(name))?));
+    }
     registry.find(name).cloned().ok_or_else(|| {
         let known: Vec<&str> = registry.targets().iter().map(|entry| entry.name.as_str()).collect();
         Failure::usage(
             format!("target {name}"),
             "there is no such target",
-            format!("choose from {}", known.join(", ")),
+            format!("choose from {}, or name the file of your own: {name}.toml", known.join(", ")),
         )
     })
-}
-
-/// Where there are hosts, one node on each, unless fewer are asked for.
-fn node_count(entry: &TargetEntry, asked: Option<usize>, hosts: Option<usize>) -> Result<usize, Failure> {
-    let most = entry.max_nodes.unwrap_or(MAX_NODES);
-    let nodes = asked.unwrap_or(hosts.map_or(entry.default_nodes, |hosts| hosts.min(most)));
-    if let Some(hosts) = hosts.filter(|&hosts| nodes > hosts) {
-        let fix = format!("use --nodes {hosts}, or name more hosts");
-        return Err(Failure::usage(format!("--nodes {nodes}"), format!("there are {hosts} hosts"), fix));
-    }
-    if !(1..=MAX_NODES).contains(&nodes) {
-        let fix = format!("use 1 to {MAX_NODES}");
-        return Err(Failure::usage(format!("--nodes {nodes}"), "out of range", fix));
-    }
-    match entry.max_nodes {
-        Some(most) if nodes > most => Err(Failure::usage(
-            format!("--nodes {nodes} with {}", entry.name),
-            format!("that target has at most {most}"),
-            format!("use --nodes {most}, or another target"),
-        )),
-        _ => Ok(nodes),
-    }
 }
 
 fn find_workload(entry: &TargetEntry, name: Option<&str>) -> Result<&'static WorkloadEntry, Failure> {

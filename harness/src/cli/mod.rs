@@ -6,6 +6,7 @@ mod agent;
 mod bisect;
 mod check;
 mod ci;
+mod client_test;
 mod compare;
 mod doctor;
 mod export;
@@ -13,6 +14,7 @@ mod fetch;
 mod findings;
 mod gc;
 mod heal;
+mod init;
 mod issue;
 mod list;
 mod progress;
@@ -72,6 +74,10 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show the index of runs and their reports in a browser
     Serve(serve::ServeArgs),
+    /// Write files to begin with, for a system of your own
+    Init(init::InitArgs),
+    /// Examine a client program: does it keep to the protocol?
+    ClientTest(client_test::ClientTestArgs),
     /// Run a matrix of runs until time is up, each accounted for
     Soak(soak::SoakArgs),
     /// Join the shards of a soak that ran elsewhere
@@ -137,6 +143,8 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Init(args) => args.run(),
+        Command::ClientTest(args) => args.run(registry),
         Command::Soak(args) => args.run(),
         Command::Merge(args) => args.run(),
         Command::Gc(args) => args.run(),
@@ -167,6 +175,7 @@ impl Command {
             Self::Sweep(args) => args.progress.mode,
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
+            Self::ClientTest(args) => args.progress.mode,
             Self::Soak(args) => args.progress.mode,
             Self::Repro(args) => args.run.progress.mode,
             Self::Shrink(args) => args.run.progress.mode,

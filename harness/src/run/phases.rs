@@ -17,11 +17,11 @@ use crate::plan::Plan;
 use crate::watching::Feed;
 use duress_checkers::words;
 use duress_reports::artifact::{Phase, RunDir, RunFailure, RunInfo, RunStatus};
-use duress_targets::Node;
+use duress_targets::{Node, Surroundings, Target};
 use duress_workloads::generator::GeneratorExt as _;
 use duress_workloads::{Generators, Rng};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -37,6 +37,10 @@ const HEALTH_POLL: Duration = Duration::from_millis(20);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the final reads may take.
 const FINAL_WITHIN: Duration = Duration::from_secs(60);
+/// How long clients may take to make what operations need.
+const CLIENTS_SET_UP_WITHIN: Duration = Duration::from_secs(60);
+/// How often clients are asked for what they noticed.
+const NOTES_POLL: Duration = Duration::from_millis(100);
 
 /// What the phases work on.
 pub(super) struct Phases<'a> {
@@ -92,8 +96,28 @@ impl Phases<'_> {
             let status = tokio::time::timeout(HEALTH_TIMEOUT, self.plan.target.status(node)).await;
             self.info.nodes[at].version = status.ok().and_then(Result::ok).map(|status| status.version);
         }
+        self.set_up_clients().await?;
         self.dir.write_info(self.info)?;
         Ok(())
+    }
+
+    /// Nothing is recorded of it: operations begin with what it has made.
+    async fn set_up_clients(&mut self) -> Result<(), Failure> {
+        let run = Surroundings { nodes: self.nodes.to_vec(), logs: self.dir.path().join("clients") };
+        let set_up = tokio::time::timeout(CLIENTS_SET_UP_WITHIN, self.plan.target.set_up(&run));
+        let why = tokio::select! {
+            done = set_up => match done {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("it took longer than {CLIENTS_SET_UP_WITHIN:?}"),
+            },
+            () = self.stop.wait(StopKind::Soon) => return Err(interrupted()),
+        };
+        Err(Failure::Run(RunFailure {
+            what: "the clients could not set up what operations need".to_owned(),
+            why,
+            fix: format!("look at what they say in {}", run.logs.display()),
+        }))
     }
 
     /// Main, heal, final reads: all that is on the run's clock.
@@ -114,6 +138,9 @@ impl Phases<'_> {
         let observers = self.observe(clock)?;
         let watched = Arc::clone(&exits);
         let guard = tokio::spawn(async move { watched.watch().await });
+        let said: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (target, told) = (Arc::clone(&self.plan.target), Arc::clone(&self.listener));
+        let hearing = tokio::spawn(hear_clients(target, told, Arc::clone(&said)));
         let outcome = async {
             self.main(&mut engine, &mut main, clock, (recorder, observers.asker())).await?;
             if !self.standing.is_wanted() {
@@ -131,6 +158,9 @@ impl Phases<'_> {
         .await;
         guard.abort();
         exits.tell(self.info);
+        hearing.abort();
+        note_clients(&*self.plan.target, true, &*self.listener, &said);
+        self.info.warnings.append(&mut said.lock().unwrap_or_else(PoisonError::into_inner));
         self.info.warnings.extend(observers.finish());
         outcome
     }
@@ -355,4 +385,19 @@ fn interrupted() -> Failure {
         why: "the cluster was not healthy yet, so nothing was tested".to_owned(),
         fix: "let it run".to_owned(),
     })
+}
+
+/// Tells what clients notice, while they do.
+async fn hear_clients(target: Arc<dyn Target>, listener: Arc<dyn Listener>, said: Arc<Mutex<Vec<String>>>) {
+    loop {
+        note_clients(&*target, false, &*listener, &said);
+        tokio::time::sleep(NOTES_POLL).await;
+    }
+}
+
+fn note_clients(target: &dyn Target, over: bool, listener: &dyn Listener, said: &Mutex<Vec<String>>) {
+    for note in target.notes(over) {
+        listener.event(&Event::Note(&note));
+        said.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    }
 }

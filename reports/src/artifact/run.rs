@@ -77,6 +77,9 @@ pub struct RunInfo {
     /// What the user wants it to be found by: `branch` → `main`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The file that the target was declared in, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declaration: Option<Declaration>,
     /// Milliseconds that the checkers took; absent when they never ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_ms: Option<u64>,
@@ -84,6 +87,19 @@ pub struct RunInfo {
     /// logs to the run. Absent when the run did not get there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_epoch: Option<u64>,
+    /// Files that were saved of the nodes, relative to the run directory: core files, data, how servers ended,
+    /// what the kernel said of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
+}
+
+/// The file of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declaration {
+    /// As it was named.
+    pub path: String,
+    /// All of it.
+    pub text: String,
 }
 
 /// How far a run got.

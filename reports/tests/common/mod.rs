@@ -111,7 +111,9 @@ pub fn info(seconds: u64) -> RunInfo {
         settings: [("reads".to_owned(), "serializable".to_owned())].into(),
         labels: BTreeMap::new(),
         check_ms: None,
+        declaration: None,
         clock_epoch: None,
+        kept: Vec::new(),
     }
 }
 

@@ -39,11 +39,13 @@ pub(crate) fn entry() -> TargetEntry {
         max_nodes: None,
         ports: vec![gateway::CLIENT_PORT, launch::PEER_PORT],
         tool: Some(&TOOL),
+        refuses: Vec::new(),
+        declaration: None,
         make: Arc::new(make),
     }
 }
 
-static RECIPE: Recipe = Recipe {
+pub(crate) static RECIPE: Recipe = Recipe {
     server: "etcd",
     version_args: &["--version"],
     version_prefix: "etcd Version: ",

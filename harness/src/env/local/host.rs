@@ -2,7 +2,7 @@
 //! file system; it exists as long as its files are open or a process is in it.
 
 use super::disk::Mounted;
-use super::{Data, Disks};
+use super::{Data, Disks, Rootfs, root};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::fstat;
@@ -29,26 +29,25 @@ pub(super) struct Host {
     ipc: OwnedFd,
     /// What lies over the data directory, if that is to be a disk of our own making.
     pub(super) disk: Option<Mounted>,
+    own_root: bool,
 }
 
 /// What a host is to look like inside.
 pub(super) struct Plan {
-    /// Its own network, and its name there; none when it is on this machine's.
-    pub(super) network: Option<OwnNetwork>,
+    /// Its host name.
+    pub(super) name: String,
+    /// It has a network of its own, with that name; otherwise it is on this machine's.
+    pub(super) own_network: bool,
     /// The node's data directory. It exists.
     pub(super) data_dir: PathBuf,
     /// What lies under the data directory.
     pub(super) data: Data,
     /// What lies over that.
     pub(super) disks: Disks,
-}
-
-/// How a host with a network of its own is called there.
-pub(super) struct OwnNetwork {
-    /// Its host name.
-    pub(super) name: String,
     /// A file to see instead of `/etc/hosts`.
     pub(super) hosts_file: PathBuf,
+    /// A root file system to see instead of this machine's, and an empty folder in which it is made.
+    pub(super) root: Option<(Rootfs, PathBuf)>,
 }
 
 impl Netns {
@@ -91,7 +90,7 @@ impl Host {
     pub(super) fn create(plan: &Plan) -> io::Result<Self> {
         on_own_thread(|| {
             unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)?;
-            if plan.network.is_some() {
+            if plan.own_network {
                 unshare(CloneFlags::CLONE_NEWNET)?;
             }
             // Before any other mount: otherwise that one would appear outside as well.
@@ -103,9 +102,16 @@ impl Host {
             let own = matches!(plan.disks, Disks::Faulty { .. });
             let disk = own.then(|| Mounted::over(&plan.data_dir)).transpose();
             let disk = disk.map_err(|e| step("mount a FUSE file system for the data", e))?;
-            if let Some(OwnNetwork { name, hosts_file }) = &plan.network {
-                bind(hosts_file, Path::new("/etc/hosts")).map_err(|e| step("mount over /etc/hosts", e))?;
-                sethostname(name).map_err(|e| step("set the host name", e))?;
+            let hosts = Path::new("/etc/hosts");
+            match &plan.root {
+                None if !plan.own_network => {}
+                None => bind(&plan.hosts_file, hosts).map_err(|e| step("mount over /etc/hosts", e))?,
+                Some((rootfs, staging)) => {
+                    root::enter(rootfs, staging, &plan.data_dir, &plan.hosts_file)?;
+                }
+            }
+            if plan.own_network {
+                sethostname(&plan.name).map_err(|e| step("set the host name", e))?;
             }
             Ok(Self {
                 net: Netns(open_own("net")?),
@@ -113,6 +119,7 @@ impl Host {
                 uts: open_own("uts")?,
                 ipc: open_own("ipc")?,
                 disk,
+                own_root: plan.root.is_some(),
             })
         })
     }
@@ -121,6 +128,11 @@ impl Host {
     pub(super) fn id(&self) -> io::Result<NamespaceId> {
         let stat = fstat(&self.ipc)?;
         Ok(NamespaceId(stat.st_dev, stat.st_ino))
+    }
+
+    /// Is its root file system another than this machine's?
+    pub(super) const fn has_own_root(&self) -> bool {
+        self.own_root
     }
 
     /// Runs `f` on a thread that sees its files.

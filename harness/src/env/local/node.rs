@@ -1,12 +1,12 @@
 //! One node of a cluster on this machine: its host, its server, and where its files are.
 
 use super::disk::NodeDisk;
-use super::host::{self, Host, NamespaceId, OwnNetwork, Plan};
+use super::host::{self, Host, NamespaceId, Plan};
 use super::memory::Group;
 use super::server::{Main, Server};
 use super::starve::Starving;
 use super::trap::Traps;
-use super::{Data, Disks, unable};
+use super::{Data, Disks, Rootfs, unable};
 use crate::env::EnvError;
 use duress_targets::Node;
 use std::fs;
@@ -18,6 +18,8 @@ pub(super) struct LocalNode {
     pub(super) dir: PathBuf,
     pub(super) log: PathBuf,
     pub(super) host: Arc<Host>,
+    /// The server's working directory, as seen on the host.
+    pub(super) work_dir: PathBuf,
     pub(super) namespace: NamespaceId,
     pub(super) disk: Option<NodeDisk>,
     pub(super) memory: Option<Arc<Group>>,
@@ -58,23 +60,34 @@ pub(super) fn make_host(
     nodes: &[Node],
     index: usize,
     dir: &Path,
-    (data, disks): (Data, Disks),
+    (data, disks, rootfs): (Data, Disks, Option<&Rootfs>),
     own_network: bool,
 ) -> Result<Host, EnvError> {
-    let name = nodes[index].name.clone();
-    let network = own_network.then(|| OwnNetwork { name: name.clone(), hosts_file: dir.join("hosts") });
-    let plan = Plan { network, data_dir: dir.join("data"), data, disks };
-    fs::create_dir_all(&plan.data_dir)
-        .and_then(|()| match &plan.network {
-            Some(network) => {
-                host::write_hosts_file(&network.hosts_file, nodes.iter().map(|n| (n.name.as_str(), n.addr)))
-            }
-            None => Ok(()),
+    let plan = Plan {
+        name: nodes[index].name.clone(),
+        own_network,
+        data_dir: dir.join("data"),
+        data,
+        disks,
+        hosts_file: dir.join("hosts"),
+        root: rootfs.map(|rootfs| (rootfs.clone(), dir.join("root"))),
+    };
+    let staging = plan.root.iter().map(|(_, staging)| staging);
+    staging
+        .chain([&plan.data_dir])
+        .try_for_each(fs::create_dir_all)
+        .and_then(|()| {
+            host::write_hosts_file(&plan.hosts_file, nodes.iter().map(|n| (n.name.as_str(), n.addr)))
         })
         .map_err(|e| EnvError::Unable {
             what: format!("prepare the directory {}", dir.display()),
             why: e.to_string(),
             fix: "choose a directory on a file system with room, that you may write to".into(),
         })?;
-    Host::create(&plan).map_err(|e| unable(&format!("make the host of {name}"), &e))
+    let host = Host::create(&plan);
+    if let Some((_, staging)) = &plan.root {
+        // An empty folder at worst.
+        let _ = fs::remove_dir(staging);
+    }
+    host.map_err(|e| unable(&format!("make the host of {}", plan.name), &e))
 }

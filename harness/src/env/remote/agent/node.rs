@@ -51,6 +51,7 @@ impl Placed {
             clocks: server.clocks,
             disks: Disks::Plain,
             limited_memory: false,
+            rootfs: None,
         };
         let log = dir.join(&node.name).join(&server.log_name);
         Ok(Self { cluster: Local::create(privilege, config).map_err(|error| of(&error))?, log })
