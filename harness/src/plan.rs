@@ -3,7 +3,10 @@
 //! A plan that can be made can be run, as far as names and numbers go; what only the machine
 //! knows (namespaces, binaries) comes later, and fails with a typed error of its own.
 
+mod place;
+
 use crate::env::disk::Layer;
+use crate::env::remote::place::Place;
 use crate::failure::Failure;
 use crate::known;
 use crate::nemesis::catalogue;
@@ -94,6 +97,8 @@ pub struct RunOptions {
     pub data_on_disk: bool,
     /// What faults of disks are made with.
     pub disks: Layer,
+    /// A file that says where the nodes are; on this machine when absent.
+    pub on: Option<PathBuf>,
     /// Keep the last frames of the network also when all was well.
     pub capture: bool,
     /// Keep the nodes' data also when all was well.
@@ -142,6 +147,7 @@ impl Default for RunOptions {
             check_memory: 2 << 30,
             data_on_disk: false,
             disks: Layer::Own,
+            on: None,
             capture: false,
             keep_data: false,
             out: PathBuf::from("runs"),
@@ -178,6 +184,8 @@ pub struct Plan {
     pub schedule: Vec<PlannedFault>,
     /// Violations that do not decide.
     pub known: Vec<Known>,
+    /// Where the nodes are; on this machine when absent.
+    pub place: Option<Place>,
 }
 
 impl Plan {
@@ -188,7 +196,9 @@ impl Plan {
     pub fn new(registry: &Registry, options: RunOptions) -> Result<Self, Failure> {
         check_numbers(&options)?;
         let entry = find_target(registry, &options.target)?;
-        let nodes = node_count(&entry, options.nodes)?;
+        let place = options.on.as_deref().map(Place::read).transpose()?;
+        let hosts = place.as_ref().map(|place| place.ssh.hosts.len());
+        let nodes = place::nodes(&entry, options.nodes, hosts)?;
         let faults = options.faults.clone().unwrap_or_else(|| default_faults(&entry, nodes));
         check_refusals(&entry, &faults)?;
         let workload = find_workload(&entry, options.workload.as_deref())?;
@@ -248,6 +258,7 @@ impl Plan {
             check_clocks(planned.fault.kind(), &entry, inside)?;
         }
         check_disks(&options, (&entry, inside), &schedule)?;
+        place::check(&options, (&entry, &*target), &schedule)?;
         check_gates(&options.gates, &*target, &schedule)?;
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
@@ -270,6 +281,7 @@ impl Plan {
             faults,
             schedule,
             known,
+            place,
         })
     }
 
@@ -326,6 +338,9 @@ impl Plan {
         if o.disks == Layer::Ext4 {
             table.insert("disks".to_owned(), "ext4".to_owned());
         }
+        if let Some(on) = &o.on {
+            table.insert("on".to_owned(), on.display().to_string());
+        }
         if let Some(ops) = o.ops {
             table.insert("ops".to_owned(), ops.to_string());
         }
@@ -380,6 +395,9 @@ impl Plan {
         add(o.check_memory != d.check_memory, "check-memory", (o.check_memory >> 20).to_string());
         add(o.data_on_disk, "data", "disk".to_owned());
         add(o.disks == Layer::Ext4, "disks", "ext4".to_owned());
+        if let Some(on) = &o.on {
+            add(true, "on", on.display().to_string());
+        }
         if o.capture {
             words.push("--capture".to_owned());
         }
@@ -598,22 +616,6 @@ pub fn find_target(registry: &Registry, name: &str) -> Result<Arc<TargetEntry>, 
             format!("choose from {}, or name the file of your own: {name}.toml", known.join(", ")),
         )
     })
-}
-
-fn node_count(entry: &TargetEntry, asked: Option<usize>) -> Result<usize, Failure> {
-    let nodes = asked.unwrap_or(entry.default_nodes);
-    if !(1..=MAX_NODES).contains(&nodes) {
-        let fix = format!("use 1 to {MAX_NODES}");
-        return Err(Failure::usage(format!("--nodes {nodes}"), "out of range", fix));
-    }
-    match entry.max_nodes {
-        Some(most) if nodes > most => Err(Failure::usage(
-            format!("--nodes {nodes} with {}", entry.name),
-            format!("that target has at most {most}"),
-            format!("use --nodes {most}, or another target"),
-        )),
-        _ => Ok(nodes),
-    }
 }
 
 fn find_workload(entry: &TargetEntry, name: Option<&str>) -> Result<&'static WorkloadEntry, Failure> {

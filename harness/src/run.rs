@@ -16,6 +16,7 @@ use crate::checking;
 use crate::engine::Stop;
 use crate::env::disk::Layer;
 use crate::env::local::{self, Local, Privilege};
+use crate::env::remote::{self, Remote, place::Place};
 use crate::env::sim::Sim;
 use crate::env::{EnvError, Environment, Program};
 use crate::event::{Event, Listener, Planned, Stage};
@@ -32,7 +33,7 @@ use duress_reports::artifact::{Binary, Declaration, FORMAT, NodeInfo, Run, RunIn
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::image::{self, Image};
 use duress_targets::obtain::{self, Obtained};
-use duress_targets::{Node, Server, Source};
+use duress_targets::{Launch, Node, Server, Source};
 use interrupts::{Interrupts, Standing};
 use salvaging::Salvaging;
 use std::path::PathBuf;
@@ -83,8 +84,9 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
     }
     let tool = obtain_tool(plan, obtained.as_ref(), listener)?;
     let privilege = match plan.target.server() {
-        Server::Processes(_) => Some(local::acquire()?),
-        Server::InProcess(_) => None,
+        Server::Processes(_) if plan.place.is_none() => Some(local::acquire()?),
+        // Rights are needed where the hosts are.
+        Server::Processes(_) | Server::InProcess(_) => None,
     };
     if let Some(privilege) = privilege {
         match disks(plan) {
@@ -106,8 +108,9 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
 /// See [`Failure`].
 pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Result<Outcome, Failure> {
     let Prepared { obtained, image, privilege, .. } = prepared;
+    // A host that nobody knows keeps the run from even beginning.
+    let nodes = addresses(plan)?;
     let claim = store::claim(&plan.options.out, &plan.name(), plan.options.dir.as_deref())?;
-    let nodes = addresses(plan);
     let mut info = describe(plan, &claim, &nodes, prepared);
     claim.dir.write_info(&info)?;
     write_schedule(plan, &claim)?;
@@ -125,7 +128,7 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let mut capture = Vec::new();
     let mut salvaging = Salvaging::begin();
     let attempt =
-        environment(plan, &claim, &nodes, (obtained.as_ref().zip(*privilege), image.as_ref()), &mut info)
+        environment(plan, &claim, &nodes, (obtained.as_ref(), *privilege, image.as_ref()), &mut info)
             .and_then(|env| {
                 let programs = programs(plan, prepared);
                 let tool =
@@ -152,9 +155,9 @@ pub(crate) fn cluster(
     prepared: &Prepared,
     claim: &Claim,
 ) -> Result<(Arc<dyn Environment>, Arc<[Node]>), Failure> {
-    let nodes = addresses(plan);
+    let nodes = addresses(plan)?;
     let mut info = describe(plan, claim, &nodes, prepared);
-    let processes = (prepared.obtained.as_ref().zip(prepared.privilege), prepared.image.as_ref());
+    let processes = (prepared.obtained.as_ref(), prepared.privilege, prepared.image.as_ref());
     Ok((environment(plan, claim, &nodes, processes, &mut info)?, nodes))
 }
 
@@ -380,20 +383,24 @@ fn gates(plan: &Plan) -> Gates {
     Gates { min_ok: plan.options.min_ok, kinds: plan.kinds(), rules: plan.options.gates.clone() }
 }
 
-fn addresses(plan: &Plan) -> Arc<[Node]> {
-    Local::addresses(plan.node_names.len()).into()
+fn addresses(plan: &Plan) -> Result<Arc<[Node]>, Failure> {
+    let count = plan.node_names.len();
+    Ok(match &plan.place {
+        Some(place) => remote::addresses(&place.transports(count))?.into(),
+        None => Local::addresses(count).into(),
+    })
 }
 
 fn environment(
     plan: &Plan,
     claim: &Claim,
     nodes: &[Node],
-    (processes, image): (Option<(&Obtained, Privilege)>, Option<&Image>),
+    (obtained, privilege, image): (Option<&Obtained>, Option<Privilege>, Option<&Image>),
     info: &mut RunInfo,
 ) -> Result<Arc<dyn Environment>, Failure> {
-    let (launch, (obtained, privilege)) = match (plan.target.server(), processes) {
+    let (launch, obtained) = match (plan.target.server(), obtained) {
         (Server::InProcess(cluster), _) => return Ok(Arc::new(Sim::new(cluster))),
-        (Server::Processes(launch), Some(processes)) => (launch, processes),
+        (Server::Processes(launch), Some(obtained)) => (launch, obtained),
         (Server::Processes(_), None) => unreachable!("the program of processes has been obtained"),
     };
     let path = claim.dir.path();
@@ -404,6 +411,10 @@ fn environment(
     for node in &mut info.nodes {
         node.log = Some(format!("nodes/{}/{log_name}", node.name));
     }
+    if let Some(place) = &plan.place {
+        return on_hosts(plan, (claim, nodes, place), (launch, obtained), (work_dir, log_name));
+    }
+    let Some(privilege) = privilege else { unreachable!("it has been acquired for nodes on this machine") };
     let image_env = image.map_or(&[][..], |image| &*image.defaults.env);
     let server = |node: &Node| local::ServerCommand {
         program: obtained.path.clone(),
@@ -415,7 +426,7 @@ fn environment(
         work_dir: work_dir.clone(),
         log_name,
         data: if plan.options.data_on_disk { local::Data::Disk } else { local::Data::Memory },
-        ports: local::Ports::Auto,
+        network: local::Network::Switched(local::Ports::Auto),
         calls: plan.schedule.iter().filter_map(|planned| planned.on.as_ref()?.call()).collect(),
         clocks: plan.schedule.iter().any(|planned| planned.fault.needs_clocks()),
         disks: disks(plan),
@@ -436,6 +447,34 @@ fn rootfs(image: &Image) -> local::Rootfs {
     local::Rootfs { root: image.root.clone(), work_dir }
 }
 
+/// The same on real hosts.
+fn on_hosts(
+    plan: &Plan,
+    (claim, nodes, place): (&Claim, &[Node], &Place),
+    (launch, obtained): (&dyn Launch, &Obtained),
+    (logs_dir, log_name): (PathBuf, String),
+) -> Result<Arc<dyn Environment>, Failure> {
+    let transports = place.transports(nodes.len());
+    let run = remote::run_name(&claim.id);
+    let server = |node: &Node| remote::Server {
+        program: obtained.path.clone(),
+        libraries: obtained.libraries.clone(),
+        args: launch.args(nodes, node, &remote::data_dir(&place.ssh.dir, &run, node)),
+        env: launch.env(),
+    };
+    let config = remote::Config {
+        servers: nodes.iter().map(server).collect(),
+        transports,
+        nodes: nodes.to_owned(),
+        run,
+        logs_dir,
+        log_name,
+        dead_man: place.ssh.dead_man,
+        wants: remote::wants(&plan.schedule),
+    };
+    Ok(Arc::new(Remote::create(&config)?))
+}
+
 fn limited_memory(plan: &Plan) -> bool {
     plan.schedule.iter().any(|planned| planned.fault.needs_limited_memory())
 }
@@ -454,6 +493,7 @@ fn disks(plan: &Plan) -> local::Disks {
 
 fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> RunInfo {
     let privilege = match prepared.privilege {
+        None if plan.place.is_some() => "root on the hosts",
         Some(Privilege::Root) => "root",
         Some(Privilege::UserNamespace) => "user namespace",
         None => "none needed",

@@ -4,7 +4,7 @@
 use crate::bridge::Bridge;
 use crate::{Host, inside};
 use duress::env::Environment as _;
-use duress::env::local::{Config, Data, Disks, Local, Ports, Privilege, ServerCommand};
+use duress::env::local::{Config, Data, Disks, Local, Network, Ports, Privilege, ServerCommand};
 use duress_targets::obtain::{self, Obtained};
 use duress_targets::{Completion, Node, Registry, Server, Settings, Source, Target};
 use duress_workloads::Invocation;
@@ -75,7 +75,7 @@ fn on_switch(privilege: Privilege, target: &dyn Target, obtained: &Obtained, dir
         servers: nodes.iter().map(server).collect(),
         log_name: "log".into(),
         data: Data::Memory,
-        ports: Ports::Auto,
+        network: Network::Switched(Ports::Auto),
         calls: BTreeSet::new(),
         clocks: false,
         disks: Disks::Plain,

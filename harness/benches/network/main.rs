@@ -8,7 +8,7 @@ mod etcd;
 use bridge::Bridge;
 use duress::env::Environment as _;
 use duress::env::cut::Cut;
-use duress::env::local::{Config, Data, Disks, Local, Ports, ServerCommand, acquire};
+use duress::env::local::{Config, Data, Disks, Local, Network, Ports, ServerCommand, acquire};
 use duress::env::packet::{Policies, Policy};
 use nix::sched::{CloneFlags, setns};
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ fn main() {
             servers: vec![sleep; 5],
             log_name: "log".into(),
             data: Data::Memory,
-            ports,
+            network: Network::Switched(ports),
             calls: BTreeSet::new(),
             clocks: false,
             disks: Disks::Plain,

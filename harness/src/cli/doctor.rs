@@ -2,8 +2,13 @@
 
 use super::{print, print_json};
 use crate::env::doctor;
+use crate::env::remote::capability::Capability;
+use crate::env::remote::place::Place;
+use crate::env::remote::{self, HostAbilities};
+use crate::failure::Failure;
 use clap::Args;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// `duress doctor`
@@ -12,10 +17,19 @@ pub(super) struct DoctorArgs {
     /// Print the table as JSON
     #[arg(long)]
     json: bool,
+    /// Ask the hosts of this file instead, as for `duress run --on`
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    on: Option<PathBuf>,
 }
 
 impl DoctorArgs {
-    pub(super) fn run(&self) -> ExitCode {
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        if let Some(file) = &self.on {
+            let hosts = remote::abilities(&Place::read(file)?.transports(usize::MAX))?;
+            print(&hosts.iter().map(told).collect::<String>());
+            let failed = hosts.into_iter().find_map(|(_, found)| found.err());
+            return failed.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()));
+        }
         let found = doctor::probe();
         if self.json {
             let rows: Vec<serde_json::Value> = found
@@ -31,8 +45,27 @@ impl DoctorArgs {
         } else {
             print(&table(&found));
         }
-        ExitCode::SUCCESS
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+/// One host. Processes are ended, stopped and starved wherever there is an agent.
+fn told((host, found): &HostAbilities) -> String {
+    let mut text = format!("{host}\n");
+    let mut line = |can: bool, what: &str, why: &str| {
+        let _ = writeln!(text, "  {}  {what}{why}", if can { "yes" } else { "no " });
+    };
+    match found {
+        Err(error) => line(false, "agent", &format!(": {error}")),
+        Ok(capabilities) => {
+            line(true, "agent", ", for faults of processes and of data");
+            for Capability { name, missing } in capabilities {
+                let why = missing.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+                line(missing.is_none(), name.name(), &format!(", for {}{why}", name.needed_for()));
+            }
+        }
+    }
+    text
 }
 
 /// Versions of tools come with the versions of all their libraries.

@@ -2,6 +2,7 @@
 //!
 //! stdout is data: verdicts, tables, JSON. stderr is talk: progress, notes, errors.
 
+mod agent;
 mod bisect;
 mod check;
 mod ci;
@@ -85,6 +86,9 @@ enum Command {
     Gc(gc::GcArgs),
     /// Print the figures of all runs for other programs
     Export(export::ExportArgs),
+    /// Break the host that this runs on, as a controller says
+    #[command(hide = true)]
+    Agent(agent::AgentArgs),
     /// List the findings of all runs: new, ongoing, not seen lately, resolved
     Findings(findings::FindingsArgs),
     /// Print the text of an issue on a finding, or on a run
@@ -135,7 +139,7 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Report(args) => args.run(),
         Command::List(args) => args.run(registry),
         Command::Fetch(args) => args.run(registry),
-        Command::Doctor(args) => Ok(args.run()),
+        Command::Doctor(args) => args.run(),
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
@@ -145,6 +149,7 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Merge(args) => args.run(),
         Command::Gc(args) => args.run(),
         Command::Export(args) => args.run(),
+        Command::Agent(args) => args.run(),
         Command::Findings(args) => args.run(),
         Command::Issue(args) => args.run(),
         Command::Repro(args) => args.run(registry),

@@ -82,6 +82,9 @@ pub(super) struct RunArgs {
     /// What faults of disks are made with; what is not `own` needs root
     #[arg(long, value_enum, default_value_t = Disks::Own)]
     disks: Disks,
+    /// Where the nodes are: a file with an [ssh] table of hosts [default: on this machine]
+    #[arg(long, value_name = "FILE")]
+    on: Option<PathBuf>,
     /// Keep the last 64 MiB of packets, in capture.pcapng, also of a run without any failure
     #[arg(long)]
     capture: bool,
@@ -226,6 +229,7 @@ impl RunArgs {
                 Disks::Own => Layer::Own,
                 Disks::Ext4 => Layer::Ext4,
             },
+            on: self.on,
             capture: self.capture,
             keep_data: self.keep_data,
             out: self.place.out.clone(),

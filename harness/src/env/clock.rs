@@ -48,7 +48,7 @@ pub enum Skew {
 }
 
 /// What a node's clocks show.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// Nanoseconds that its wall clock is ahead.
     pub wall_ns: i64,

@@ -13,6 +13,7 @@ pub mod kernel_log;
 pub mod local;
 pub mod memory;
 pub mod packet;
+pub mod remote;
 pub mod salvage;
 pub mod sim;
 pub mod trap;
@@ -247,7 +248,8 @@ pub struct NetworkRecord {
 }
 
 /// How a server is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stop {
     /// SIGKILL to every process of the node.
     Kill,
@@ -274,7 +276,8 @@ impl Whom {
 }
 
 /// What a server is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ProcessState {
     /// It runs.
     Running {

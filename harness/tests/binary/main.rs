@@ -18,6 +18,7 @@ mod over_runs;
 mod own;
 mod processes;
 mod redis;
+mod remote;
 mod soak;
 mod terminal;
 mod triage;

@@ -18,7 +18,7 @@ mod traps;
 
 use duress::env::cut::{Crossing, Cut};
 use duress::env::doctor;
-use duress::env::local::{Config, Data, Disks, Local, Ports, Privilege, ServerCommand, acquire};
+use duress::env::local::{Config, Data, Disks, Local, Network, Ports, Privilege, ServerCommand, acquire};
 use duress::env::packet::{Policies, Policy};
 use duress::env::{EnvError, Environment, ProcessState, Stop};
 use nix::sched::{CloneFlags, setns};
@@ -272,7 +272,7 @@ fn config(ports: Ports, dir: &Path, nodes: usize, script: &str, data: Data) -> C
         servers: vec![shell(script); nodes],
         log_name: "server.log".into(),
         data,
-        ports,
+        network: Network::Switched(ports),
         calls: BTreeSet::new(),
         clocks: false,
         disks: Disks::Plain,

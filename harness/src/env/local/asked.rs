@@ -35,7 +35,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Answers for these nodes, by their network namespaces.
+    /// Answers for these nodes, by their namespaces.
     pub(super) fn answer(
         listener: OwnedFd,
         nodes: impl Iterator<Item = (NamespaceId, Arc<Traps>)>,

@@ -1,6 +1,7 @@
 //! What a local cluster is to be: servers, disks, ports. Pure data; a cluster is made of it in `mod.rs`.
 
 use crate::env::trap::Call;
+use duress_targets::Node;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -15,8 +16,8 @@ pub struct Config {
     pub log_name: String,
     /// Where the nodes' data is.
     pub data: Data,
-    /// How the hosts are connected to the switch.
-    pub ports: Ports,
+    /// How the hosts are connected to each other.
+    pub network: Network,
     /// System calls of the servers that are to be counted, and can be held. None: their calls are
     /// left alone.
     pub calls: BTreeSet<Call>,
@@ -75,6 +76,16 @@ pub enum Disks {
     },
     /// A real ext4 each, in memory, whose power can fail; whatever [`Data`] says. For root only.
     Ext4,
+}
+
+/// How hosts are connected to each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// Each has a network of its own, and all are joined by a switch.
+    Switched(Ports),
+    /// There is one, this node, and it is on this machine's network: others are elsewhere, and what
+    /// becomes of packets is not decided here.
+    Machine(Node),
 }
 
 /// How hosts are connected to the switch.

@@ -53,7 +53,8 @@ impl Local {
 
 impl Environment for Local {
     fn enter(&self) -> Result<(), EnvError> {
-        self.control.enter().map_err(|e| unable("enter the clients' network namespace", &e.into()))
+        let entered = self.joint().and_then(|joint| Ok(joint.control.enter()?));
+        entered.map_err(|e| unable("enter the clients' network namespace", &e))
     }
 
     fn enter_node(&self, at: usize) -> Result<(), EnvError> {
@@ -189,44 +190,46 @@ impl Environment for Local {
 
     fn set_links(&self, policies: &Policies) -> Result<(), EnvError> {
         let failed = |error| unable("change what links do", &error);
+        let joint = self.joint().map_err(failed)?;
         let real_packets = policies.values().any(|policy| !policy.behaviors.is_empty());
-        let mut now = self.real_packets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = joint.real_packets.lock().unwrap_or_else(PoisonError::into_inner);
         if *now != real_packets {
             self.set_segmentation_offload(!real_packets).map_err(failed)?;
             *now = real_packets;
         }
-        self.switch.set_links(policies.clone()).map_err(|error| failed(io::Error::other(error)))
+        joint.switch.set_links(policies.clone()).map_err(|error| failed(io::Error::other(error)))
     }
 
     fn acquaint(&self, links: &BTreeSet<Link>, cut: &Cut) -> Result<(), EnvError> {
         if cut.connections != Connections::Established {
             return Ok(());
         }
-        let one = |&link: &Link| self.prober.acquaint(link, cut).map_err(|why| self.probe_failed(link, why));
+        let prober = self.prober()?;
+        let one = |&link: &Link| prober.acquaint(link, cut).map_err(|why| self.probe_failed(link, why));
         links.iter().try_for_each(one)
     }
 
     fn probe(&self, link: Link, cut: &Cut) -> Result<Crossing, EnvError> {
-        self.prober.probe(link, cut).map_err(|why| self.probe_failed(link, why))
+        self.prober()?.probe(link, cut).map_err(|why| self.probe_failed(link, why))
     }
 
     fn sample(&self, link: Link, behavior: &Behavior) -> Result<Option<u32>, EnvError> {
         let most = CERTAIN.div_ceil(behavior.percent());
-        self.prober.sample(link, behavior, most).map_err(|why| self.probe_failed(link, why))
+        self.prober()?.sample(link, behavior, most).map_err(|why| self.probe_failed(link, why))
     }
 
     fn traffic(&self, link: Link) -> Traffic {
-        self.switch.traffic(link)
+        self.joint.as_ref().map(|joint| joint.switch.traffic(link)).unwrap_or_default()
     }
 
     fn taken(&self, fault: u32) -> Option<u64> {
-        Some(self.switch.taken(fault))
+        Some(self.joint.as_ref()?.switch.taken(fault))
     }
 
     fn network(&self) -> Option<NetworkRecord> {
         let mut hosts: Vec<String> = self.nodes.iter().map(|node| node.node.name.clone()).collect();
         hosts.push("clients".to_owned());
-        let seen = self.switch.tell(hosts.clone()).ok()?;
+        let seen = self.joint.as_ref()?.switch.tell(hosts.clone()).ok()?;
         let flows = seen.talks.iter().map(|talk| flows::told(talk, &hosts)).collect();
         Some(NetworkRecord { flows, capture: seen.capture })
     }

@@ -36,6 +36,8 @@ pub(super) struct Host {
 pub(super) struct Plan {
     /// Its host name.
     pub(super) name: String,
+    /// It has a network of its own, with that name; otherwise it is on this machine's.
+    pub(super) own_network: bool,
     /// The node's data directory. It exists.
     pub(super) data_dir: PathBuf,
     /// What lies under the data directory.
@@ -74,11 +76,6 @@ impl Netns {
     pub(super) fn enter(&self) -> nix::Result<()> {
         setns(&self.0, CloneFlags::CLONE_NEWNET)
     }
-
-    pub(super) fn id(&self) -> io::Result<NamespaceId> {
-        let stat = fstat(&self.0)?;
-        Ok(NamespaceId(stat.st_dev, stat.st_ino))
-    }
 }
 
 impl AsFd for Netns {
@@ -92,12 +89,10 @@ impl Host {
     /// forked child of a program with many threads could only make system calls.
     pub(super) fn create(plan: &Plan) -> io::Result<Self> {
         on_own_thread(|| {
-            unshare(
-                CloneFlags::CLONE_NEWNET
-                    | CloneFlags::CLONE_NEWNS
-                    | CloneFlags::CLONE_NEWUTS
-                    | CloneFlags::CLONE_NEWIPC,
-            )?;
+            unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)?;
+            if plan.own_network {
+                unshare(CloneFlags::CLONE_NEWNET)?;
+            }
             // Before any other mount: otherwise that one would appear outside as well.
             mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
                 .map_err(|e| step("make mounts private", e))?;
@@ -109,12 +104,15 @@ impl Host {
             let disk = disk.map_err(|e| step("mount a FUSE file system for the data", e))?;
             let hosts = Path::new("/etc/hosts");
             match &plan.root {
+                None if !plan.own_network => {}
                 None => bind(&plan.hosts_file, hosts).map_err(|e| step("mount over /etc/hosts", e))?,
                 Some((rootfs, staging)) => {
                     root::enter(rootfs, staging, &plan.data_dir, &plan.hosts_file)?;
                 }
             }
-            sethostname(&plan.name).map_err(|e| step("set the host name", e))?;
+            if plan.own_network {
+                sethostname(&plan.name).map_err(|e| step("set the host name", e))?;
+            }
             Ok(Self {
                 net: Netns(open_own("net")?),
                 mount: open_own("mnt")?,
@@ -124,6 +122,12 @@ impl Host {
                 own_root: plan.root.is_some(),
             })
         })
+    }
+
+    /// Whose processes are its own.
+    pub(super) fn id(&self) -> io::Result<NamespaceId> {
+        let stat = fstat(&self.ipc)?;
+        Ok(NamespaceId(stat.st_dev, stat.st_ino))
     }
 
     /// Is its root file system another than this machine's?

@@ -37,9 +37,11 @@ mod trap;
 mod trial;
 pub(super) mod try_out;
 
-pub use config::{Config, Data, Disks, Ports, Rootfs, ServerCommand};
+pub use config::{Config, Data, Disks, Network, Ports, Rootfs, ServerCommand};
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
+pub(super) use processes::start_time;
+pub(super) use switch::frame::{PROBE_PORT, probe_nonce, probe_payload};
 pub(super) use trial::in_child;
 pub use try_out::{ext4_disks, faulty_disks, limited_memory};
 
@@ -59,6 +61,8 @@ use server::{Main, REAP_TIMEOUT, Server};
 use spawner::Spawner;
 use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -71,9 +75,8 @@ pub const MAX_NODES: usize = 64;
 /// A cluster on this machine. Its hosts, networks and processes end when it is dropped.
 pub struct Local {
     nodes: Vec<LocalNode>,
-    control: Netns,
-    prober: Prober,
-    switch: Switch,
+    /// If the nodes are joined by one.
+    joint: Option<Joint>,
     spawner: Spawner,
     /// Removed when nobody is in them any more.
     _groups: Option<Groups>,
@@ -81,13 +84,20 @@ pub struct Local {
     clocks: Option<Arc<NodeClocks>>,
     /// Answers the kernel, if it asks.
     _asked: Option<Asked>,
-    /// Hosts send packets as they are on a wire, not many in one.
-    real_packets: Mutex<bool>,
     /// Those that are caught.
     calls: BTreeSet<Call>,
     /// The nodes' data goes with them.
     data_goes: bool,
     warnings: Vec<String>,
+}
+
+/// What joins the nodes, and the clients with them.
+struct Joint {
+    control: Netns,
+    prober: Prober,
+    switch: Switch,
+    /// Hosts send packets as they are on a wire, not many in one.
+    real_packets: Mutex<bool>,
 }
 
 impl Local {
@@ -101,7 +111,10 @@ impl Local {
                 fix: "change the number of nodes or the directory".into(),
             });
         }
-        let nodes = Self::addresses(count);
+        let (nodes, ports) = match &config.network {
+            Network::Switched(ports) => (Self::addresses(count), Some(*ports)),
+            Network::Machine(node) => (vec![node.clone()], None),
+        };
         let mut warnings = Vec::new();
         let asks = config.clocks || !config.calls.is_empty();
         let filter = asks.then(|| Filter::new(&config.calls, config.clocks));
@@ -109,25 +122,24 @@ impl Local {
         let groups = config.limited_memory.then(|| Groups::create(&names)).transpose();
         let groups = groups.map_err(|e| unable("make control groups of memory", &e))?;
         let (spawner, listener) = Spawner::new(filter).map_err(|e| unable("make a PID namespace", &e))?;
-        let control = Netns::create().map_err(|e| unable("make a network namespace", &e))?;
-        let (wiring, control_port) = Wiring::begin(&control, count, config.ports)
-            .map_err(|e| unable("connect a network namespace to the switch", &e))?;
-        warnings.extend(wiring.warning.clone());
+        let wired = ports.map(|ports| begin_network(ports, count)).transpose()?;
+        warnings.extend(wired.iter().filter_map(|(_, wiring, _)| wiring.warning.clone()));
 
         let mut built = Vec::with_capacity(count);
         let mut ports = Vec::with_capacity(count + 1);
-        for (index, command) in config.servers.into_iter().enumerate() {
+        for (index, command) in config.servers.into_iter().enumerate().take(nodes.len()) {
             let dir = node_dir(&config.work_dir, &nodes[index]);
             let of_host = (config.data, config.disks, config.rootfs.as_ref());
-            let mut host = make_host(&nodes, index, &dir, of_host)?;
+            let mut host = make_host(&nodes, index, &dir, of_host, wired.is_some())?;
             let disk = NodeDisk::create(&mut host, &dir.join("data"), config.disks)
                 .map_err(|e| unable("make a disk that can go wrong", &e))?;
-            ports.push(
-                wiring
-                    .connect(&host.net, index)
-                    .map_err(|e| unable(&format!("connect {} to the switch", nodes[index].name), &e))?,
-            );
-            let namespace = host.net.id().map_err(|e| unable("identify a network namespace", &e))?;
+            if let Some((_, wiring, _)) = &wired {
+                let port = wiring.connect(&host.net, index);
+                ports.push(
+                    port.map_err(|e| unable(&format!("connect {} to the switch", nodes[index].name), &e))?,
+                );
+            }
+            let namespace = host.id().map_err(|e| unable("identify a host's namespaces", &e))?;
             let host = Arc::new(host);
             if let Err(error) = spawner.mount_proc(&host)
                 && index == 0
@@ -149,7 +161,6 @@ impl Local {
                 traps: Arc::default(),
             });
         }
-        ports.push(control_port);
         let namespaces = || built.iter().map(|node: &LocalNode| node.namespace);
         let clocks = config
             .clocks
@@ -162,23 +173,24 @@ impl Local {
             .transpose()
             .map_err(|e| unable("watch the nodes' system calls", &e))?;
 
-        let (switch, fates) = Switch::start(ports).map_err(|e| unable("start the switch", &e))?;
-        if let Err(error) = switch.realtime() {
+        let joint = wired.map(|(control, _, port)| {
+            ports.push(port);
+            let clients = (&control, network::CONTROL.into());
+            let hosts = built.iter().map(|n| (&n.host.net, n.node.addr)).chain([clients]);
+            let (switch, prober) = start_switch(ports, hosts)?;
+            Ok(Joint { control, prober, switch, real_packets: Mutex::new(false) })
+        });
+        let joint = joint.transpose()?;
+        if let Some(Err(error)) = joint.as_ref().map(|joint| joint.switch.realtime()) {
             warnings.push(format!(
                 "the switch runs without real-time priority ({error}): a busy machine adds latency"
             ));
         }
-        let clients = (&control, network::CONTROL.into());
-        let hosts = built.iter().map(|n| (&n.host.net, n.node.addr)).chain([clients]);
-        let prober = Prober::new(hosts, fates).map_err(|e| unable("open a socket on a host", &e))?;
         Ok(Self {
             nodes: built,
-            control,
-            prober,
-            switch,
+            joint,
             spawner,
             _groups: groups,
-            real_packets: Mutex::new(false),
             clocks,
             _asked: asked,
             calls: config.calls,
@@ -205,7 +217,7 @@ impl Local {
         let complaints = self.clocks.iter().flat_map(|clocks| clocks.complaints());
         warnings
             .extend(complaints.map(|why| format!("a program was left with this machine's clocks: {why}")));
-        match self.switch.overruns() {
+        match self.joint.as_ref().map_or(0, |joint| joint.switch.overruns()) {
             0 => {}
             frames => warnings.push(format!(
                 "{frames} frames were lost because a queue was full: loss that no fault asked for"
@@ -218,8 +230,17 @@ impl Local {
     /// must not befall all that happened to be sent together.
     fn set_segmentation_offload(&self, on: bool) -> io::Result<()> {
         let set = || Ok(Interface::of_this_namespace(switch::port::INTERFACE)?.set_segmentation_offload(on)?);
-        let mut hosts = self.nodes.iter().map(|node| &node.host.net).chain([&self.control]);
+        let mut hosts = self.nodes.iter().map(|node| &node.host.net).chain([&self.joint()?.control]);
         hosts.try_for_each(|host| host.run(set))
+    }
+
+    fn joint(&self) -> io::Result<&Joint> {
+        let none = || io::Error::new(io::ErrorKind::Unsupported, "this node is on the machine's own network");
+        self.joint.as_ref().ok_or_else(none)
+    }
+
+    fn prober(&self) -> Result<&Prober, EnvError> {
+        self.joint().map(|joint| &joint.prober).map_err(|error| unable("probe a link", &error))
     }
 
     fn probe_failed(&self, (from, to): Link, why: String) -> EnvError {
@@ -242,6 +263,23 @@ impl Drop for Local {
             }
         }
     }
+}
+
+/// The clients' host, and how others will be connected to its switch.
+fn begin_network(ports: Ports, count: usize) -> Result<(Netns, Wiring, OwnedFd), EnvError> {
+    let control = Netns::create().map_err(|e| unable("make a network namespace", &e))?;
+    let (wiring, port) = Wiring::begin(&control, count, ports)
+        .map_err(|e| unable("connect a network namespace to the switch", &e))?;
+    Ok((control, wiring, port))
+}
+
+fn start_switch<'a>(
+    ports: Vec<OwnedFd>,
+    hosts: impl Iterator<Item = (&'a Netns, IpAddr)>,
+) -> Result<(Switch, Prober), EnvError> {
+    let (switch, fates) = Switch::start(ports).map_err(|e| unable("start the switch", &e))?;
+    let prober = Prober::new(hosts, fates).map_err(|e| unable("open a socket on a host", &e))?;
+    Ok((switch, prober))
 }
 
 fn unable(what: &str, why: &io::Error) -> EnvError {

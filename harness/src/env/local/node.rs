@@ -61,9 +61,11 @@ pub(super) fn make_host(
     index: usize,
     dir: &Path,
     (data, disks, rootfs): (Data, Disks, Option<&Rootfs>),
+    own_network: bool,
 ) -> Result<Host, EnvError> {
     let plan = Plan {
         name: nodes[index].name.clone(),
+        own_network,
         data_dir: dir.join("data"),
         data,
         disks,

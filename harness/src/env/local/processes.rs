@@ -1,5 +1,5 @@
-//! The processes of a node: all whose network namespace is the node's, however they were
-//! started and whatever session or parent they have.
+//! The processes of a node: all whose IPC namespace is the node's, however they were started and
+//! whatever session or parent they have. Its network may be the machine's own, so it would not do.
 //!
 //! Commands that somebody runs on the node's host to ask how it is are none of them: those stay in the
 //! session of Duress, and servers have sessions of their own.
@@ -46,7 +46,7 @@ pub(super) enum Activity {
     None,
 }
 
-/// The processes in a network namespace, in order of their numbers.
+/// The processes of a node, in order of their numbers.
 pub(super) fn in_namespace(id: NamespaceId) -> Vec<Process> {
     let own = std::process::id();
     let visiting = session("/proc/self/stat");
@@ -61,7 +61,7 @@ pub(super) fn in_namespace(id: NamespaceId) -> Vec<Process> {
     found
 }
 
-/// Kills all processes in a network namespace and waits until they are gone. Those born
+/// Kills all processes of a node and waits until they are gone. Those born
 /// meanwhile are killed as well.
 pub(super) fn kill_all(id: NamespaceId) -> Result<(), String> {
     let deadline = Instant::now() + KILL_TIMEOUT;
@@ -83,7 +83,7 @@ pub(super) fn kill_all(id: NamespaceId) -> Result<(), String> {
     }
 }
 
-/// Kills one process of a network namespace and waits until it is gone.
+/// Kills one process of a node and waits until it is gone.
 pub(super) fn kill(id: NamespaceId, pid: u32) -> Result<(), String> {
     let deadline = Instant::now() + KILL_TIMEOUT;
     let Some(process) = in_namespace(id).into_iter().find(|process| process.pid == pid) else {
@@ -97,7 +97,7 @@ pub(super) fn kill(id: NamespaceId, pid: u32) -> Result<(), String> {
     }
 }
 
-/// Sends one process of a network namespace a signal that asks it to end, and waits for it no longer than
+/// Sends one process of a node a signal that asks it to end, and waits for it no longer than
 /// this.
 pub(super) fn terminate(id: NamespaceId, pid: u32, signal: i32, grace: Duration) -> Result<(), String> {
     let signal = Signal::try_from(signal).map_err(|e| format!("{signal} is no signal: {e}"))?;
@@ -112,7 +112,7 @@ pub(super) fn terminate(id: NamespaceId, pid: u32, signal: i32, grace: Duration)
     Ok(())
 }
 
-/// Waits for one process of a network namespace to end, no longer than this.
+/// Waits for one process of a node to end, no longer than this.
 pub(super) fn await_end(id: NamespaceId, pid: u32, grace: Duration) {
     let deadline = Instant::now() + grace;
     if let Some(process) = in_namespace(id).into_iter().find(|process| process.pid == pid) {
@@ -120,7 +120,7 @@ pub(super) fn await_end(id: NamespaceId, pid: u32, grace: Duration) {
     }
 }
 
-/// Stops all threads of all processes in a network namespace, and sees that they stand still.
+/// Stops all threads of all processes of a node, and sees that they stand still.
 /// When it cannot, it lets them go on and says why.
 pub(super) fn pause_all(id: NamespaceId) -> Result<(), String> {
     let result = try_pause_all(id);
@@ -155,7 +155,7 @@ fn try_pause_all(id: NamespaceId) -> Result<(), String> {
     }
 }
 
-/// Lets all processes in a network namespace go on.
+/// Lets all processes of a node go on.
 pub(super) fn resume_all(id: NamespaceId) -> Result<(), String> {
     for process in in_namespace(id) {
         process.signal(Signal::SIGCONT).map_err(|e| format!("cannot resume process {}: {e}", process.pid))?;
@@ -193,7 +193,7 @@ fn session(stat: &str) -> Option<u32> {
 }
 
 /// When a process started, in clock ticks since the machine did: with its number, its identity.
-pub(super) fn start_time(pid: u32) -> Option<u64> {
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
     const STARTTIME: usize = 22;
     const FIRST_AFTER_NAME: usize = 3;
     stat_after_name(&format!("/proc/{pid}/stat"))?
@@ -245,15 +245,15 @@ impl Process {
     }
 }
 
-/// The network namespace of a process, or a thread.
+/// The namespace by which one sees whose a process, or a thread, is.
 pub(super) fn namespace_of(pid: u32) -> Option<NamespaceId> {
     let id = |path: &str| fs::metadata(path).map(|file| NamespaceId(file.dev(), file.ino()));
-    match id(&format!("/proc/{pid}/ns/net")) {
+    match id(&format!("/proc/{pid}/ns/ipc")) {
         Ok(id) => Some(id),
         // The first thread has ended, and with it its namespaces; others may go on.
         Err(error) if error.kind() == io::ErrorKind::NotFound => fs::read_dir(format!("/proc/{pid}/task"))
             .ok()?
-            .find_map(|task| id(task.ok()?.path().join("ns/net").to_str()?).ok()),
+            .find_map(|task| id(task.ok()?.path().join("ns/ipc").to_str()?).ok()),
         Err(_) => None,
     }
 }

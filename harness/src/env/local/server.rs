@@ -121,7 +121,7 @@ impl Server {
         let Some(status) = wait_until(&mut child, Instant::now() + REAP_TIMEOUT) else {
             let pid = child.id();
             self.child = Some(child);
-            return Err(format!("process {pid} is not in the node's network namespace and does not end"));
+            return Err(format!("process {pid} is not in the node's namespaces and does not end"));
         };
         // It crashed or ended in the moment before the signal.
         let early = how == Stop::Kill && status.signal() != Some(libc::SIGKILL);

@@ -176,6 +176,7 @@ fn make_host(disks: Disks) -> io::Result<Host> {
 fn plan(disks: Disks) -> Plan {
     Plan {
         name: "doctor".into(),
+        own_network: true,
         data_dir: DATA.into(),
         data: Data::Memory,
         disks,

@@ -24,7 +24,7 @@ const EXEC_WITHIN: Duration = Duration::from_millis(3);
 /// Different complaints kept, at most.
 const MOST_COMPLAINTS: usize = 20;
 
-/// A node's network namespace, and its clocks.
+/// A node's namespace, and its clocks.
 pub(super) type Nodes = Arc<[(NamespaceId, Page)]>;
 
 /// Who is told of new programs.

@@ -60,7 +60,7 @@ pub(super) struct NodeClocks {
 }
 
 impl NodeClocks {
-    /// Gives clocks to nodes, by their network namespaces.
+    /// Gives clocks to nodes, by their namespaces.
     pub(super) fn create(nodes: impl Iterator<Item = NamespaceId>) -> io::Result<Self> {
         let nodes: Nodes = nodes.map(|id| Ok((id, Page::create()?))).collect::<io::Result<Vec<_>>>()?.into();
         let execs = Execs::new(Nodes::clone(&nodes));

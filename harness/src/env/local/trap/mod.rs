@@ -36,7 +36,8 @@ struct State {
 pub(super) fn try_out() -> io::Result<()> {
     let traps = Arc::new(Traps::default());
     let filter = Filter::new(&BTreeSet::from([Call::Sync]), false);
-    let namespace = namespace_of(std::process::id()).ok_or_else(|| io::Error::other("it has no network"))?;
+    let namespace =
+        namespace_of(std::process::id()).ok_or_else(|| io::Error::other("it has no namespace"))?;
     let (tell, told) = sync_channel(1);
     let caller = std::thread::spawn(move || {
         let _ = tell.send(filter.put_on());

@@ -1,0 +1,40 @@
+//! `duress agent`: what runs on a host while a controller breaks it. Not for people, but for `--heal`.
+
+use super::print;
+use crate::env::remote::agent;
+use crate::failure::Failure;
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// `duress agent`
+#[derive(Debug, Args)]
+pub(super) struct AgentArgs {
+    /// Wait until the agent that started this has ended, and remove what this file names
+    #[arg(long, value_name = "FILE", conflicts_with = "heal")]
+    watch: Option<PathBuf>,
+    /// Remove what dead agents have left in this folder, as in [ssh] `dir`
+    #[arg(long, value_name = "FOLDER")]
+    heal: Option<PathBuf>,
+}
+
+impl AgentArgs {
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        if let Some(trace) = &self.watch {
+            return Ok(agent::watch(trace));
+        }
+        let Some(dir) = &self.heal else { return Ok(agent::serve()) };
+        if !dir.is_dir() {
+            return Err(Failure::usage(
+                dir.display().to_string(),
+                "there is no such folder",
+                "give the `dir` of the [ssh] table",
+            ));
+        }
+        print(&match agent::heal(dir) {
+            0 => "nothing to heal\n".to_owned(),
+            agents => format!("what {agents} dead agents had left is removed\n"),
+        });
+        Ok(ExitCode::SUCCESS)
+    }
+}

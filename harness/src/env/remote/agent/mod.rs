@@ -1,0 +1,287 @@
+//! `duress agent`: does to its own host what a controller asks for, and heals it when the controller is
+//! gone, however it went.
+//!
+//! The node is a cluster of one on this machine's own network (`env::local`), so its processes end with
+//! the agent by the kernel's doing. Rules of the network would stay: the `watchdog`, a process of its
+//! own, removes them, and the `trace` says to whoever comes later what may have been left.
+
+mod ears;
+mod firewall;
+mod node;
+mod store;
+mod trace;
+mod watchdog;
+
+use super::capability::{Ability, Capability};
+use super::transport::run_dir;
+use super::wire::{self, Answer, Ask, FromAgent, Hello, PROTOCOL, ToAgent, Trouble};
+use crate::env::Environment as _;
+use crate::env::local;
+use ears::Ears;
+pub(super) use ears::{await_probe, send_probe, unspecified};
+use firewall::Firewall;
+use node::Placed;
+use std::io::{self, BufReader, Stdout};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use store::Store;
+use trace::Trace;
+pub use trace::heal;
+pub use watchdog::watch;
+
+/// Requests that are worked on at a time: the nemesis asks for a few.
+const MOST_AT_ONCE: usize = 64;
+/// Messages that have been read and not looked at.
+const QUEUE: usize = 64;
+/// How often one looks whether the server has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a probe may take.
+const HEARD_WITHIN: Duration = Duration::from_millis(400);
+/// How long requests that are worked on may keep an agent from its end.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
+
+/// All that an agent has to do with.
+struct Agent {
+    hello: Hello,
+    out: Mutex<Stdout>,
+    store: Store,
+    firewall: Firewall,
+    ears: Ears,
+    placed: Mutex<Option<Arc<Placed>>>,
+    busy: AtomicUsize,
+}
+
+type Did = Result<(Answer, Vec<u8>), Trouble>;
+
+/// Serves the controller at the standard input and output until it is gone.
+pub fn serve() -> ExitCode {
+    let mut input = BufReader::new(io::stdin());
+    let hello = match wire::read(&mut input) {
+        Ok(Some((ToAgent::Hello(hello), _))) => hello,
+        _ => return ExitCode::from(254),
+    };
+    let say = |message: &FromAgent| wire::write(&mut io::stdout(), message, &[]);
+    let (trace, capabilities) = match prepare(&hello) {
+        Ok(prepared) => prepared,
+        Err(trouble) => {
+            let told = say(&FromAgent::Refused(trouble));
+            return ExitCode::from(if told.is_ok() { 0 } else { 3 });
+        }
+    };
+    let made = Agent::new(hello, &trace);
+    let agent = match made {
+        Ok(agent) => Arc::new(agent),
+        Err(trouble) => {
+            trace.clear();
+            let told = say(&FromAgent::Refused(trouble));
+            return ExitCode::from(if told.is_ok() { 0 } else { 3 });
+        }
+    };
+    agent.say(&FromAgent::Welcome { protocol: PROTOCOL, capabilities }, &[]);
+    let (hear, heard) = sync_channel(QUEUE);
+    let reader = std::thread::Builder::new().name("reader".into()).spawn(move || {
+        while let Ok(Some(message)) = wire::read(&mut input) {
+            if hear.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    let dismissed = reader.is_ok() && agent.obey(&heard);
+    agent.finish();
+    trace.clear();
+    // Where nobody hears, a word might wait for ever.
+    if dismissed {
+        agent.say(&FromAgent::Bye, &[]);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Sees that the host may be used and can be, removes what dead agents have left, and notes that this
+/// one is there.
+fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
+    let refuse = |what: &str, why: &str| Trouble { what: what.to_owned(), why: why.to_owned() };
+    if hello.protocol != PROTOCOL {
+        return Err(refuse("its agent is of another version", "remove it there"));
+    }
+    if let Some(file) = hello.consent.as_ref().filter(|file| !file.exists()) {
+        let what = format!("nobody has agreed to its being broken: it has no file {}", file.display());
+        return Err(Trouble {
+            what,
+            why: format!("if it may be, say so there as root: touch {}", file.display()),
+        });
+    }
+    let missing = local::missing_capabilities();
+    if !missing.is_empty() {
+        let what = format!("its agent is not root there; it lacks {}", missing.join(", "));
+        return Err(Trouble { what, why: "log in as root, or set become-root = \"sudo -n\"".to_owned() });
+    }
+    heal(&hello.dir);
+    let trace = Trace::leave(&hello.dir, &hello.run, &hello.node.name).map_err(|error| {
+        refuse(&format!("it cannot write to {}", hello.dir.display()), &error.to_string())
+    })?;
+    let capabilities = firewall::capabilities(&trace.table).into_iter().chain([clocks()]).collect();
+    Ok((trace, capabilities))
+}
+
+/// Whether programs will get clocks of their own is tried when the node is made.
+fn clocks() -> Capability {
+    let missing = cfg!(not(target_arch = "x86_64")).then(|| "clocks are skewed on x86-64 only".to_owned());
+    Capability { name: Ability::Clocks, missing }
+}
+
+impl Agent {
+    fn new(hello: Hello, trace: &Trace) -> Result<Self, Trouble> {
+        let trouble =
+            |what: &str, error: io::Error| Trouble { what: what.to_owned(), why: error.to_string() };
+        // From here on nothing that is done to the host outlives this process.
+        watchdog::start(&trace.file).map_err(|error| trouble("it cannot start a watchdog", error))?;
+        let ears = Ears::open(hello.node.addr)
+            .map_err(|error| trouble(&format!("it cannot hear probes at {}", hello.node.addr), error))?;
+        Ok(Self {
+            out: Mutex::new(io::stdout()),
+            store: Store::new(&hello.dir),
+            firewall: Firewall::new(trace.table.clone()),
+            ears,
+            placed: Mutex::new(None),
+            busy: AtomicUsize::new(0),
+            hello,
+        })
+    }
+
+    /// Does what comes, until the controller says goodbye, goes away or falls silent; did it say so?
+    fn obey(self: &Arc<Self>, heard: &Receiver<(ToAgent, Vec<u8>)>) -> bool {
+        // Dropped, it tells the thread to end, which may be stuck with a word that nobody hears.
+        let (_end, ended) = sync_channel::<()>(0);
+        let watcher = Arc::clone(self);
+        let exits = std::thread::Builder::new().name("exits".into());
+        let Ok(_) = exits.spawn(move || watcher.tell_exits(&ended)) else { return false };
+        while let Ok((message, body)) = heard.recv_timeout(self.hello.dead_man) {
+            match message {
+                ToAgent::Ask { id, what } => self.work(id, what, body),
+                ToAgent::Bye => return true,
+                ToAgent::Beat | ToAgent::Hello(_) => {}
+            }
+        }
+        false
+    }
+
+    /// Answers a request on a thread of its own; a file's parts one after the other.
+    fn work(self: &Arc<Self>, id: u64, what: Ask, body: Vec<u8>) {
+        if let Ask::File { sha256, last } = &what {
+            let kept = self.store.add(sha256, &body, *last);
+            return self.answer(id, kept.map(|()| (Answer::Done, Vec::new())));
+        }
+        if self.busy.fetch_add(1, Ordering::AcqRel) >= MOST_AT_ONCE {
+            self.busy.fetch_sub(1, Ordering::AcqRel);
+            return self.answer(id, Err(trouble("do more at a time", "too much is asked of it".to_owned())));
+        }
+        let agent = Arc::clone(self);
+        let worker = std::thread::Builder::new().name("worker".into()).spawn(move || {
+            let did = agent.act(what, &body);
+            agent.answer(id, did);
+            agent.busy.fetch_sub(1, Ordering::AcqRel);
+        });
+        if let Err(error) = worker {
+            self.busy.fetch_sub(1, Ordering::AcqRel);
+            self.answer(id, Err(trouble("start a thread", error.to_string())));
+        }
+    }
+
+    fn act(&self, what: Ask, body: &[u8]) -> Did {
+        let done = |answer: Answer| Ok((answer, Vec::new()));
+        match what {
+            Ask::HasFile { sha256 } => done(if self.store.has(&sha256) { Answer::Yes } else { Answer::No }),
+            Ask::File { .. } => unreachable!("it is kept where it is heard"),
+            Ask::Make(server) => {
+                let dir = run_dir(&self.hello.dir, &self.hello.run, &self.hello.node.name);
+                let placed = Placed::make(&self.hello.node, &dir, &server, &self.store)?;
+                *self.placed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(placed));
+                done(Answer::Done)
+            }
+            Ask::Cut { rules } => {
+                let cut = self.firewall.set(&rules);
+                cut.map(|()| (Answer::Done, Vec::new())).map_err(|why| trouble("change its rules", why))
+            }
+            Ask::Taken { fault } => self.count("counters", self.firewall.taken(fault)),
+            Ask::ProbesTaken => self.count("counters", self.firewall.probes_taken()),
+            Ask::Listen { port } => self.ears.listen(port).map(|()| (Answer::Done, Vec::new())),
+            Ask::Deaf { port } => {
+                self.ears.close(port);
+                done(Answer::Done)
+            }
+            Ask::Send { to, port, nonce, refusal } => {
+                Ok((Answer::Sent(self.ears.send((to, port), nonce, refusal)?), Vec::new()))
+            }
+            Ask::Heard { port, nonce, taken } => done(self.hear((port, nonce), taken)?),
+            other => self.placed()?.act(other, body),
+        }
+    }
+
+    /// What became of a probe: whichever shows first.
+    fn hear(&self, (port, nonce): (u16, u64), before: u64) -> Result<Answer, Trouble> {
+        let patience = Instant::now() + HEARD_WITHIN;
+        loop {
+            if let Some(from) = self.ears.heard(port, nonce)? {
+                return Ok(Answer::From(from));
+            }
+            let taken = self.firewall.probes_taken().map_err(|why| trouble("read its counters", why))?;
+            if taken > before {
+                return Ok(Answer::Count(taken));
+            }
+            if Instant::now() >= patience {
+                return Ok(Answer::No);
+            }
+        }
+    }
+
+    fn count(&self, what: &str, counted: Result<u64, String>) -> Did {
+        counted
+            .map(|count| (Answer::Count(count), Vec::new()))
+            .map_err(|why| trouble(&format!("read its {what}"), why))
+    }
+
+    fn placed(&self) -> Result<Arc<Placed>, Trouble> {
+        let placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        placed.ok_or_else(|| trouble("work on its server", "it has none yet".to_owned()))
+    }
+
+    fn tell_exits(&self, ended: &Receiver<()>) {
+        while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            let Ok(placed) = self.placed() else { continue };
+            for exit in placed.cluster.exits() {
+                self.say(&FromAgent::Exited { status: exit.status }, &[]);
+            }
+        }
+    }
+
+    fn answer(&self, id: u64, did: Did) {
+        let (answer, body) = match did {
+            Ok((answer, body)) => (Ok(answer), body),
+            Err(trouble) => (Err(trouble), Vec::new()),
+        };
+        self.say(&FromAgent::Answer { id, answer }, &body);
+    }
+
+    /// To nobody, when the controller is gone.
+    fn say(&self, message: &FromAgent, body: &[u8]) {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = wire::write(&mut *out, message, body);
+    }
+
+    /// Heals, and ends the server; what is still being done is given a while, so that it is undone, too.
+    fn finish(&self) {
+        self.firewall.remove();
+        let patience = Instant::now() + FINISH_WITHIN;
+        while self.busy.load(Ordering::Acquire) > 0 && Instant::now() < patience {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        *self.placed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn trouble(what: &str, why: String) -> Trouble {
+    Trouble { what: what.to_owned(), why }
+}

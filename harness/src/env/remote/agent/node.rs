@@ -1,0 +1,126 @@
+//! The node of an agent's host: a server made of files that were sent, as a cluster of one on this
+//! machine's own network.
+
+use super::store::Store;
+use super::{Did, Trouble, trouble};
+use crate::env::local::{self, Config, Data, Disks, Local, Network, Privilege, ServerCommand};
+use crate::env::remote::files;
+use crate::env::remote::wire::{Answer, Ask, Server};
+use crate::env::{EnvError, Environment as _};
+use duress_targets::Node;
+use std::fs;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// By which programs find their shared libraries.
+const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+/// Bytes of a log that are read at once.
+const LOG_PART: u64 = 1 << 20;
+/// Its position there: it is the only one.
+const HERE: usize = 0;
+
+/// A server that has its place.
+pub(super) struct Placed {
+    pub(super) cluster: Local,
+    log: PathBuf,
+}
+
+impl Placed {
+    /// Makes the host's part of the cluster. No server runs yet.
+    pub(super) fn make(node: &Node, dir: &Path, server: &Server, store: &Store) -> Result<Self, Trouble> {
+        let failed = |error: io::Error| trouble("put its server in place", error.to_string());
+        let program = place(&dir.join("bin"), &[(&server.name, &server.program)], store).map_err(failed)?;
+        let mut env = server.env.clone();
+        if !server.libraries.is_empty() {
+            let libraries: Vec<_> = server.libraries.iter().map(|(name, hash)| (name, hash)).collect();
+            let lib = dir.join("lib");
+            place(&lib, &libraries, store).map_err(failed)?;
+            env.push((LIBRARY_PATH.to_owned(), lib.display().to_string()));
+        }
+        let command = ServerCommand { program, args: server.args.clone(), env };
+        // Whose capabilities have been seen.
+        let privilege: Privilege = local::acquire().map_err(|error| of(&error))?;
+        let config = Config {
+            work_dir: dir.to_owned(),
+            servers: vec![command],
+            log_name: server.log_name.clone(),
+            data: Data::Disk,
+            network: Network::Machine(node.clone()),
+            calls: Default::default(),
+            clocks: server.clocks,
+            disks: Disks::Plain,
+            limited_memory: false,
+            rootfs: None,
+        };
+        let log = dir.join(&node.name).join(&server.log_name);
+        Ok(Self { cluster: Local::create(privilege, config).map_err(|error| of(&error))?, log })
+    }
+
+    /// What is asked of a cluster of one.
+    pub(super) fn act(&self, what: Ask, body: &[u8]) -> Did {
+        let cluster = &self.cluster;
+        let answer = match what {
+            Ask::Start => cluster.start(HERE).map(|()| Answer::Done),
+            Ask::Stop { how } => cluster.stop(HERE, how).map(|()| Answer::Done),
+            Ask::StopMain { how } => cluster.stop_main(HERE, how).map(|()| Answer::Done),
+            Ask::Pause => cluster.pause(HERE).map(|()| Answer::Done),
+            Ask::Resume => cluster.resume(HERE).map(|()| Answer::Done),
+            Ask::Starve { percent } => cluster.starve(HERE, percent).map(|()| Answer::Done),
+            Ask::Starved => Ok(Answer::Count(cluster.starved(HERE))),
+            Ask::State => Ok(Answer::State(cluster.state(HERE))),
+            Ask::SetClocks { skews } => cluster.set_clocks(HERE, &skews).map(|()| Answer::Done),
+            Ask::ReadClocks { fault } => cluster.read_clocks(HERE, fault).map(Answer::Clocks),
+            Ask::CopyData => {
+                let files = cluster.copy_data(HERE).map_err(|error| of(&error))?;
+                return Ok((Answer::Done, files::write(&files)));
+            }
+            Ask::ReplaceData => {
+                let files = files::read(body).map_err(|why| trouble("replace its data", why))?;
+                cluster.replace_data(HERE, &files).map(|()| Answer::Done)
+            }
+            Ask::Log { from } => {
+                let part = read_part(&self.log, from);
+                return part
+                    .map(|part| (Answer::Done, part))
+                    .map_err(|error| trouble("read its log", error.to_string()));
+            }
+            other => return Err(trouble("do what it is asked", format!("{other:?} is not for a server"))),
+        };
+        answer.map(|answer| (answer, Vec::new())).map_err(|error| of(&error))
+    }
+}
+
+/// Gives files that were sent their names, by links; the first one's place.
+fn place(dir: &Path, files: &[(&String, &String)], store: &Store) -> io::Result<PathBuf> {
+    fs::create_dir_all(dir)?;
+    let mut first = None;
+    for (name, sha256) in files {
+        if !store.has(sha256) || Path::new(name).file_name() != Some(name.as_ref()) {
+            return Err(io::Error::other(format!("{name} has not been sent")));
+        }
+        let path = dir.join(name);
+        symlink(store.path(sha256), &path)?;
+        first.get_or_insert(path);
+    }
+    first.ok_or_else(|| io::Error::other("there is no program"))
+}
+
+fn read_part(log: &Path, from: u64) -> io::Result<Vec<u8>> {
+    let mut part = Vec::new();
+    let mut file = match fs::File::open(log) {
+        // It has not been started.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(part),
+        opened => opened?,
+    };
+    file.seek(SeekFrom::Start(from))?;
+    file.take(LOG_PART).read_to_end(&mut part)?;
+    Ok(part)
+}
+
+fn of(error: &EnvError) -> Trouble {
+    let (what, why) = match error {
+        EnvError::Unable { what, why, .. } | EnvError::Node { what, why, .. } => (what, why),
+    };
+    Trouble { what: what.clone(), why: why.clone() }
+}

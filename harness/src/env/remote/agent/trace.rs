@@ -1,0 +1,99 @@
+//! What an agent may leave behind, noted on its host before it does anything there, and removed again
+//! by whoever comes: the agent itself, its watchdog, the next agent, or an operator.
+
+use super::firewall;
+use crate::env::local::start_time;
+use crate::env::remote::transport::run_dir;
+use nix::unistd::gethostname;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Rounds in which a folder is removed: the last processes end a moment after their agent.
+const ROUNDS: u32 = 500;
+/// Between two of them.
+const POLL: Duration = Duration::from_millis(10);
+/// Letters of a table's name that tell runs apart.
+const TELLING: usize = 8;
+
+/// Of one agent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Trace {
+    /// Where this is written.
+    #[serde(skip)]
+    pub(super) file: PathBuf,
+    /// The host's name: several may share a folder.
+    host: String,
+    /// The agent.
+    pid: u32,
+    /// When it began, as the kernel counts.
+    start_time: Option<u64>,
+    /// Its table of rules.
+    pub(super) table: String,
+    /// Where its files are.
+    dir: PathBuf,
+}
+
+impl Trace {
+    /// Notes it, on disk.
+    pub(super) fn leave(dir: &Path, run: &str, node: &str) -> io::Result<Self> {
+        let own = run_dir(dir, run, node);
+        let known = Sha256::digest(own.as_os_str().as_encoded_bytes());
+        let known = crate::env::remote::binary::hex(&known);
+        let pid = std::process::id();
+        let trace = Self {
+            file: own.with_extension("json"),
+            host: host_name(),
+            pid,
+            start_time: start_time(pid),
+            table: format!("duress_{}", &known[..TELLING]),
+            dir: own,
+        };
+        fs::create_dir_all(&trace.dir)?;
+        let mut file = File::create(&trace.file)?;
+        file.write_all(&serde_json::to_vec(&trace)?)?;
+        file.sync_all()?;
+        File::open(dir.join("runs"))?.sync_all()?;
+        Ok(trace)
+    }
+
+    /// What is written there; `None` when that is nothing of ours.
+    pub(super) fn read(file: &Path) -> Option<Self> {
+        let trace: Self = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+        Some(Self { file: file.to_owned(), ..trace })
+    }
+
+    /// Removes all that it names, and itself. Does nothing when that is gone.
+    pub(super) fn clear(&self) {
+        firewall::remove(&self.table);
+        for _ in 0..ROUNDS {
+            match fs::remove_dir_all(&self.dir) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(POLL),
+                _ => break,
+            }
+        }
+        let _ = fs::remove_file(&self.file);
+    }
+
+    fn is_alive(&self) -> bool {
+        self.start_time.is_some() && start_time(self.pid) == self.start_time
+    }
+}
+
+fn host_name() -> String {
+    gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Removes what agents of this host have left in this folder that are no more; how many there were.
+pub fn heal(dir: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(dir.join("runs")) else { return 0 };
+    let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let traces = files.filter(|file| file.extension().is_some_and(|is| is == "json"));
+    let own = host_name();
+    let is_dead = |trace: &Trace| trace.host == own && !trace.is_alive();
+    let dead = traces.filter_map(|file| Trace::read(&file)).filter(is_dead);
+    dead.map(|trace| trace.clear()).count()
+}

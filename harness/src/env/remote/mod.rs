@@ -1,0 +1,375 @@
+//! Real hosts, each with an agent that does to it what it is told: the same binary, put there.
+//!
+//! Clients run here and reach the nodes directly, so a link between clients and a node is cut at the
+//! node, by the address that it sees them come from. The line to an agent is none of these links and no
+//! fault touches it; when it breaks, the agent heals its host by itself.
+
+mod able;
+pub mod agent;
+pub mod binary;
+pub mod capability;
+mod connection;
+mod files;
+mod links;
+pub mod place;
+pub mod ssh;
+pub mod transport;
+mod upload;
+pub mod wire;
+
+pub use able::{refusal, wants};
+pub use transport::run_name;
+
+use super::clock::{Reading, Skews};
+use super::cut::{Crossing, Cut};
+use super::data::Files;
+use super::packet::{Behavior, Policies, Traffic};
+use super::trap::{Call, Snare, Trap};
+use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
+use able::{cannot, needs};
+use binary::AgentBinary;
+use capability::Capability;
+use connection::Connection;
+use duress_targets::Node;
+use links::Links;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use transport::{Transport, open};
+use wire::{Answer, Ask, Hello, PROTOCOL, Trouble};
+
+/// It has nothing to heal.
+const DOCTOR_DEAD_MAN: Duration = Duration::from_secs(15);
+/// Most of a log that is brought here, bytes.
+const LONGEST_LOG: u64 = 64 << 20;
+
+/// What a cluster on hosts is to be.
+pub struct Config {
+    /// The ways to the hosts, in the order of the nodes.
+    pub transports: Vec<Box<dyn Transport>>,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// The run's identity: hosts know what is its own by it.
+    pub run: String,
+    /// How each node's server is started.
+    pub servers: Vec<Server>,
+    /// Where the nodes' output goes when the run is over: a folder each, in this one.
+    pub logs_dir: PathBuf,
+    /// Name of the file that takes a server's output.
+    pub log_name: String,
+    /// After so long without a word from here a host heals itself.
+    pub dead_man: Duration,
+    /// Which faults are planned.
+    pub wants: Wants,
+}
+
+/// What faults will ask of the hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Links are cut.
+    pub cuts: bool,
+    /// They refuse.
+    pub rejects: bool,
+    /// Clocks are skewed.
+    pub clocks: bool,
+}
+
+/// A server as it is here; hosts get its files.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its program.
+    pub program: PathBuf,
+    /// A folder of shared libraries that come with it.
+    pub libraries: Option<PathBuf>,
+    /// Its arguments, as they are to be there.
+    pub args: Vec<String>,
+    /// Its environment variables.
+    pub env: Vec<(String, String)>,
+}
+
+/// A cluster on hosts. They are healed, and its servers end, when it is dropped.
+pub struct Remote {
+    nodes: Vec<RemoteNode>,
+    links: Links,
+    warnings: Mutex<Vec<String>>,
+}
+
+struct RemoteNode {
+    node: Node,
+    agent: Connection,
+    /// Where its log will be.
+    log: PathBuf,
+    excuse: Mutex<Option<&'static str>>,
+}
+
+/// The nodes of a cluster on these hosts.
+///
+/// # Errors
+/// When a host's address cannot be found.
+pub fn addresses(transports: &[Box<dyn Transport>]) -> Result<Vec<Node>, EnvError> {
+    let names = (1..).map(|number| format!("n{number}"));
+    let nodes = names.zip(transports).map(|(name, transport)| Ok(Node { name, addr: transport.address()? }));
+    nodes.collect()
+}
+
+/// Where a node's data will be on its host.
+pub fn data_dir(dir: &Path, run: &str, node: &Node) -> PathBuf {
+    transport::run_dir(dir, run, &node.name).join(&node.name).join("data")
+}
+
+/// What these hosts can do, each for itself: an agent is put there, and ends.
+///
+/// # Errors
+/// When this binary cannot be read.
+pub fn abilities(transports: &[Box<dyn Transport>]) -> Result<Vec<HostAbilities>, EnvError> {
+    let binary = AgentBinary::own()?;
+    each(transports, |at, transport| {
+        let ask = || {
+            let hello = Hello {
+                protocol: PROTOCOL,
+                run: run_name("doctor"),
+                node: Node { name: format!("n{}", at + 1), addr: transport.address()? },
+                dir: transport.dir().to_owned(),
+                consent: transport.consent().map(Path::to_owned),
+                dead_man: DOCTOR_DEAD_MAN,
+            };
+            let agent = Connection::begin(transport, open(transport, &binary)?, &hello)?;
+            Ok(agent.capabilities.clone())
+        };
+        Ok((transport.host().to_owned(), ask()))
+    })
+}
+
+/// A host's name, and what it can do, or why nobody knows.
+pub type HostAbilities = (String, Result<Vec<Capability>, EnvError>);
+
+impl Remote {
+    /// Puts agents on all hosts, and the server's files. No server runs yet.
+    ///
+    /// # Errors
+    /// When a host cannot be reached, does not agree, or cannot do what is planned.
+    pub fn create(config: &Config) -> Result<Self, EnvError> {
+        let binary = AgentBinary::own()?;
+        let agents = each(&config.transports, |at, transport| {
+            let hello = Hello {
+                protocol: PROTOCOL,
+                run: config.run.clone(),
+                node: config.nodes[at].clone(),
+                dir: transport.dir().to_owned(),
+                consent: transport.consent().map(Path::to_owned),
+                dead_man: config.dead_man,
+            };
+            let agent = Connection::begin(transport, open(transport, &binary)?, &hello)?;
+            needs(transport.host(), &agent.capabilities, config.wants)?;
+            Ok(agent)
+        })?;
+        let nodes = agents.into_iter().zip(&config.nodes).map(|(agent, node)| RemoteNode {
+            node: node.clone(),
+            agent,
+            log: config.logs_dir.join(&node.name).join(&config.log_name),
+            excuse: Mutex::new(None),
+        });
+        let nodes: Vec<RemoteNode> = nodes.collect();
+        each(&config.transports, |at, _| {
+            let server = upload::server(&nodes[at].agent, &config.servers[at])
+                .map_err(|trouble| nodes[at].error(trouble))?;
+            let server =
+                wire::Server { log_name: config.log_name.clone(), clocks: config.wants.clocks, ..server };
+            nodes[at].ask(Ask::Make(Box::new(server))).map(drop)
+        })?;
+        let links = Links::new(&nodes, config.wants.cuts)?;
+        Ok(Self { nodes, links, warnings: Mutex::default() })
+    }
+
+    /// Brings a node's output here.
+    fn fetch_log(&self, node: &RemoteNode) -> Result<(), String> {
+        let failed = |error: std::io::Error| error.to_string();
+        let folder = node.log.parent().ok_or("it has no folder")?;
+        fs::create_dir_all(folder).map_err(failed)?;
+        let mut file = File::create(&node.log).map_err(failed)?;
+        let mut from = 0;
+        while from < LONGEST_LOG {
+            let (_, part) = node.agent.ask(Ask::Log { from }).map_err(|trouble| trouble.why)?;
+            if part.is_empty() {
+                return Ok(());
+            }
+            file.write_all(&part).map_err(failed)?;
+            from += part.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Environment for Remote {
+    /// Clients are on this machine's own network.
+    fn enter(&self) -> Result<(), EnvError> {
+        Ok(())
+    }
+
+    fn start(&self, node: usize) -> Result<(), EnvError> {
+        self.nodes[node].ask(Ask::Start).map(drop)
+    }
+
+    fn stop(&self, node: usize, how: Stop) -> Result<(), EnvError> {
+        self.nodes[node].ask(Ask::Stop { how }).map(drop)
+    }
+
+    fn stop_main(&self, node: usize, how: Stop) -> Result<(), EnvError> {
+        self.nodes[node].ask(Ask::StopMain { how }).map(drop)
+    }
+
+    fn pause(&self, node: usize) -> Result<(), EnvError> {
+        self.nodes[node].ask(Ask::Pause).map(drop)
+    }
+
+    fn resume(&self, node: usize) -> Result<(), EnvError> {
+        self.nodes[node].ask(Ask::Resume).map(drop)
+    }
+
+    fn starve(&self, node: usize, percent: Option<u32>) -> Result<(), EnvError> {
+        self.nodes[node].ask(Ask::Starve { percent }).map(drop)
+    }
+
+    fn starved(&self, node: usize) -> u64 {
+        match self.nodes[node].ask(Ask::Starved) {
+            Ok((Answer::Count(periods), _)) => periods,
+            _ => 0,
+        }
+    }
+
+    /// Of a host whose agent does not answer nothing is known, and nothing runs there for long.
+    fn state(&self, node: usize) -> ProcessState {
+        match self.nodes[node].ask(Ask::State) {
+            Ok((Answer::State(state), _)) => state,
+            _ => ProcessState::Gone,
+        }
+    }
+
+    /// All hosts are told at the same time, and each changes at once.
+    fn set_links(&self, policies: &Policies) -> Result<(), EnvError> {
+        self.links.set(&self.nodes, policies)
+    }
+
+    fn probe(&self, link: Link, cut: &Cut) -> Result<Crossing, EnvError> {
+        self.links.probe(&self.nodes, link, cut)
+    }
+
+    fn sample(&self, _: Link, behavior: &Behavior) -> Result<Option<u32>, EnvError> {
+        Err(cannot(behavior.kind()))
+    }
+
+    /// Hosts do not count what passes.
+    fn traffic(&self, _: Link) -> Traffic {
+        Traffic::default()
+    }
+
+    fn taken(&self, fault: u32) -> Option<u64> {
+        let counts = self.nodes.iter().map(|node| match node.ask(Ask::Taken { fault }) {
+            Ok((Answer::Count(packets), _)) => Some(packets),
+            _ => None,
+        });
+        counts.sum()
+    }
+
+    fn trap(&self, _: usize, _: Snare) -> Result<Trap, EnvError> {
+        Err(cannot("a fault that waits for a system call"))
+    }
+
+    fn calls(&self, _: usize, _: Call) -> u64 {
+        0
+    }
+
+    fn log(&self, node: usize) -> Option<&Path> {
+        Some(&self.nodes[node].log)
+    }
+
+    fn set_clocks(&self, node: usize, skews: &Skews) -> Result<(), EnvError> {
+        self.nodes[node].ask(Ask::SetClocks { skews: skews.clone() }).map(drop)
+    }
+
+    fn read_clocks(&self, node: usize, fault: Option<u32>) -> Result<Reading, EnvError> {
+        match self.nodes[node].ask(Ask::ReadClocks { fault })? {
+            (Answer::Clocks(reading), _) => Ok(reading),
+            _ => Err(self.nodes[node].confused()),
+        }
+    }
+
+    fn copy_data(&self, node: usize) -> Result<Files, EnvError> {
+        let node = &self.nodes[node];
+        let (_, bytes) = node.ask(Ask::CopyData)?;
+        files::read(&bytes).map_err(|why| node.error(Trouble { what: "read its data".to_owned(), why }))
+    }
+
+    fn replace_data(&self, node: usize, files: &Files) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        let sent = node.agent.send(Ask::ReplaceData, &files::write(files));
+        sent.and_then(connection::Pending::wait).map(drop).map_err(|trouble| node.error(trouble))
+    }
+
+    fn excuse(&self, node: usize, why: Option<&'static str>) {
+        *self.nodes[node].excuse.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    fn exits(&self) -> Vec<Exit> {
+        let mut exits = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            let excuse = *node.excuse.lock().unwrap_or_else(PoisonError::into_inner);
+            exits.extend(node.agent.exits().into_iter().map(|status| Exit { node: at, status, excuse }));
+        }
+        exits
+    }
+
+    /// Also brings the logs here: nobody asks later.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        for node in &self.nodes {
+            if let Err(why) = self.fetch_log(node) {
+                warnings.push(format!("the log of {} could not be fetched: {why}", node.node.name));
+            }
+        }
+        warnings.clone()
+    }
+
+    /// Agents heal their hosts by themselves.
+    fn undo_data(&self, node: usize) -> serde_json::Value {
+        serde_json::json!({ "node": self.nodes[node].node.name, "address": self.nodes[node].node.addr })
+    }
+}
+
+impl RemoteNode {
+    fn ask(&self, what: Ask) -> Result<(Answer, Vec<u8>), EnvError> {
+        self.agent.ask(what).map_err(|trouble| self.error(trouble))
+    }
+
+    fn error(&self, Trouble { what, why }: Trouble) -> EnvError {
+        EnvError::Node { node: self.node.name.clone(), what, why, log: self.log.clone() }
+    }
+
+    fn confused(&self) -> EnvError {
+        let what = "understand its agent".to_owned();
+        self.error(Trouble { what, why: "it answered something else".to_owned() })
+    }
+}
+
+/// For all hosts at the same time; the first error, if there is one.
+fn each<T: Send>(
+    transports: &[Box<dyn Transport>],
+    what: impl Fn(usize, &dyn Transport) -> Result<T, EnvError> + Sync,
+) -> Result<Vec<T>, EnvError> {
+    std::thread::scope(|scope| {
+        let what = &what;
+        let started: Vec<_> = transports
+            .iter()
+            .enumerate()
+            .map(|(at, transport)| scope.spawn(move || what(at, &**transport)))
+            .collect();
+        // All of them, so that none is left behind when one fails.
+        let ended: Vec<_> = started
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect();
+        ended.into_iter().collect()
+    })
+}

@@ -1,0 +1,123 @@
+//! Hosts reached by the system's `ssh`: with the user's own configuration, keys, agent and jump hosts.
+//!
+//! One connection per host, for the whole run. No master is left behind for others, and one that the
+//! user has already is used.
+
+use super::transport::{Transport, quote};
+use crate::env::EnvError;
+use duress_targets::hosts::{Ssh, SshHost, SshTable};
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// What every connection has: nobody is there to be asked, and one that is dead is noticed.
+const OPTIONS: [&str; 5] = [
+    "BatchMode=yes",
+    "ConnectTimeout=10",
+    "ServerAliveInterval=5",
+    "ServerAliveCountMax=3",
+    "ControlMaster=no",
+];
+
+/// The way to one host.
+pub struct SshTransport {
+    common: Ssh,
+    host: SshTable,
+}
+
+impl SshTransport {
+    /// Of all hosts, in the order of the nodes.
+    pub fn all(ssh: &Ssh) -> Vec<Self> {
+        let table = |host: &SshHost| match host {
+            SshHost::Table(table) => table.clone(),
+            SshHost::Name(name) => {
+                SshTable { host: name.clone(), address: None, user: None, port: None, jump: None }
+            }
+        };
+        ssh.hosts.iter().map(|host| Self { common: ssh.clone(), host: table(host) }).collect()
+    }
+
+    /// `ssh` with everything but what is to be done there.
+    fn command(&self) -> Command {
+        let mut command = Command::new("ssh");
+        command.args(["-T", "-a", "-x"]);
+        if let Some(config) = &self.common.config {
+            command.arg("-F").arg(config);
+        }
+        if let Some(identity) = &self.common.identity {
+            command.arg("-i").arg(identity);
+        }
+        // The first of several counts.
+        for option in self.common.options.iter().map(String::as_str).chain(OPTIONS) {
+            command.args(["-o", option]);
+        }
+        if let Some(port) = self.host.port.or(self.common.port) {
+            command.args(["-p", &port.to_string()]);
+        }
+        if let Some(user) = self.host.user.as_ref().or(self.common.user.as_ref()) {
+            command.args(["-l", user]);
+        }
+        if let Some(jump) = &self.host.jump {
+            command.args(["-J", jump]);
+        }
+        command
+    }
+
+    /// What ssh makes of the host's name, by its configuration.
+    fn host_name(&self) -> Option<String> {
+        let output = self.command().args(["-G", "--", &self.host.host]).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().find_map(|line| line.strip_prefix("hostname ")).map(str::to_owned)
+    }
+}
+
+impl Transport for SshTransport {
+    fn host(&self) -> &str {
+        &self.host.host
+    }
+
+    fn address(&self) -> Result<IpAddr, EnvError> {
+        if let Some(address) = self.host.address {
+            return Ok(address);
+        }
+        let name = self.host_name().unwrap_or_else(|| self.host.host.clone());
+        let found = (name.as_str(), 0).to_socket_addrs();
+        let address = found.map_err(|error| error.to_string()).and_then(|mut found| {
+            found.next().map(|found| found.ip()).ok_or_else(|| "it has no address".to_owned())
+        });
+        address.map_err(|why| EnvError::Unable {
+            what: format!("find the address of {}", self.host.host),
+            why,
+            fix: format!("give it: {{ host = \"{}\", address = \"…\" }}", self.host.host),
+        })
+    }
+
+    fn shell(&self, script: &str) -> io::Result<Child> {
+        let shell = format!("sh -c {}", quote(script));
+        let shell = match &self.common.become_root {
+            Some(prefix) => format!("{prefix} {shell}"),
+            None => shell,
+        };
+        let mut command = self.command();
+        command.args(["--", &self.host.host, &shell]);
+        // Ctrl-C is for Duress, which needs its agents to end the run in order.
+        command.process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+
+    fn dir(&self) -> &Path {
+        &self.common.dir
+    }
+
+    fn consent(&self) -> Option<&Path> {
+        Some(&self.common.consent)
+    }
+
+    fn remedy(&self) -> String {
+        let user = self.host.user.as_ref().or(self.common.user.as_ref());
+        let who = user.map_or_else(|| self.host.host.clone(), |user| format!("{user}@{}", self.host.host));
+        format!("`ssh {who} true` has to work without a question; see its line under `hosts` in [ssh]")
+    }
+}

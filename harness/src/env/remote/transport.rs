@@ -1,0 +1,262 @@
+//! How one comes to a host: a shell there, through which the agent is put in place and spoken with.
+//!
+//! Not here: what is said to the agent (`wire`, `connection`), and the ways to hosts themselves (`ssh`).
+
+use super::binary::AgentBinary;
+use crate::env::EnvError;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Longest time until an agent runs, with the time to put it there.
+const OPEN_WITHIN: Duration = Duration::from_secs(120);
+/// Lines that a login may say before the agent is in place.
+const MOST_CHATTER: usize = 200;
+/// Longest of them that is read, bytes.
+const LONGEST_LINE: u64 = 4096;
+/// How much is kept of what a transport complains about, bytes.
+const COMPLAINTS: usize = 2048;
+
+/// A way to one host.
+pub trait Transport: Send + Sync {
+    /// The host, as the user named it.
+    fn host(&self) -> &str;
+
+    /// By which other nodes and the clients reach it.
+    ///
+    /// # Errors
+    /// When nobody knows.
+    fn address(&self) -> Result<IpAddr, EnvError>;
+
+    /// Starts a POSIX shell there with this script of one line, with the rights that faults need. Its
+    /// standard input, output and error are pipes; at the end of its input it ends.
+    ///
+    /// # Errors
+    /// When the program that leads there does not start.
+    fn shell(&self, script: &str) -> io::Result<Child>;
+
+    /// Where the agent and the servers' data go there.
+    fn dir(&self) -> &Path;
+
+    /// The file that has to exist there before anything is done; none where whoever runs Duress has made
+    /// the host for it.
+    fn consent(&self) -> Option<&Path>;
+
+    /// What to do when it cannot be reached, in words.
+    fn remedy(&self) -> String;
+}
+
+/// An agent that has been started and not been spoken to.
+pub struct Stream {
+    /// What it hears.
+    pub input: ChildStdin,
+    /// What it says.
+    pub output: BufReader<ChildStdout>,
+    /// The program that leads there.
+    pub process: Leash,
+}
+
+/// The program that leads to an agent. It is ended when this is dropped.
+pub struct Leash {
+    child: Arc<Mutex<Child>>,
+    complaints: Option<JoinHandle<String>>,
+}
+
+impl Leash {
+    /// It is ended unless what this gives back is dropped in time.
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::set(Arc::clone(&self.child))
+    }
+
+    /// Waits for its end and gives back the last of what it complained about.
+    pub fn last_words(&mut self) -> String {
+        // What it has to say, it has said when it has ended.
+        let _ = self.child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        let said = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// Puts the agent on the host, if this very one is not there already, and starts it.
+///
+/// # Errors
+/// Without consent, when the host cannot be reached, or when it is no machine for this binary.
+pub fn open(transport: &dyn Transport, binary: &AgentBinary) -> Result<Stream, EnvError> {
+    let mut child = transport.shell(&script(transport, binary)).map_err(|error| EnvError::Unable {
+        what: format!("reach {}", transport.host()),
+        why: error.to_string(),
+        fix: transport.remedy(),
+    })?;
+    let (Some(mut input), Some(output), Some(errors)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        unreachable!("a transport gives pipes");
+    };
+    let child = Arc::new(Mutex::new(child));
+    let complaints = std::thread::Builder::new().name("complaints".into()).spawn(|| keep_last(errors)).ok();
+    let mut leash = Leash { child, complaints };
+    let mut output = BufReader::new(output);
+    let said = {
+        let _deadline = leash.deadline();
+        converse(&mut output, &mut input, binary)
+    };
+    match said {
+        Ok(()) => Ok(Stream { input, output, process: leash }),
+        Err(Hitch::Silence(why)) => {
+            let words = leash.last_words();
+            Err(EnvError::Unable {
+                what: format!("reach {}", transport.host()),
+                why: if words.is_empty() { why } else { words },
+                fix: transport.remedy(),
+            })
+        }
+        Err(Hitch::Refused(word)) => Err(refused(transport, &word)),
+    }
+}
+
+/// Why there is no agent.
+enum Hitch {
+    /// The script did not come to its end.
+    Silence(String),
+    /// It ended by itself; with its word for that.
+    Refused(String),
+}
+
+/// Hears what the script says, and sends the binary if it asks for it.
+fn converse(
+    output: &mut BufReader<ChildStdout>,
+    input: &mut ChildStdin,
+    binary: &AgentBinary,
+) -> Result<(), Hitch> {
+    let silence = |error: io::Error| Hitch::Silence(error.to_string());
+    for _ in 0..MOST_CHATTER {
+        let mut line = Vec::new();
+        output.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(silence)?;
+        if line.is_empty() {
+            return Err(Hitch::Silence("it said nothing".to_owned()));
+        }
+        match String::from_utf8_lossy(&line).trim_end().strip_prefix("duress ") {
+            Some("ready") => return Ok(()),
+            Some("send") => input.write_all(&binary.bytes).and_then(|()| input.flush()).map_err(silence)?,
+            Some(word) => return Err(Hitch::Refused(word.to_owned())),
+            // What a login says to everybody.
+            None => {}
+        }
+    }
+    Err(Hitch::Silence("it talks of other things".to_owned()))
+}
+
+/// What the shell is told. The binary goes by its hash, and gets that name when all of it is there; a
+/// folder that is not our own may hold another one under that name.
+fn script(transport: &dyn Transport, binary: &AgentBinary) -> String {
+    let consent = transport.consent().map_or_else(String::new, |file| {
+        format!("[ -e {} ] || {{ echo 'duress no-consent'; exit 0; }}; ", quote(&file.display().to_string()))
+    });
+    let (dir, hash, size) =
+        (quote(&transport.dir().display().to_string()), &binary.sha256, binary.bytes.len());
+    let machine = format!("Linux {}", std::env::consts::ARCH);
+    format!(
+        "umask 077; {consent}\
+         [ \"$(uname -sm)\" = '{machine}' ] || {{ echo \"duress machine $(uname -sm)\"; exit 0; }}; \
+         mkdir -p {dir} && cd {dir} && [ -O . ] || {{ echo 'duress no-dir'; exit 0; }}; \
+         if ! [ -x duress-{hash} ]; then echo 'duress send'; new=.new-$$; \
+         head -c {size} > $new && [ \"$(sha256sum < $new | cut -c 1-64)\" = {hash} ] \
+         && chmod 700 $new && mv -f $new duress-{hash} \
+         || {{ rm -f $new; echo 'duress no-room'; exit 0; }}; fi; \
+         echo 'duress ready'; exec ./duress-{hash} agent"
+    )
+}
+
+fn refused(transport: &dyn Transport, word: &str) -> EnvError {
+    let host = transport.host();
+    let dir = transport.dir().display();
+    let unable = |why: String, fix: String| EnvError::Unable { what: format!("use {host}"), why, fix };
+    match word.split_once(' ').unwrap_or((word, "")) {
+        ("no-consent", _) => {
+            let file =
+                transport.consent().map(Path::display).map(|path| path.to_string()).unwrap_or_default();
+            unable(
+                format!("nobody has agreed to its being broken: it has no file {file}"),
+                format!("if it may be, say so there as root: touch {file}"),
+            )
+        }
+        ("machine", other) => unable(
+            format!("it is {other}, and this is a duress for Linux {}", std::env::consts::ARCH),
+            "start duress on such a machine".to_owned(),
+        ),
+        ("no-dir", _) => unable(
+            format!("its folder {dir} cannot be made or belongs to somebody else"),
+            "choose another `dir` in the [ssh] table, or remove it there".to_owned(),
+        ),
+        ("no-room", _) => unable(
+            format!("the agent could not be put into {dir}"),
+            "free some space there; it needs head, cut and sha256sum, too".to_owned(),
+        ),
+        (other, _) => unable(format!("it answered: {other}"), transport.remedy()),
+    }
+}
+
+/// For a POSIX shell.
+pub fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Ends the program that leads to a host unless it is dropped in time.
+pub(super) struct Deadline(Option<SyncSender<()>>);
+
+impl Deadline {
+    fn set(child: Arc<Mutex<Child>>) -> Self {
+        let (met, wait) = sync_channel::<()>(0);
+        let watch = move || {
+            if wait.recv_timeout(OPEN_WITHIN) == Err(RecvTimeoutError::Timeout) {
+                let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+            }
+        };
+        // Without a thread for it, ssh's own time limits have to do.
+        let thread = std::thread::Builder::new().name("deadline".into()).spawn(watch);
+        Self(thread.is_ok().then_some(met))
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.0 = None;
+    }
+}
+
+fn keep_last(mut errors: ChildStderr) -> String {
+    let mut kept = Vec::new();
+    let mut some = [0; 512];
+    while let Ok(length @ 1..) = errors.read(&mut some) {
+        kept.extend_from_slice(&some[..length]);
+        let extra = kept.len().saturating_sub(COMPLAINTS);
+        kept.drain(..extra);
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// What a run is called on hosts, where others may have the same identity.
+pub fn run_name(id: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
+    let id: String = id.chars().map(plain).collect();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{id}-{:x}-{:x}", std::process::id(), now.as_millis())
+}
+
+/// The folder of one node of one run, in that of the agent.
+pub fn run_dir(dir: &Path, run: &str, node: &str) -> PathBuf {
+    dir.join("runs").join(format!("{run}-{node}"))
+}

@@ -1,0 +1,367 @@
+//! What a controller and an agent say to each other: lines of JSON, each of which may have bytes behind
+//! it. A request has a number, and its answer has the same; several are under way at a time.
+//!
+//! Not here: who sends (`connection`) and who does it (`agent`).
+
+use super::capability::Capability;
+use crate::env::clock::Skews;
+use crate::env::cut::Cut;
+use crate::env::{ProcessState, Stop};
+use duress_targets::Node;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead, Read as _, Write};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The version of all this. Both sides are the same binary, so they differ only by mistake.
+pub const PROTOCOL: u32 = 1;
+
+/// Longest line, bytes.
+const LONGEST_LINE: u64 = 1 << 22;
+/// Most bytes behind a line.
+pub const LONGEST_BODY: usize = 1 << 28;
+
+/// To an agent.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToAgent {
+    /// The first word.
+    Hello(Hello),
+    /// The controller is there. An agent that hears nothing for long heals its host.
+    Beat,
+    /// Something is to be done.
+    Ask {
+        /// Of the answer, too.
+        id: u64,
+        /// What.
+        what: Ask,
+    },
+    /// The run is over: heal and end.
+    Bye,
+}
+
+/// Who is spoken to, and for what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Hello {
+    /// [`PROTOCOL`]
+    pub protocol: u32,
+    /// The run's identity.
+    pub run: String,
+    /// The node that this host is to be.
+    pub node: Node,
+    /// Where its files go.
+    pub dir: PathBuf,
+    /// The file that has to exist.
+    pub consent: Option<PathBuf>,
+    /// After so long without a word it heals itself.
+    pub dead_man: Duration,
+}
+
+/// From an agent.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FromAgent {
+    /// It is ready, and can do this.
+    Welcome {
+        /// [`PROTOCOL`]
+        protocol: u32,
+        /// What the host allows.
+        capabilities: Vec<Capability>,
+    },
+    /// It will not work.
+    Refused(Trouble),
+    /// What was asked for has been done, or not.
+    Answer {
+        /// Of the request.
+        id: u64,
+        /// What came of it.
+        answer: Result<Answer, Trouble>,
+    },
+    /// The server ended although nobody asked it to.
+    Exited {
+        /// `signal: 6 (SIGABRT)`
+        status: String,
+    },
+    /// All is healed.
+    Bye,
+}
+
+/// What could not be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// `start its server`
+    pub what: String,
+    /// What the host said.
+    pub why: String,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// Is a file with this hash in the agent's folder? Answered by [`Answer::Yes`] or [`Answer::No`].
+    HasFile {
+        /// SHA-256 in hexadecimal.
+        sha256: String,
+    },
+    /// The next bytes of a file, which are behind the line.
+    File {
+        /// SHA-256 of all of it, in hexadecimal.
+        sha256: String,
+        /// These are the last.
+        last: bool,
+    },
+    /// Makes the node; nothing runs yet.
+    Make(Box<Server>),
+    /// See [`crate::env::Environment::start`], and so for the following.
+    Start,
+    /// Ends all processes.
+    Stop {
+        /// How.
+        how: Stop,
+    },
+    /// Ends the server.
+    StopMain {
+        /// How.
+        how: Stop,
+    },
+    /// Stops all where they stand.
+    Pause,
+    /// Lets them go on.
+    Resume,
+    /// Lets them have so little time.
+    Starve {
+        /// Percent, or all.
+        percent: Option<u32>,
+    },
+    /// For how many periods.
+    Starved,
+    /// What it does.
+    State,
+    /// Replaces what skews the clocks.
+    SetClocks {
+        /// All of it.
+        skews: Skews,
+    },
+    /// What the clocks show.
+    ReadClocks {
+        /// The one in question.
+        fault: Option<u32>,
+    },
+    /// Replaces what does not cross.
+    Cut {
+        /// All of it.
+        rules: Vec<Rule>,
+    },
+    /// Packets that a fault kept from crossing so far.
+    Taken {
+        /// Its number.
+        fault: u32,
+    },
+    /// Hears datagrams at this port of UDP from now on.
+    Listen {
+        /// The port.
+        port: u16,
+    },
+    /// Hears them no more.
+    Deaf {
+        /// The port.
+        port: u16,
+    },
+    /// Sends one.
+    Send {
+        /// To whom.
+        to: IpAddr,
+        /// The port.
+        port: u16,
+        /// Tells it from others.
+        nonce: u64,
+        /// Waits a while for an answer that says it was refused.
+        refusal: bool,
+    },
+    /// Waits until this one has been heard, or more probes have been kept from crossing than this:
+    /// [`Answer::From`], [`Answer::Count`], or [`Answer::No`] when neither came.
+    Heard {
+        /// Where it is to come.
+        port: u16,
+        /// Tells it from others.
+        nonce: u64,
+        /// So many before.
+        taken: u64,
+    },
+    /// Probes that the rules kept from crossing so far.
+    ProbesTaken,
+    /// Reads the data, which is behind the line.
+    CopyData,
+    /// Replaces the data by what is behind the line.
+    ReplaceData,
+    /// The server's output from there on, behind the line; empty at its end.
+    Log {
+        /// Bytes before it.
+        from: u64,
+    },
+}
+
+/// A server to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Server {
+    /// SHA-256 of its program.
+    pub program: String,
+    /// What it is called: some programs look at it.
+    pub name: String,
+    /// Shared libraries that come with it: name, SHA-256.
+    pub libraries: Vec<(String, String)>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment variables.
+    pub env: Vec<(String, String)>,
+    /// Name of the file that takes its output.
+    pub log_name: String,
+    /// It is to have clocks that can be skewed.
+    pub clocks: bool,
+}
+
+/// What is not to cross.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// For which fault.
+    pub fault: u32,
+    /// What comes from there, or what goes there.
+    pub side: Side,
+    /// The address at the other end.
+    pub peer: IpAddr,
+    /// What of it.
+    pub cut: Cut,
+}
+
+/// Where a packet is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// It comes from the peer.
+    From,
+    /// It goes to the peer.
+    To,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// It is done. What is asked for is behind the line, if anything is.
+    Done,
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// So many.
+    Count(u64),
+    /// What the server does.
+    State(ProcessState),
+    /// What the clocks show.
+    Clocks(crate::env::clock::Reading),
+    /// From where a datagram came.
+    From(IpAddr),
+    /// What became of one that was sent.
+    Sent(Sent),
+}
+
+/// What a host says to a datagram of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sent {
+    /// Nothing.
+    Gone,
+    /// It may not leave.
+    Forbidden,
+    /// Somebody on its way refused it.
+    Refused,
+}
+
+/// A line, with what is behind it.
+#[derive(Serialize, Deserialize)]
+struct Line<T> {
+    /// Bytes behind it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    body: usize,
+    #[serde(rename = "is")]
+    message: T,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+fn is_none(length: &usize) -> bool {
+    *length == 0
+}
+
+/// Writes one, at once.
+///
+/// # Errors
+/// When nobody hears it, or the body is too long.
+pub fn write<T: Serialize>(out: &mut impl Write, message: &T, body: &[u8]) -> io::Result<()> {
+    if body.len() > LONGEST_BODY {
+        return Err(io::Error::other(format!("{} MiB are more than can be sent", body.len() >> 20)));
+    }
+    let mut line = serde_json::to_vec(&Line { body: body.len(), message })?;
+    line.push(b'\n');
+    out.write_all(&line)?;
+    out.write_all(body)?;
+    out.flush()
+}
+
+/// Reads the next one; `None` at the end.
+///
+/// # Errors
+/// When that is no line of this protocol, or the end comes in the middle.
+pub fn read<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<Option<(T, Vec<u8>)>> {
+    let mut line = Vec::new();
+    from.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let Line { body: length, message } = serde_json::from_slice(&line)?;
+    if length > LONGEST_BODY {
+        return Err(io::Error::other(format!("{length} bytes are more than can be read")));
+    }
+    let mut body = vec![0; length];
+    from.read_exact(&mut body)?;
+    Ok(Some((message, body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::clock::{Clocks, Skew};
+
+    #[test]
+    fn what_is_written_is_read_again_with_what_is_behind_it() {
+        let skews = Skews::from([(7, (Clocks::Both, Skew::Jump { ms: -3 }))]);
+        let asks = [Ask::Start, Ask::SetClocks { skews }, Ask::Stop { how: Stop::Kill }];
+        let mut wire = Vec::new();
+        for (id, what) in (1..).zip(&asks) {
+            write(&mut wire, &ToAgent::Ask { id, what: what.clone() }, &vec![b'\n'; id as usize])
+                .expect("written");
+        }
+        let mut from = &wire[..];
+        for (at, asked) in (1..).zip(&asks) {
+            let read = read(&mut from).expect("a message").expect("one more");
+            let (ToAgent::Ask { id, what }, body) = read else { panic!("another message") };
+            assert_eq!((id, &what, body.len()), (at, asked, at as usize));
+        }
+        assert!(read::<ToAgent>(&mut from).expect("the end").is_none());
+    }
+
+    #[test]
+    fn a_broken_line_is_an_error_and_not_the_end() {
+        let mut whole = Vec::new();
+        write(&mut whole, &ToAgent::Beat, b"abc").expect("written");
+        for length in 1..whole.len() {
+            assert!(read::<ToAgent>(&mut &whole[..length]).is_err(), "{length}");
+        }
+        let huge = format!("{{\"body\":{},\"is\":\"beat\"}}\n", LONGEST_BODY + 1);
+        assert!(read::<ToAgent>(&mut huge.as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! How many nodes there are, and what cannot be asked of a run that has them on other hosts.
+//!
+//! Whether a host can do what is left is asked there, before anything is started.
+
+use super::{MAX_NODES, RunOptions};
+use crate::env::disk::Layer;
+use crate::env::remote;
+use crate::failure::Failure;
+use crate::nemesis::fault::PlannedFault;
+use duress_targets::{Server, Source, Target, TargetEntry};
+
+/// Real hosts are not broken in all ways in which our own are, and what is on them stays there.
+pub(super) fn check(
+    options: &RunOptions,
+    (entry, target): (&TargetEntry, &dyn Target),
+    schedule: &[PlannedFault],
+) -> Result<(), Failure> {
+    if options.on.is_none() {
+        return Ok(());
+    }
+    let refuse = |what: String, why: &str, fix: &str| Err(Failure::usage(what, why, fix));
+    let fix = "leave it out, or use etcd or redis";
+    match target.server() {
+        Server::InProcess(_) => {
+            return refuse(format!("--on with {}", entry.name), "it lives inside Duress", fix);
+        }
+        Server::Processes(launch) if matches!(launch.source(), Source::Named { .. }) => {
+            let why = "what a file declares, its commands and its image, does not go to hosts yet";
+            return refuse(format!("--on with {}", entry.name), why, fix);
+        }
+        Server::Processes(_) => {}
+    }
+    if options.disks == Layer::Ext4 || options.data_on_disk || options.capture {
+        let what = "--on with --disks ext4, --data disk or --capture".to_owned();
+        return refuse(what, "disks and networks of real hosts are their own", "leave one out");
+    }
+    match remote::refusal(schedule) {
+        Some((kind, why)) => refuse(format!("{kind} with --on"), why, "use other faults, or leave out --on"),
+        None => Ok(()),
+    }
+}
+
+/// Where there are hosts, one node on each, unless fewer are asked for.
+pub(super) fn nodes(
+    entry: &TargetEntry,
+    asked: Option<usize>,
+    hosts: Option<usize>,
+) -> Result<usize, Failure> {
+    let most = entry.max_nodes.unwrap_or(MAX_NODES);
+    let nodes = asked.unwrap_or(hosts.map_or(entry.default_nodes, |hosts| hosts.min(most)));
+    if let Some(hosts) = hosts.filter(|&hosts| nodes > hosts) {
+        let fix = format!("use --nodes {hosts}, or name more hosts");
+        return Err(Failure::usage(format!("--nodes {nodes}"), format!("there are {hosts} hosts"), fix));
+    }
+    if !(1..=MAX_NODES).contains(&nodes) {
+        let fix = format!("use 1 to {MAX_NODES}");
+        return Err(Failure::usage(format!("--nodes {nodes}"), "out of range", fix));
+    }
+    match entry.max_nodes {
+        Some(most) if nodes > most => Err(Failure::usage(
+            format!("--nodes {nodes} with {}", entry.name),
+            format!("that target has at most {most}"),
+            format!("use --nodes {most}, or another target"),
+        )),
+        _ => Ok(nodes),
+    }
+}
