@@ -90,7 +90,9 @@ impl Failure {
         match self {
             Self::Usage { .. } | Self::Target(_) | Self::History { .. } | Self::Artifact(_) => 254,
             // What the user named is not there, or contradicts itself.
-            Self::Obtain(ObtainError::Request(_) | ObtainError::Unfit { .. }) => 254,
+            Self::Obtain(
+                ObtainError::Request(_) | ObtainError::Unfit { .. } | ObtainError::Missing { .. },
+            ) => 254,
             Self::Obtain(_) | Self::Environment(_) | Self::File { .. } | Self::Run(_) => 3,
         }
     }

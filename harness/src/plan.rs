@@ -11,7 +11,7 @@ use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::lifecycle::Act;
 use crate::nemesis::schedule::{self, Schedule};
 use duress_reports::{Known, PlotFormat};
-use duress_targets::{Settings, Target, TargetEntry};
+use duress_targets::{Registry, Server, Settings, Source, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -144,7 +144,7 @@ pub struct Plan {
     /// As asked.
     pub options: RunOptions,
     /// The target's entry.
-    pub entry: &'static TargetEntry,
+    pub entry: Arc<TargetEntry>,
     /// The target, configured.
     pub target: Arc<dyn Target>,
     /// The workload's entry.
@@ -170,27 +170,24 @@ impl Plan {
     ///
     /// # Errors
     /// Unknown names, numbers out of range, combinations that cannot be.
-    pub fn new(options: RunOptions) -> Result<Self, Failure> {
+    pub fn new(registry: &Registry, options: RunOptions) -> Result<Self, Failure> {
         check_numbers(&options)?;
-        let entry = find_target(&options.target)?;
-        let nodes = node_count(entry, options.nodes)?;
+        let entry = find_target(registry, &options.target)?;
+        let nodes = node_count(&entry, options.nodes)?;
         let faults = options.faults.clone().unwrap_or_else(|| catalogue::default_faults(nodes));
-        let workload = find_workload(entry, options.workload.as_deref())?;
+        let workload = find_workload(&entry, options.workload.as_deref())?;
         let seed = options.seed.unwrap_or_else(draw_seed);
-        let mut settings = options.settings.clone();
-        if entry.recipe.is_none() {
-            if options.bin.is_some() || options.version.is_some() {
-                return Err(Failure::usage(
-                    format!("--bin or --version with {}", entry.name),
-                    "it lives inside Duress: there is nothing to obtain",
-                    "leave it out",
-                ));
-            }
+        let make = |settings| (entry.make)(&Settings(settings), workload.name);
+        let mut target = make(options.settings.clone())?;
+        if matches!(target.server(), Server::InProcess(_)) {
             // What lives inside Duress has to be told what real servers see for themselves.
+            let mut settings = options.settings.clone();
             settings.insert("nodes".to_owned(), nodes.to_string());
             settings.insert("seed".to_owned(), seed.to_string());
+            target = make(settings)?;
         }
-        let target = (entry.make)(&Settings(settings), workload.name)?;
+        check_program(&options, &entry, &*target)?;
+        let inside = matches!(target.server(), Server::InProcess(_));
         let node_names: Vec<String> = (1..=nodes).map(|n| format!("n{n}")).collect();
         let kinds: Vec<String> = faults.iter().filter(|kind| *kind != "none").cloned().collect();
         // Who is always alone has no majority to lose.
@@ -205,15 +202,13 @@ impl Plan {
             planned: &asked.faults,
             lanes: &asked.lanes,
             nodes: &node_names,
-            ports: entry.ports,
+            ports: &entry.ports,
             disks: options.disks,
             time_ms,
             allow_majority_loss,
         };
         let schedule = schedule::plan(&request, &rng)?;
-        if entry.recipe.is_none()
-            && let Some(planned) = schedule.iter().find(|planned| planned.needs_real_servers())
-        {
+        if inside && let Some(planned) = schedule.iter().find(|planned| planned.needs_real_servers()) {
             return Err(Failure::usage(
                 format!("{} on {}", planned.fault.kind(), entry.name),
                 "what lives inside Duress has no processes and sends no packets, and its clients need no network",
@@ -231,9 +226,9 @@ impl Plan {
         }
         check_versions(&schedule, options.upgrade_to.as_deref())?;
         if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {
-            check_clocks(planned.fault.kind(), entry)?;
+            check_clocks(planned.fault.kind(), &entry, inside)?;
         }
-        check_disks(&options, entry, &schedule)?;
+        check_disks(&options, (&entry, inside), &schedule)?;
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
             concurrency,
@@ -314,8 +309,8 @@ impl Plan {
         if let Some(ops) = o.ops {
             table.insert("ops".to_owned(), ops.to_string());
         }
-        for option in self.entry.options {
-            let value = o.settings.get(option.name).map_or(option.default, String::as_str);
+        for option in &self.entry.options {
+            let value = o.settings.get(&*option.name).map_or(&*option.default, String::as_str);
             table.insert(format!("set {}", option.name), value.to_owned());
         }
         table
@@ -396,10 +391,33 @@ fn check_versions(schedule: &[PlannedFault], upgrade_to: Option<&str>) -> Result
     }
 }
 
+/// What a program can be asked to be.
+fn check_program(options: &RunOptions, entry: &TargetEntry, target: &dyn Target) -> Result<(), Failure> {
+    let versions = [("--version", &options.version), ("--upgrade-to", &options.upgrade_to)];
+    let version = versions.into_iter().find(|(_, version)| version.is_some()).map(|(flag, _)| flag);
+    let bin = options.bin.as_ref().map(|_| "--bin");
+    let (flag, why, fix) = match target.server() {
+        Server::InProcess(_) => {
+            (bin.or(version), "it lives inside Duress: there is nothing to obtain", "leave it out")
+        }
+        Server::Processes(launch) => match launch.source() {
+            Source::Recipe(_) => (None, "", ""),
+            Source::Named { .. } => {
+                (version, "its program has to be there, in one version", "leave it out, or use --bin")
+            }
+        },
+    };
+    flag.map_or(Ok(()), |flag| Err(Failure::usage(format!("{flag} with {}", entry.name), why, fix)))
+}
+
 /// Faults of disks are what the disks can do, and neither kind of disk is in the run directory.
-fn check_disks(options: &RunOptions, entry: &TargetEntry, schedule: &[PlannedFault]) -> Result<(), Failure> {
+fn check_disks(
+    options: &RunOptions,
+    (entry, inside): (&TargetEntry, bool),
+    schedule: &[PlannedFault],
+) -> Result<(), Failure> {
     let ext4 = options.disks == Layer::Ext4;
-    if ext4 && entry.recipe.is_none() {
+    if ext4 && inside {
         return Err(Failure::usage(
             format!("--disks ext4 with {}", entry.name),
             "what lives inside Duress has no disks",
@@ -427,9 +445,9 @@ fn check_disks(options: &RunOptions, entry: &TargetEntry, schedule: &[PlannedFau
 }
 
 /// What the machine allows is tried when the hosts are made.
-fn check_clocks(kind: &str, entry: &TargetEntry) -> Result<(), Failure> {
+fn check_clocks(kind: &str, entry: &TargetEntry, inside: bool) -> Result<(), Failure> {
     let refuse = |why, fix| Err(Failure::usage(format!("{kind} on {}", entry.name), why, fix));
-    if entry.recipe.is_none() {
+    if inside {
         return refuse(
             "what lives inside Duress has no clocks of its own",
             "use a target with real servers, or other faults",
@@ -489,9 +507,9 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When there is none of that name.
-pub fn find_target(name: &str) -> Result<&'static TargetEntry, Failure> {
-    duress_targets::registry::find(name).ok_or_else(|| {
-        let known: Vec<&str> = duress_targets::registry::TARGETS.iter().map(|entry| entry.name).collect();
+pub fn find_target(registry: &Registry, name: &str) -> Result<Arc<TargetEntry>, Failure> {
+    registry.find(name).cloned().ok_or_else(|| {
+        let known: Vec<&str> = registry.targets().iter().map(|entry| entry.name.as_str()).collect();
         Failure::usage(
             format!("target {name}"),
             "there is no such target",
@@ -517,10 +535,10 @@ fn node_count(entry: &TargetEntry, asked: Option<usize>) -> Result<usize, Failur
 }
 
 fn find_workload(entry: &TargetEntry, name: Option<&str>) -> Result<&'static WorkloadEntry, Failure> {
-    let name = name.unwrap_or_else(|| entry.workloads.first().copied().unwrap_or("register"));
+    let name = name.unwrap_or_else(|| entry.workloads.first().map_or("register", String::as_str));
     let workload = duress_workloads::registry::find(name);
     match workload {
-        Some(workload) if entry.workloads.contains(&name) => Ok(workload),
+        Some(workload) if entry.workloads.iter().any(|known| known == name) => Ok(workload),
         found => Err(Failure::usage(
             format!("--workload {name}"),
             if found.is_some() {

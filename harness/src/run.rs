@@ -26,7 +26,7 @@ use duress_checkers::{Budget, Keys};
 use duress_reports::artifact::{Binary, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::{self, Obtained};
-use duress_targets::{Node, Server};
+use duress_targets::{Node, Server, Source};
 use interrupts::Interrupts;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -243,13 +243,17 @@ fn obtain(
     version: Option<&String>,
     listener: &dyn Listener,
 ) -> Result<Option<Obtained>, Failure> {
-    let Some(recipe) = plan.entry.recipe else { return Ok(None) };
+    let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
     let request = obtain::Request {
         bin: plan.options.bin.clone().filter(|_| version == plan.options.version.as_ref()),
         version: version.cloned(),
         ..obtain::Request::new(obtain::default_cache()?)
     };
-    let obtained = obtain::obtain(recipe, &request, &mut |told: &str| listener.event(&Event::Note(told)))?;
+    let mut talk = |told: &str| listener.event(&Event::Note(told));
+    let obtained = match launch.source() {
+        Source::Recipe(recipe) => obtain::obtain(recipe, &request, &mut talk)?,
+        Source::Named { program, place } => obtain::named(program, place, &request)?,
+    };
     Ok(Some(obtained))
 }
 
@@ -327,7 +331,7 @@ fn environment(
     let (launch, (obtained, privilege)) = match (plan.target.server(), processes) {
         (Server::InProcess(cluster), _) => return Ok(Arc::new(Sim::new(cluster))),
         (Server::Processes(launch), Some(processes)) => (launch, processes),
-        (Server::Processes(_), None) => unreachable!("a target whose servers are processes has a recipe"),
+        (Server::Processes(_), None) => unreachable!("the program of processes has been obtained"),
     };
     let path = claim.dir.path();
     let work_dir = std::path::absolute(path)
@@ -397,9 +401,11 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         status: RunStatus::Running,
         started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         duress: env!("CARGO_PKG_VERSION").to_owned(),
-        repeat: plan
-            .repeat(binary.as_ref().map(|binary| binary.version.as_str()), Some(&schedule_file(claim))),
-        target: plan.entry.name.to_owned(),
+        repeat: plan.repeat(
+            binary.as_ref().map(|binary| binary.version.as_str()).filter(|&v| v != obtain::UNVERSIONED),
+            Some(&schedule_file(claim)),
+        ),
+        target: plan.entry.name.clone(),
         workload: plan.workload.name.to_owned(),
         seed: plan.seed,
         nodes: nodes.iter().map(node).collect(),

@@ -15,7 +15,7 @@ mod node;
 pub mod obtain;
 mod outcome;
 mod redis;
-pub mod registry;
+mod registry;
 pub mod sim;
 mod target;
 mod web;
@@ -24,6 +24,8 @@ pub use client::{Client, ClientError, Completion, Stoppable};
 pub use context::Context;
 pub use lifecycle::{Compacted, Lifecycle, Member, Storage};
 pub use node::Node;
+pub use registry::Registry;
 pub use target::{
-    Launch, Make, NodeStatus, OptionDoc, Server, Settings, Surroundings, Target, TargetEntry, TargetError,
+    Launch, Make, NodeStatus, OptionDoc, Server, Settings, Source, Surroundings, Target, TargetEntry,
+    TargetError,
 };

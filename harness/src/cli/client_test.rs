@@ -8,7 +8,7 @@ use crate::plan::{Plan, RunOptions};
 use crate::{run, store};
 use clap::Args;
 use duress_targets::exec::{Rule, Spec};
-use duress_targets::{Context, Server};
+use duress_targets::{Context, Registry, Server};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -55,11 +55,11 @@ pub(super) struct ClientTestArgs {
 }
 
 impl ClientTestArgs {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
         let dir = self.dir.clone().unwrap_or_else(|| {
             std::env::temp_dir().join(format!("duress-client-test-{}", std::process::id()))
         });
-        let plan = Plan::new(self.options(dir.clone())?)?;
+        let plan = Plan::new(registry, self.options(dir.clone())?)?;
         let (spec, context) = self.program(&plan)?;
         // No second thread before the process is who it has to be.
         let mut view = View::new(self.progress.mode);

@@ -1,10 +1,11 @@
 //! `duress list`: what there is, from the registries themselves.
 
 use super::print;
-use crate::failure::EXIT_CODES;
+use crate::failure::{EXIT_CODES, Failure};
 use crate::nemesis::catalogue::{FAULTS, FaultEntry};
 use clap::{Args, ValueEnum};
 use duress_checkers::model::models;
+use duress_targets::{Registry, TargetEntry};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -26,18 +27,18 @@ enum What {
 }
 
 impl ListArgs {
-    pub(super) fn run(&self) -> ExitCode {
+    pub(super) fn run(&self, registry: &Registry) -> Result<ExitCode, Failure> {
         let all = [What::Targets, What::Workloads, What::Models, What::Faults, What::ExitCodes];
         let asked: Vec<What> = self.what.map_or_else(|| all.to_vec(), |what| vec![what]);
-        let texts: Vec<String> = asked.into_iter().map(list).collect();
+        let texts: Vec<String> = asked.into_iter().map(|what| list(registry, what)).collect();
         print(&texts.join("\n"));
-        ExitCode::SUCCESS
+        Ok(ExitCode::SUCCESS)
     }
 }
 
-fn list(what: What) -> String {
+fn list(registry: &Registry, what: What) -> String {
     match what {
-        What::Targets => targets(),
+        What::Targets => targets(registry.targets().iter().map(|entry| &**entry)),
         What::Workloads => {
             let rows = duress_workloads::registry::WORKLOADS
                 .iter()
@@ -61,9 +62,9 @@ fn list(what: What) -> String {
     }
 }
 
-fn targets() -> String {
+fn targets<'a>(entries: impl Iterator<Item = &'a TargetEntry>) -> String {
     let mut text = String::new();
-    for entry in duress_targets::registry::TARGETS {
+    for entry in entries {
         let nodes = match (entry.default_nodes, entry.max_nodes) {
             (_, Some(1)) => "1 node".to_owned(),
             (n, _) => format!("{n} nodes by default"),
@@ -72,7 +73,7 @@ fn targets() -> String {
         let settings = entry.options.iter().map(|option| {
             (format!("  --set {}=", option.name), format!("{} [default: {}]", option.doc, option.default))
         });
-        let rows = std::iter::once((entry.name.to_owned(), doc)).chain(settings);
+        let rows = std::iter::once((entry.name.clone(), doc)).chain(settings);
         let rows = rows.collect::<Vec<_>>();
         text.push_str(&body(&rows));
     }

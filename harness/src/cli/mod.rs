@@ -19,6 +19,7 @@ mod sweep;
 use crate::failure::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
 use duress_reports::inert_json;
+use duress_targets::Registry;
 use progress::{Mode, View};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -71,9 +72,13 @@ enum Command {
     },
 }
 
-/// Parses the command line, answers it, and gives the exit code.
-pub fn main() -> ExitCode {
-    match catch_unwind(AssertUnwindSafe(answer)) {
+/// Parses the command line, answers it with these targets, and gives the exit code.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is the program's one registry: `main(Registry::builtin())`"
+)]
+pub fn main(registry: Registry) -> ExitCode {
+    match catch_unwind(AssertUnwindSafe(|| answer(&registry))) {
         Ok(code) => code,
         Err(_) => {
             // The default hook has printed message and place already.
@@ -83,7 +88,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn answer() -> ExitCode {
+fn answer(registry: &Registry) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -93,18 +98,18 @@ fn answer() -> ExitCode {
     };
     let mode = cli.command.progress();
     let answered = match cli.command {
-        Command::Run(args) => args.run(),
-        Command::Sweep(args) => args.run(),
-        Command::Demo(args) => args.run(),
+        Command::Run(args) => args.run(registry),
+        Command::Sweep(args) => args.run(registry),
+        Command::Demo(args) => args.run(registry),
         Command::Check(args) => args.run(),
         Command::Report(args) => args.run(),
-        Command::List(args) => Ok(args.run()),
-        Command::Fetch(args) => args.run(),
+        Command::List(args) => args.run(registry),
+        Command::Fetch(args) => args.run(registry),
         Command::Doctor(args) => Ok(args.run()),
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
-        Command::ClientTest(args) => args.run(),
+        Command::ClientTest(args) => args.run(registry),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::plan::{Plan, RunOptions};
 use crate::run::{self, Outcome};
 use clap::{Args, ValueEnum};
+use duress_targets::Registry;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -171,7 +172,7 @@ impl RunArgs {
         self.place.progress.mode
     }
 
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
         let options = RunOptions {
             target: self.target,
             workload: self.workload,
@@ -208,7 +209,7 @@ impl RunArgs {
             labels: self.place.labels.iter().cloned().collect(),
             plots: self.place.plots.into(),
         };
-        go(options, &self.place)
+        go(registry, options, &self.place)
     }
 }
 
@@ -217,7 +218,7 @@ impl DemoArgs {
         self.place.progress.mode
     }
 
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
         let options = RunOptions {
             target: "sim".to_owned(),
             time: Duration::from_secs(8),
@@ -233,11 +234,11 @@ impl DemoArgs {
             plots: self.place.plots.into(),
             ..RunOptions::default()
         };
-        go(options, &self.place)
+        go(registry, options, &self.place)
     }
 }
 
-fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
+fn go(registry: &Registry, options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
     // Then stderr is for a program.
     let host = if place.progress.mode == Mode::Json && place.ci == ci::Choice::Auto {
         ci::Choice::None
@@ -247,7 +248,7 @@ fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
     ci::choose(host);
     let definition = options.schedule.clone();
     let mut view = View::new(place.progress.mode);
-    let Some(ended) = attempt(options, place, &mut view)? else { return Ok(ExitCode::SUCCESS) };
+    let Some(ended) = attempt(registry, options, place, &mut view)? else { return Ok(ExitCode::SUCCESS) };
     let conclusion = &ended.conclusion;
     let failure = &ended.run.info.failure;
     let failure = failure.as_ref().map(|f| format!("{}: {}; {}", f.what, f.why, f.fix));
@@ -275,8 +276,13 @@ fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
 }
 
 /// `None` when there was nothing but the plan to be seen.
-fn attempt(options: RunOptions, place: &Place, view: &mut View) -> Result<Option<Outcome>, Failure> {
-    let plan = Plan::new(options)?;
+fn attempt(
+    registry: &Registry,
+    options: RunOptions,
+    place: &Place,
+    view: &mut View,
+) -> Result<Option<Outcome>, Failure> {
+    let plan = Plan::new(registry, options)?;
     if place.dry_run {
         print(&dry_run(&plan));
         return Ok(None);

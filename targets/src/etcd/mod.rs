@@ -29,20 +29,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// etcd in the registry.
-pub(crate) static ENTRY: TargetEntry = TargetEntry {
-    name: "etcd",
-    doc: "etcd, a key-value store replicated by Raft, over its v3 JSON gateway",
-    workloads: &["register", "set", "counter", "multi-register", "queue", "log", "lock"],
-    options: settings::OPTIONS,
-    default_nodes: 5,
-    max_nodes: None,
-    ports: &[gateway::CLIENT_PORT, launch::PEER_PORT],
-    recipe: Some(&RECIPE),
-    tool: Some(&TOOL),
-    make,
-};
+pub(crate) fn entry() -> TargetEntry {
+    TargetEntry {
+        name: "etcd".to_owned(),
+        doc: "etcd, a key-value store replicated by Raft, over its v3 JSON gateway".to_owned(),
+        workloads: client::workloads(),
+        options: settings::OPTIONS.map(Clone::clone).into(),
+        default_nodes: 5,
+        max_nodes: None,
+        ports: vec![gateway::CLIENT_PORT, launch::PEER_PORT],
+        tool: Some(&TOOL),
+        make: Arc::new(make),
+    }
+}
 
-const RECIPE: Recipe = Recipe {
+static RECIPE: Recipe = Recipe {
     server: "etcd",
     version_args: &["--version"],
     version_prefix: "etcd Version: ",

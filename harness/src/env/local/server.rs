@@ -2,8 +2,9 @@
 //!
 //! Not here: what it has started itself (`processes`), and how it is started (`spawner`).
 
+use super::ServerCommand;
 use super::disk::NodeDisk;
-use super::{ServerCommand, Stop};
+use crate::env::Stop;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use std::io;
