@@ -10,8 +10,11 @@ use crate::nemesis::catalogue;
 use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::lifecycle::Act;
 use crate::nemesis::schedule::{self, Schedule};
+use crate::run::noted;
+use duress_reports::conclusion::Rule;
 use duress_reports::{Known, PlotFormat};
-use duress_targets::{Registry, Server, Settings, Source, Target, TargetEntry};
+use duress_targets::declared;
+use duress_targets::{Refusal, Registry, Server, Settings, Source, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -77,6 +80,12 @@ pub struct RunOptions {
     pub upgrade_to: Option<String>,
     /// Fewest ok operations of a run that counts.
     pub min_ok: u64,
+    /// Further gates.
+    pub gates: Vec<Rule>,
+    /// Leave the cluster as it is when the first violation shows.
+    pub stop_on_violation: bool,
+    /// For how long; when absent, until somebody at the terminal has seen enough.
+    pub hold: Option<Duration>,
     /// Time limit of the checkers.
     pub check_time: Duration,
     /// Memory limit of the checkers, in bytes.
@@ -87,6 +96,8 @@ pub struct RunOptions {
     pub disks: Layer,
     /// Keep the last frames of the network also when all was well.
     pub capture: bool,
+    /// Keep the nodes' data also when all was well.
+    pub keep_data: bool,
     /// Where run directories go.
     pub out: PathBuf,
     /// This very directory instead.
@@ -124,11 +135,15 @@ impl Default for RunOptions {
             bin: None,
             upgrade_to: None,
             min_ok: 10,
+            gates: Vec::new(),
+            stop_on_violation: false,
+            hold: None,
             check_time: Duration::from_secs(60),
             check_memory: 2 << 30,
             data_on_disk: false,
             disks: Layer::Own,
             capture: false,
+            keep_data: false,
             out: PathBuf::from("runs"),
             dir: None,
             known: None,
@@ -174,7 +189,8 @@ impl Plan {
         check_numbers(&options)?;
         let entry = find_target(registry, &options.target)?;
         let nodes = node_count(&entry, options.nodes)?;
-        let faults = options.faults.clone().unwrap_or_else(|| catalogue::default_faults(nodes));
+        let faults = options.faults.clone().unwrap_or_else(|| default_faults(&entry, nodes));
+        check_refusals(&entry, &faults)?;
         let workload = find_workload(&entry, options.workload.as_deref())?;
         let seed = options.seed.unwrap_or_else(draw_seed);
         let make = |settings| (entry.make)(&Settings(settings), workload.name);
@@ -224,11 +240,15 @@ impl Plan {
                 "use etcd, or other faults",
             ));
         }
+        if let Some((fault, refusal)) = schedule.iter().find_map(|p| refused(&entry, p.fault.kind())) {
+            return Err(not_to_be_borne(fault, refusal));
+        }
         check_versions(&schedule, options.upgrade_to.as_deref())?;
         if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {
             check_clocks(planned.fault.kind(), &entry, inside)?;
         }
         check_disks(&options, (&entry, inside), &schedule)?;
+        check_gates(&options.gates, &*target, &schedule)?;
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
             concurrency,
@@ -321,7 +341,7 @@ impl Plan {
     pub fn repeat(&self, version: Option<&str>, schedule: Option<&Path>) -> String {
         let (o, d) = (&self.options, RunOptions::default());
         let duration = |d: Duration| humantime::format_duration(d).to_string().replace(' ', "");
-        let mut words = vec![format!("duress run {} --seed {}", self.entry.name, self.seed)];
+        let mut words = vec![format!("duress run {} --seed {}", quote(&o.target), self.seed)];
         let mut add = |differs: bool, flag: &str, value: String| {
             if differs {
                 words.push(format!("--{flag} {}", quote(&value)));
@@ -353,10 +373,18 @@ impl Plan {
         }
         add(o.upgrade_to.is_some(), "upgrade-to", o.upgrade_to.clone().unwrap_or_default());
         add(o.min_ok != d.min_ok, "min-ok", o.min_ok.to_string());
+        for gate in &o.gates {
+            add(true, "gate", gate.to_string());
+        }
+        add(o.check_time != d.check_time, "check-time", duration(o.check_time));
+        add(o.check_memory != d.check_memory, "check-memory", (o.check_memory >> 20).to_string());
         add(o.data_on_disk, "data", "disk".to_owned());
         add(o.disks == Layer::Ext4, "disks", "ext4".to_owned());
         if o.capture {
             words.push("--capture".to_owned());
+        }
+        if o.keep_data {
+            words.push("--keep-data".to_owned());
         }
         if o.allow_majority_loss {
             words.push("--allow-majority-loss".to_owned());
@@ -389,6 +417,33 @@ fn check_versions(schedule: &[PlannedFault], upgrade_to: Option<&str>) -> Result
         )),
         _ => Ok(()),
     }
+}
+
+/// Those of all targets that this one can bear.
+fn default_faults(entry: &TargetEntry, nodes: usize) -> Vec<String> {
+    let bearable = |kind: &String| refused(entry, kind).is_none();
+    catalogue::default_faults(nodes).into_iter().filter(bearable).collect()
+}
+
+/// What the target refuses has to be a fault, and may not be asked for.
+fn check_refusals(entry: &TargetEntry, asked: &[String]) -> Result<(), Failure> {
+    let known = |kind: &str| catalogue::FAULTS.iter().any(|fault| fault.name == kind);
+    if let Some(refusal) = entry.refuses.iter().find(|refusal| !known(&refusal.fault)) {
+        let why = format!("there is no fault `{}` to be refused", refusal.fault);
+        return Err(Failure::usage(&refusal.place, why, "choose from `duress list faults`"));
+    }
+    match asked.iter().find_map(|kind| refused(entry, kind)) {
+        Some((fault, refusal)) => Err(not_to_be_borne(fault, refusal)),
+        None => Ok(()),
+    }
+}
+
+fn refused<'a>(entry: &'a TargetEntry, kind: &'a str) -> Option<(&'a str, &'a Refusal)> {
+    entry.refuses.iter().find(|refusal| refusal.fault == kind).map(|refusal| (kind, refusal))
+}
+
+fn not_to_be_borne(fault: &str, Refusal { why, place, .. }: &Refusal) -> Failure {
+    Failure::usage(format!("fault {fault}"), format!("{place} refuses it: {why}"), "use other faults")
 }
 
 /// What a program can be asked to be.
@@ -442,6 +497,30 @@ fn check_disks(
         )),
         _ => Ok(()),
     }
+}
+
+/// A gate that nothing in the run can decide would make every run inconclusive.
+fn check_gates(gates: &[Rule], target: &dyn Target, schedule: &[PlannedFault]) -> Result<(), Failure> {
+    for gate in gates {
+        let refuse = |why: String, fix: &str| Err(Failure::usage(format!("--gate {gate}"), why, fix));
+        if let Some(kind) = gate.demand.kind()
+            && !schedule.iter().any(|planned| planned.fault.kind() == kind)
+        {
+            return refuse(
+                format!("no fault `{kind}` is planned"),
+                "use a kind of this run's faults, or leave it out",
+            );
+        }
+        if let Some(goal) = gate.demand.log_goal()
+            && (matches!(target.server(), Server::InProcess(_)) || noted::text(goal, target).is_none())
+        {
+            return refuse(
+                "it is not known how the logs of this target tell it".to_owned(),
+                "say what a line has to contain: sometimes=log:TEXT; what lives inside Duress logs nothing",
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What the machine allows is tried when the hosts are made.
@@ -503,17 +582,20 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The entry of a target.
+/// The entry of a target: a name, or the file that declares it.
 ///
 /// # Errors
-/// When there is none of that name.
+/// When there is none of that name, or something is wrong with the file.
 pub fn find_target(registry: &Registry, name: &str) -> Result<Arc<TargetEntry>, Failure> {
+    if declared::is_file(name) {
+        return Ok(Arc::new(declared::read(Path::new(name))?));
+    }
     registry.find(name).cloned().ok_or_else(|| {
         let known: Vec<&str> = registry.targets().iter().map(|entry| entry.name.as_str()).collect();
         Failure::usage(
             format!("target {name}"),
             "there is no such target",
-            format!("choose from {}", known.join(", ")),
+            format!("choose from {}, or name the file of your own: {name}.toml", known.join(", ")),
         )
     })
 }
@@ -552,7 +634,7 @@ fn find_workload(entry: &TargetEntry, name: Option<&str>) -> Result<&'static Wor
 }
 
 /// A seed that is easy to type, from the wall clock: it only has to differ from run to run.
-fn draw_seed() -> u64 {
+pub(crate) fn draw_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Rng::new(u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(0)).bits() >> 32
 }
@@ -562,11 +644,42 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// For a POSIX shell.
-fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// The words of a command whose words were [quoted](quote): what a shell makes of it.
+pub fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), None::<String>, false);
+    let mut chars = command.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            '\\' if !quoted => word.get_or_insert_default().extend(chars.next()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_they_are_quoted() {
+        let words = ["run", "a b", "it's", "", "'", "\\", "--set", "x=y z", "ü'\"$"].map(str::to_owned);
+        let command = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+        assert_eq!(super::words(&command), words);
     }
 }

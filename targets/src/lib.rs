@@ -6,6 +6,7 @@
 mod action;
 mod client;
 mod context;
+pub mod declared;
 mod etcd;
 pub mod exec;
 pub mod hosts;
@@ -13,6 +14,7 @@ pub mod http;
 mod lifecycle;
 mod node;
 pub mod obtain;
+mod on_host;
 mod outcome;
 mod redis;
 mod registry;
@@ -24,8 +26,9 @@ pub use client::{Client, ClientError, Completion, Stoppable};
 pub use context::Context;
 pub use lifecycle::{Compacted, Lifecycle, Member, Storage};
 pub use node::Node;
+pub use on_host::{HostCommand, OnHosts, Stopping};
 pub use registry::Registry;
 pub use target::{
-    Launch, Make, NodeStatus, OptionDoc, Server, Settings, Source, Surroundings, Target, TargetEntry,
-    TargetError,
+    Launch, Make, NodeStatus, OptionDoc, Refusal, Server, Settings, Source, Surroundings, Target,
+    TargetEntry, TargetError,
 };

@@ -2,6 +2,7 @@
 //!
 //! It is a value, so that a program of somebody else can have more of them than we do.
 
+use crate::obtain::Recipe;
 use crate::{TargetEntry, etcd, redis, sim};
 use std::sync::Arc;
 
@@ -34,6 +35,11 @@ impl Registry {
     pub fn targets(&self) -> &[Arc<TargetEntry>] {
         &self.targets
     }
+}
+
+/// How the server of this name is obtained, if somebody here knows.
+pub(crate) fn recipe(server: &str) -> Option<&'static Recipe> {
+    [&etcd::RECIPE, &redis::RECIPE].into_iter().find(|recipe| recipe.server == server)
 }
 
 #[cfg(test)]

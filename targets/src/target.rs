@@ -1,6 +1,7 @@
 //! A target: how the system is launched, reached and asked how it is.
 
-use crate::{Client, ClientError, Lifecycle, Node};
+use crate::declared::Declaration;
+use crate::{Client, ClientError, Lifecycle, Node, OnHosts, Stopping};
 use async_trait::async_trait;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,6 +28,15 @@ pub trait Target: Send + Sync {
 
     /// What the node says of itself.
     async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError>;
+
+    /// Names of events, and what a line of a server's log contains that tells of them: `snapshot-installed`,
+    /// a node took its state from another one; `follower-lagged`, one was so far behind that it had to.
+    fn signs(&self) -> &[(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// The hosts are there, for targets that run commands on them. Called once, before any server is started.
+    fn attach(&self, _hosts: Arc<dyn OnHosts>) {}
 
     /// Makes what operations need: a table, a key space. Called once, when the cluster is healthy and nobody
     /// has asked it for anything yet.
@@ -80,6 +90,18 @@ pub trait Launch: Send + Sync {
     /// Environment variables; nothing else is inherited but `PATH`.
     fn env(&self) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    /// How `node` is asked to end.
+    fn stopping(&self, _cluster: &[Node], _node: &Node) -> Stopping {
+        Stopping::default()
+    }
+
+    /// A container image, or a folder, in whose root file system the servers run
+    /// ([`unpack`](crate::obtain::image::unpack)): their program is a file in there, and they get its
+    /// environment variables and working directory as well. `None` for this machine's.
+    fn rootfs(&self) -> Option<&Path> {
+        None
     }
 }
 
@@ -189,8 +211,23 @@ pub struct TargetEntry {
     /// How the operators' own program is obtained, for what only that can do; `None` when nothing is
     /// asked of one.
     pub tool: Option<&'static crate::obtain::Recipe>,
+    /// Faults that the system cannot be asked to bear.
+    pub refuses: Vec<Refusal>,
+    /// The file that it is declared in, if it is.
+    pub declaration: Option<Arc<Declaration>>,
     /// Makes it.
     pub make: Make,
+}
+
+/// A fault that a system cannot be asked to bear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its kind: `clock`.
+    pub fault: String,
+    /// Why: `its leases trust clocks, and it says so`.
+    pub why: String,
+    /// Who says so: `my-db.toml:12`.
+    pub place: String,
 }
 
 /// Makes a target for one of its workloads; refuses unknown or impossible settings.

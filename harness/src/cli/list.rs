@@ -3,6 +3,7 @@
 use super::print;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::nemesis::catalogue::{FAULTS, FaultEntry};
+use crate::plan::find_target;
 use clap::{Args, ValueEnum};
 use duress_checkers::model::models;
 use duress_targets::{Registry, TargetEntry};
@@ -15,6 +16,9 @@ pub(super) struct ListArgs {
     /// What to list; everything when absent
     #[arg(value_enum)]
     what: Option<What>,
+    /// The file of a target of your own, instead of all targets
+    #[arg(requires = "what")]
+    file: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,7 +34,14 @@ impl ListArgs {
     pub(super) fn run(&self, registry: &Registry) -> Result<ExitCode, Failure> {
         let all = [What::Targets, What::Workloads, What::Models, What::Faults, What::ExitCodes];
         let asked: Vec<What> = self.what.map_or_else(|| all.to_vec(), |what| vec![what]);
-        let texts: Vec<String> = asked.into_iter().map(|what| list(registry, what)).collect();
+        let own = self.file.as_ref().map(|file| find_target(registry, file)).transpose()?;
+        if own.is_some() && self.what != Some(What::Targets) {
+            return Err(Failure::usage("a file", "only targets have one", "duress list targets my-db.toml"));
+        }
+        let texts: Vec<String> = match own {
+            Some(own) => vec![targets(std::iter::once(&*own))],
+            None => asked.into_iter().map(|what| list(registry, what)).collect(),
+        };
         print(&texts.join("\n"));
         Ok(ExitCode::SUCCESS)
     }

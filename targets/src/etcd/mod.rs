@@ -39,11 +39,13 @@ pub(crate) fn entry() -> TargetEntry {
         max_nodes: None,
         ports: vec![gateway::CLIENT_PORT, launch::PEER_PORT],
         tool: Some(&TOOL),
+        refuses: Vec::new(),
+        declaration: None,
         make: Arc::new(make),
     }
 }
 
-static RECIPE: Recipe = Recipe {
+pub(crate) static RECIPE: Recipe = Recipe {
     server: "etcd",
     version_args: &["--version"],
     version_prefix: "etcd Version: ",
@@ -101,6 +103,13 @@ impl Target for Etcd {
     async fn healthy(&self, node: &Node) -> Result<(), ClientError> {
         let range = Range::key("duress/health");
         probe::<Ranged>(node, "/v3/kv/range", &json!(range)).await.map(|_| ())
+    }
+
+    fn signs(&self) -> &[(&'static str, &'static str)] {
+        &[
+            ("snapshot-installed", "\"applied snapshot\""),
+            ("follower-lagged", "\"sending database snapshot\""),
+        ]
     }
 
     async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError> {

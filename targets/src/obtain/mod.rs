@@ -12,6 +12,7 @@ mod binary;
 mod cache;
 mod debian;
 mod error;
+pub mod image;
 mod libraries;
 mod named;
 mod recipe;
@@ -22,7 +23,7 @@ mod wheel;
 
 pub use cache::default_cache;
 pub use error::{ObtainError, Tried};
-pub use named::{UNVERSIONED, named};
+pub use named::{UNVERSIONED, find, named};
 pub use recipe::{DebianPackage, Recipe, ReleaseArchive, Wheel};
 pub use request::Request;
 

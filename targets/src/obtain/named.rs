@@ -20,28 +20,10 @@ pub fn named(program: &Path, place: &str, request: &Request) -> Result<Obtained,
         )));
     }
     let (program, place, source) = match &request.bin {
-        Some(bin) => (bin.as_path(), "--bin", "given by --bin"),
-        None => (program, place, "named by the target"),
+        Some(bin) => (std::path::absolute(bin).unwrap_or_else(|_| bin.clone()), "--bin", "given by --bin"),
+        None => (program.to_owned(), place, "named by the target"),
     };
-    let missing = |where_, fix| ObtainError::Missing {
-        place: place.to_owned(),
-        program: program.to_owned(),
-        where_,
-        fix,
-    };
-    let path = if request.bin.is_none() && program.components().count() == 1 {
-        let found = program.to_str().and_then(|name| Tools::new(&request.search).find(name));
-        found.ok_or_else(|| missing(" on PATH", "install it, or write its path"))?
-    } else {
-        let path: PathBuf = std::path::absolute(program).map_err(|_| missing("", "check the path"))?;
-        if !path.exists() {
-            return Err(missing("", "check the path"));
-        }
-        if !super::tools::is_executable(&path) {
-            return Err(missing(" that can be executed", "it has to be a file with permission: chmod +x"));
-        }
-        path
-    };
+    let path = find(&program, place, request)?;
     let unfit = |error: std::io::Error| ObtainError::Unfit {
         path: path.clone(),
         server: "server".to_owned(),
@@ -50,4 +32,29 @@ pub fn named(program: &Path, place: &str, request: &Request) -> Result<Obtained,
     let sha256 = binary::sha256(&path).map_err(unfit)?;
     let version = UNVERSIONED.to_owned();
     Ok(Obtained { path, libraries: None, version, sha256, source: source.to_owned() })
+}
+
+/// Where a program is: a name without `/` is looked for on the request's `PATH`.
+///
+/// # Errors
+/// When it is not there, or cannot be executed.
+pub fn find(program: &Path, place: &str, request: &Request) -> Result<PathBuf, ObtainError> {
+    let missing = |where_, fix| ObtainError::Missing {
+        place: place.to_owned(),
+        program: program.to_owned(),
+        where_,
+        fix,
+    };
+    if program.components().count() == 1 {
+        let found = program.to_str().and_then(|name| Tools::new(&request.search).find(name));
+        return found.ok_or_else(|| missing(" on PATH", "install it, or write its path"));
+    }
+    let path = std::path::absolute(program).map_err(|_| missing("", "check the path"))?;
+    if !path.exists() {
+        return Err(missing("", "check the path"));
+    }
+    if !super::tools::is_executable(&path) {
+        return Err(missing(" that can be executed", "it has to be a file with permission: chmod +x"));
+    }
+    Ok(path)
 }

@@ -32,11 +32,13 @@ pub(crate) fn entry() -> TargetEntry {
         max_nodes: Some(1),
         ports: vec![connection::PORT],
         tool: None,
+        refuses: Vec::new(),
+        declaration: None,
         make: Arc::new(|settings, workload| Ok(Arc::new(Redis { config: Config::new(settings, workload)? }))),
     }
 }
 
-static RECIPE: Recipe = Recipe {
+pub(crate) static RECIPE: Recipe = Recipe {
     server: "redis-server",
     version_args: &["--version"],
     version_prefix: "Redis server v=",

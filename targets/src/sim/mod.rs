@@ -34,6 +34,8 @@ pub(crate) fn entry() -> TargetEntry {
         max_nodes: Some(MAX_NODES),
         ports: Vec::new(),
         tool: None,
+        refuses: Vec::new(),
+        declaration: None,
         make: Arc::new(|settings, _| Ok(Arc::new(Sim::new(settings)?))),
     }
 }

@@ -2,21 +2,24 @@
 //!
 //! Not here: how it is made, and how it ends; see [`super::Local`].
 
+use super::node::LocalNode;
 use super::processes::{self, Activity};
 use super::server::{Main, REAP_TIMEOUT};
 use super::spawner::Start;
 use super::starve::Starving;
-use super::{Local, NodeDisk, data, flows, unable};
+use super::{Local, NodeDisk, data, flows, helper, salvage, unable};
 use crate::env::clock::{Reading, Skews};
 use crate::env::cut::{Connections, Crossing, Cut};
 use crate::env::data::Files;
 use crate::env::disk::{FaultyDisk, Keep};
 use crate::env::memory::OutOfMemory;
 use crate::env::packet::{Behavior, Policies, Traffic};
+use crate::env::salvage::Salvage;
 use crate::env::trap::{Call, Snare, Trap};
 use crate::env::{EnvError, Environment, Exit, Link, NetworkRecord, ProcessState, Program, Stop};
+use duress_targets::{HostCommand, Stopping};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::process::Child;
@@ -29,6 +32,24 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Probes after which something with a chance of one percent has happened: it fails to once in a
 /// million times.
 const CERTAIN: u32 = 1_400;
+
+impl Local {
+    fn ask_to_end(&self, node: &LocalNode, how: &Stopping, pid: u32) -> Result<(), EnvError> {
+        let told = |why| node.error("end its server", why);
+        match how {
+            Stopping::Signal(signal) => {
+                processes::terminate(node.namespace, pid, *signal, GRACE).map_err(told)
+            }
+            Stopping::Command(command) => {
+                // One that stands still would not hear of it.
+                processes::resume_all(node.namespace).map_err(told)?;
+                helper::run(&self.spawner, node, command, GRACE).map_err(told)?;
+                processes::await_end(node.namespace, pid, GRACE);
+                Ok(())
+            }
+        }
+    }
+}
 
 impl Environment for Local {
     fn enter(&self) -> Result<(), EnvError> {
@@ -53,11 +74,16 @@ impl Environment for Local {
         if let Some(clocks) = &self.clocks {
             clocks.begin_anew(at);
         }
+        let output = OpenOptions::new().create(true).append(true).open(&node.log);
+        let output = output.and_then(|log| Ok((log.try_clone()?, log)));
+        let (stdout, stderr) = output.map_err(|error| node.error("open its log", error.to_string()))?;
         let start = Start {
             host: Arc::clone(&node.host),
             command: server.command.clone(),
-            work_dir: node.dir.clone(),
-            log: node.log.clone(),
+            work_dir: node.work_dir.clone(),
+            stdout,
+            stderr,
+            visits: false,
             memory: node.memory.clone(),
         };
         if let Some(disk) = &node.disk {
@@ -70,7 +96,7 @@ impl Environment for Local {
         })?;
         let pid = child.id();
         node.set_main(Main::Is { pid, born: processes::start_time(pid) });
-        server.child = Some(child);
+        server.begin(child);
         if let Some(clocks) = &self.clocks {
             clocks.settle();
         }
@@ -82,8 +108,7 @@ impl Environment for Local {
         let mut server = node.server();
         server.reap(node.disk.as_ref());
         if let (Stop::Terminate, Some(child)) = (how, &server.child) {
-            processes::terminate(node.namespace, child.id(), GRACE)
-                .map_err(|why| node.error("end its server", why))?;
+            self.ask_to_end(node, &server.stopping, child.id())?;
         }
         processes::kill_all(node.namespace).map_err(|why| node.error("end its processes", why))?;
         server.wait(how, node.disk.as_ref()).map_err(|why| node.error("end its server", why))
@@ -96,10 +121,21 @@ impl Environment for Local {
         let Some(pid) = server.child.as_ref().map(Child::id) else { return Ok(()) };
         let told = |why| node.error("end its server", why);
         if how == Stop::Terminate {
-            processes::terminate(node.namespace, pid, GRACE).map_err(told)?;
+            self.ask_to_end(node, &server.stopping, pid)?;
         }
         processes::kill(node.namespace, pid).map_err(told)?;
         server.wait(how, node.disk.as_ref()).map_err(told)
+    }
+
+    fn set_stopping(&self, node: usize, how: &Stopping) -> Result<(), EnvError> {
+        self.nodes[node].server().stopping = how.clone();
+        Ok(())
+    }
+
+    fn run(&self, node: usize, command: &HostCommand, limit: Duration) -> Result<String, EnvError> {
+        let node = &self.nodes[node];
+        let failed = |why| node.error(&format!("run {} on its host", command.program.display()), why);
+        helper::run(&self.spawner, node, command, limit).map_err(failed)
     }
 
     /// An error when no process runs: that would be no fault. After an error none is paused.
@@ -268,7 +304,7 @@ impl Environment for Local {
 
     fn copy_data(&self, node: usize) -> Result<Files, EnvError> {
         let node = &self.nodes[node];
-        let files = node.host.among_its_files(|| data::read(&node.dir.join("data")));
+        let files = node.host.among_its_files(|| data::read(&node.dir.join("data"), data::MAX_BYTES));
         files.map_err(|error| node.error("read its data", error.to_string()))
     }
 
@@ -282,7 +318,7 @@ impl Environment for Local {
 
     fn import_data(&self, node: usize, from: &Path) -> Result<Files, EnvError> {
         let told = |error: io::Error| self.nodes[node].error("read its new data", error.to_string());
-        self.replace_data(node, &data::read(from).map_err(told)?)?;
+        self.replace_data(node, &data::read(from, data::MAX_BYTES).map_err(told)?)?;
         self.copy_data(node)
     }
 
@@ -327,6 +363,11 @@ impl Environment for Local {
             }
         }
         exits
+    }
+
+    fn salvage(&self, node: usize, most_data: usize) -> Salvage {
+        let most_data = Some(most_data).filter(|_| self.data_goes);
+        salvage::of(&self.nodes[node], most_data)
     }
 
     fn undo_data(&self, node: usize) -> serde_json::Value {
