@@ -1,7 +1,7 @@
 //! Does a client program keep to the protocol? Asked of a real one, against a real cluster.
 //!
-//! [`basics`] are questions to one program while all is well, [`broken`] what it says when no server answers,
-//! [`history`] whether what several of them said at the same time can be. The rules are
+//! `basics` are questions to one program while all is well, `broken` what it says when no server answers,
+//! `history` whether what several of them said at the same time can be. The rules are
 //! [`duress_targets::exec::Rule`]; nothing here knows what a system is.
 
 mod basics;

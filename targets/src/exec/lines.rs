@@ -16,6 +16,8 @@ pub(super) struct Lines {
     buffer: Vec<u8>,
     /// Bytes of it in which there is no end of a line.
     searched: usize,
+    /// What is read at once comes here first.
+    room: Box<[u8]>,
 }
 
 /// A line, or what there is instead.
@@ -31,7 +33,7 @@ pub(super) enum Line {
 
 impl Lines {
     pub(super) fn new(pipe: Receiver) -> Self {
-        Self { pipe, buffer: Vec::new(), searched: 0 }
+        Self { pipe, buffer: Vec::new(), searched: 0, room: vec![0; CHUNK].into() }
     }
 
     /// Waits for the next line. May be dropped: what was read is kept for the next call.
@@ -66,10 +68,8 @@ impl Lines {
 
     /// Reads what is there, without waiting; is there more to come, now or later?
     fn read(&mut self) -> bool {
-        let length = self.buffer.len();
-        self.buffer.resize(length + CHUNK, 0);
-        let read = self.pipe.try_read(&mut self.buffer[length..]);
-        self.buffer.truncate(length + read.as_ref().copied().unwrap_or(0));
+        let read = self.pipe.try_read(&mut self.room);
+        self.buffer.extend_from_slice(&self.room[..read.as_ref().copied().unwrap_or(0)]);
         match read {
             Ok(n) => n > 0,
             Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
