@@ -38,6 +38,7 @@
 //! (linearizability).
 
 pub mod checker;
+mod ddmin;
 pub mod history;
 pub mod linear;
 pub mod model;
@@ -46,8 +47,9 @@ pub mod verdict;
 pub mod words;
 
 pub use checker::{Budget, Checker, check_safely};
+pub use ddmin::ddmin;
 pub use history::{Call, History, HistoryError, Kind, Op, Process};
 pub use linear::{Alarm, Deferral, Keys, Linearizable, Online, OnlineError, Tally, Watch};
 pub use model::{Model, Register};
-pub use reproduce::{Reproduction, reproduce};
+pub use reproduce::{Reproduction, reproduce, smallest};
 pub use verdict::{Counterexample, Finding, Valid, Verdict};

@@ -5,12 +5,16 @@
 //! handed out was judged again.
 
 use crate::model::NamedModel;
-use crate::{Budget, Call, Counterexample, Finding, History, Keys, Kind, Op, Valid};
+use crate::{Budget, Call, Counterexample, Finding, History, Keys, Kind, Op, Valid, ddmin};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 /// Calls that are judged again at most, where the core and its context are not enough.
 const MAX_CALLS: usize = 2_000;
+
+/// Calls, those of the core not counted, of which the fewest are looked for.
+const MAX_MINIMISED: usize = 200;
 
 /// Calls right before the first one shown.
 const NEAR: usize = 16;
@@ -88,6 +92,29 @@ pub fn reproduce(history: &History, finding: &Finding) -> Option<Reproduction> {
     }
     // Called by another name, it is a violation all the same.
     second.map(|history| Reproduction { history, model, keys })
+}
+
+/// [`reproduce`], and then without every call that is not needed, but for the core of the counterexample:
+/// a core that is made of less could fail for a reason that is not the one found. What is judged by another
+/// name stays as it is, and so does what is too long to be judged so often.
+pub fn smallest(history: &History, finding: &Finding) -> Option<Reproduction> {
+    let whole = reproduce(history, finding)?;
+    let example = finding.counterexample.as_ref()?;
+    let core: BTreeSet<u64> =
+        example.core.iter().filter_map(|at| example.ops.get(*at)).map(|op| op.index).collect();
+    let (kept, others): (Vec<Call<'_>>, Vec<Call<'_>>) =
+        whole.history.calls().partition(|call| core.contains(&call.invoke.index));
+    let proves = |some: &[Call<'_>]| {
+        let part = part(&kept.iter().chain(some).collect::<Vec<_>>())?;
+        let same = judged(&part, &whole.model, whole.keys, finding) == Some(true);
+        same.then_some(part)
+    };
+    if others.len() > MAX_MINIMISED || proves(&others).is_none() {
+        return Some(whole);
+    }
+    let Ok(left) = ddmin(&others, |some| Ok::<_, Infallible>(proves(some).is_some()));
+    let history = proves(&[]).or_else(|| proves(&left))?;
+    Some(Reproduction { history, ..whole })
 }
 
 /// The call whose invocation has this index.

@@ -17,11 +17,16 @@ pub const EXIT_CODES: [(u8, &str); 6] = [
         "valid: no violation found, and the run exercised what it was asked to; or known: nothing but \
          violations that --known lists",
     ),
-    (1, "violation: the history is not allowed, or the cluster did not come back after the last fault"),
+    (
+        1,
+        "violation: the history is not allowed, the cluster did not come back after the last fault, or a limit \
+         set with --gate was passed; or crash: a server ended by itself",
+    ),
     (2, "unknown: a checker gave up; the reason is printed"),
     (
         3,
-        "the run itself failed, or is inconclusive (never healthy, a fault did not bite, too few operations)",
+        "infrastructure: the run itself failed (never healthy, disk full, nothing to be obtained); or inconclusive: \
+         a fault did not bite, too few operations, a gate missed",
     ),
     (254, "usage: unknown names, impossible combinations, unreadable input"),
     (255, "a bug in Duress"),

@@ -113,5 +113,6 @@ pub mod serve;
 pub mod soak;
 pub mod store;
 pub mod sweep;
+pub mod triage;
 pub mod trial;
 pub mod watching;

@@ -10,6 +10,8 @@ use crate::nemesis::catalogue;
 use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::lifecycle::Act;
 use crate::nemesis::schedule::{self, Schedule};
+use crate::run::noted;
+use duress_reports::conclusion::Rule;
 use duress_reports::{Known, PlotFormat};
 use duress_targets::declared;
 use duress_targets::{Refusal, Registry, Server, Settings, Source, Target, TargetEntry};
@@ -78,6 +80,12 @@ pub struct RunOptions {
     pub upgrade_to: Option<String>,
     /// Fewest ok operations of a run that counts.
     pub min_ok: u64,
+    /// Further gates.
+    pub gates: Vec<Rule>,
+    /// Leave the cluster as it is when the first violation shows.
+    pub stop_on_violation: bool,
+    /// For how long; when absent, until somebody at the terminal has seen enough.
+    pub hold: Option<Duration>,
     /// Time limit of the checkers.
     pub check_time: Duration,
     /// Memory limit of the checkers, in bytes.
@@ -125,6 +133,9 @@ impl Default for RunOptions {
             bin: None,
             upgrade_to: None,
             min_ok: 10,
+            gates: Vec::new(),
+            stop_on_violation: false,
+            hold: None,
             check_time: Duration::from_secs(60),
             check_memory: 2 << 30,
             data_on_disk: false,
@@ -234,6 +245,7 @@ impl Plan {
             check_clocks(planned.fault.kind(), &entry, inside)?;
         }
         check_disks(&options, (&entry, inside), &schedule)?;
+        check_gates(&options.gates, &*target, &schedule)?;
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
             concurrency,
@@ -358,6 +370,11 @@ impl Plan {
         }
         add(o.upgrade_to.is_some(), "upgrade-to", o.upgrade_to.clone().unwrap_or_default());
         add(o.min_ok != d.min_ok, "min-ok", o.min_ok.to_string());
+        for gate in &o.gates {
+            add(true, "gate", gate.to_string());
+        }
+        add(o.check_time != d.check_time, "check-time", duration(o.check_time));
+        add(o.check_memory != d.check_memory, "check-memory", (o.check_memory >> 20).to_string());
         add(o.data_on_disk, "data", "disk".to_owned());
         add(o.disks == Layer::Ext4, "disks", "ext4".to_owned());
         if o.capture {
@@ -474,6 +491,30 @@ fn check_disks(
         )),
         _ => Ok(()),
     }
+}
+
+/// A gate that nothing in the run can decide would make every run inconclusive.
+fn check_gates(gates: &[Rule], target: &dyn Target, schedule: &[PlannedFault]) -> Result<(), Failure> {
+    for gate in gates {
+        let refuse = |why: String, fix: &str| Err(Failure::usage(format!("--gate {gate}"), why, fix));
+        if let Some(kind) = gate.demand.kind()
+            && !schedule.iter().any(|planned| planned.fault.kind() == kind)
+        {
+            return refuse(
+                format!("no fault `{kind}` is planned"),
+                "use a kind of this run's faults, or leave it out",
+            );
+        }
+        if let Some(goal) = gate.demand.log_goal()
+            && (matches!(target.server(), Server::InProcess(_)) || noted::text(goal, target).is_none())
+        {
+            return refuse(
+                "it is not known how the logs of this target tell it".to_owned(),
+                "say what a line has to contain: sometimes=log:TEXT; what lives inside Duress logs nothing",
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What the machine allows is tried when the hosts are made.
@@ -597,11 +638,42 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// For a POSIX shell.
-pub(crate) fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// The words of a command whose words were [quoted](quote): what a shell makes of it.
+pub fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), None::<String>, false);
+    let mut chars = command.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            '\\' if !quoted => word.get_or_insert_default().extend(chars.next()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_they_are_quoted() {
+        let words = ["run", "a b", "it's", "", "'", "\\", "--set", "x=y z", "ü'\"$"].map(str::to_owned);
+        let command = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+        assert_eq!(super::words(&command), words);
     }
 }

@@ -83,7 +83,8 @@ pub fn plan(dirs: &[PathBuf], policy: &Policy, now: SystemTime) -> Result<Vec<Fa
         let run = dir.join(&line.path);
         let alive = RunDir::open(&run).is_ok_and(|run| store::is_alive(&run)) || soak::is_alive(dir);
         let found = !line.canary && line.findings.iter().any(|f| open.contains(f.fingerprint.as_str()));
-        let unnamed = !line.canary && line.outcome == Some(Outcome::Violation) && line.findings.is_empty();
+        let unnamed =
+            !line.canary && line.outcome.is_some_and(Outcome::is_finding) && line.findings.is_empty();
         candidates.push(Candidate {
             bytes: size(&run, DEPTH),
             age: age(&line.started, now),

@@ -4,9 +4,12 @@
 //! entering a user namespace) happens first; then the environment, whose control port this
 //! thread enters; then one async runtime on this thread for scheduler and clients.
 
+mod exits;
 mod helpers;
 mod interrupts;
+pub(crate) mod noted;
 mod phases;
+mod standing;
 
 use crate::checking;
 use crate::engine::Stop;
@@ -28,7 +31,7 @@ use duress_reports::artifact::{Binary, Declaration, FORMAT, NodeInfo, Run, RunIn
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::{self, Obtained};
 use duress_targets::{Node, Server, Source};
-use interrupts::Interrupts;
+use interrupts::{Interrupts, Standing};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -106,20 +109,27 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let budget = checking::budget(plan.options.check_memory);
     let interrupts = Interrupts::listen(Arc::clone(&budget), Arc::clone(listener)).map_err(no_runtime)?;
     let watch = (plan.workload.make)().watch();
-    let watching = Watching::start(watch, Arc::clone(listener)).map_err(no_thread)?;
+    let told: Arc<dyn Listener> = if plan.options.stop_on_violation {
+        let (standing, stop) = (interrupts.standing(), interrupts.stop());
+        Arc::new(StopsThere { listener: Arc::clone(listener), standing, stop })
+    } else {
+        Arc::clone(listener)
+    };
+    let watching = Watching::start(watch, told).map_err(no_thread)?;
     let mut capture = Vec::new();
     let attempt =
         environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
             let programs = programs(plan, prepared);
             let tool =
                 prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
-            let talk = (listener, interrupts.stop(), watching.feed());
+            let talk = (listener, interrupts.stop(), interrupts.standing(), watching.feed());
             conduct(plan, &claim, &nodes, (env, programs, tool), talk, (&mut info, &mut capture))
         });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
         info.failure = Some(failure.to_run_failure());
     }
+    info.noted = noted::count(&claim.dir, &info, &noted::texts(&info.gates, &*plan.target));
     claim.dir.write_info(&info)?;
     interrupts.checking();
     listener.event(&Event::Phase(Stage::Check, "checking the history"));
@@ -181,13 +191,29 @@ fn conclude_run(
     Ok(Outcome { claim, run, conclusion })
 }
 
+/// Leaves the cluster as it is when the first violation shows.
+struct StopsThere {
+    listener: Arc<dyn Listener>,
+    standing: Standing,
+    stop: Stop,
+}
+
+impl Listener for StopsThere {
+    fn event(&self, event: &Event<'_>) {
+        self.listener.event(event);
+        if let Event::Alarm(_) = event {
+            self.standing.want(&self.stop);
+        }
+    }
+}
+
 /// Goes through the phases, and takes the environment down again.
 fn conduct(
     plan: &Plan,
     claim: &Claim,
     nodes: &Arc<[Node]>,
     (env, programs, tool): (Arc<dyn Environment>, Arc<[Program]>, Option<Program>),
-    (listener, stop, feed): (&Arc<dyn Listener>, Stop, Feed),
+    (listener, stop, standing, feed): (&Arc<dyn Listener>, Stop, Standing, Feed),
     (info, capture): (&mut RunInfo, &mut Vec<u8>),
 ) -> Result<(), Failure> {
     env.enter()?;
@@ -201,6 +227,8 @@ fn conduct(
         tool,
         listener: Arc::clone(listener),
         stop,
+        standing,
+        exits: None,
         feed,
         info,
     };
@@ -315,7 +343,7 @@ fn schedule_file(claim: &Claim) -> PathBuf {
 }
 
 fn gates(plan: &Plan) -> Gates {
-    Gates { min_ok: plan.options.min_ok, kinds: plan.kinds() }
+    Gates { min_ok: plan.options.min_ok, kinds: plan.kinds(), rules: plan.options.gates.clone() }
 }
 
 fn addresses(plan: &Plan) -> Arc<[Node]> {
@@ -423,6 +451,9 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         warnings: Vec::new(),
         doubts: Vec::new(),
         unrecovered: None,
+        exits: Vec::new(),
+        noted: std::collections::BTreeMap::new(),
+        stopped: None,
         setup_ms: 0,
         gates: gates(plan),
         failure: None,

@@ -12,6 +12,7 @@ pub mod export;
 mod figure;
 mod html;
 pub mod index;
+pub mod issue;
 mod junit;
 mod markdown;
 mod measure;

@@ -64,9 +64,9 @@ pub(crate) fn within_budget(sections: &[(&str, String)]) -> String {
 fn head(info: &RunInfo, c: &Conclusion) -> String {
     let mark = match c.outcome {
         Outcome::Valid | Outcome::Known => "✓",
-        Outcome::Violation => "✕",
+        Outcome::Violation | Outcome::Crash => "✕",
         Outcome::Unknown => "?",
-        Outcome::Inconclusive | Outcome::Failed => "!",
+        Outcome::Inconclusive | Outcome::Infrastructure => "!",
     };
     let e = &c.evidence;
     let headline = plain(&words::short(&c.headline, HEADLINE));
@@ -180,7 +180,7 @@ fn latency(c: &Conclusion) -> String {
     table(["operation", "ok", "fail", "info", "p50", "p95", "p99", "max"], rows)
 }
 
-fn environment(info: &RunInfo) -> String {
+pub(crate) fn environment(info: &RunInfo) -> String {
     let m = &info.machine;
     let binary = info.binary.iter().flat_map(|b| {
         [
@@ -234,7 +234,7 @@ pub(crate) fn table<const N: usize>(names: [&str; N], rows: impl Iterator<Item =
 }
 
 /// `code` between backticks.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let last = parts.len() - 1;
     let part = |(at, part): (usize, &&str)| match at % 2 {
@@ -257,7 +257,7 @@ pub(crate) fn code(text: &str) -> String {
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
-fn longest_run(text: &str) -> usize {
+pub(crate) fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 

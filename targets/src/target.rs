@@ -49,6 +49,12 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// Names of events, and what a line of a server's log contains that tells of them: `snapshot-installed`,
+    /// a node took its state from another one; `follower-lagged`, one was so far behind that it had to.
+    fn signs(&self) -> &[(&'static str, &'static str)] {
+        &[]
+    }
+
     /// What can be changed about the cluster while it runs, if it can.
     fn lifecycle(&self) -> Option<&dyn Lifecycle> {
         None

@@ -2,6 +2,7 @@
 //!
 //! stdout is data: verdicts, tables, JSON. stderr is talk: progress, notes, errors.
 
+mod bisect;
 mod check;
 mod ci;
 mod client_test;
@@ -9,16 +10,21 @@ mod compare;
 mod doctor;
 mod export;
 mod fetch;
+mod findings;
 mod gc;
 mod heal;
 mod init;
+mod issue;
 mod list;
 mod progress;
 mod report;
+mod repro;
 mod run;
 mod serve;
+mod shrink;
 mod soak;
 mod sweep;
+mod triage;
 
 use crate::failure::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -40,7 +46,7 @@ struct Cli {
     command: Command,
 }
 
-const AFTER_HELP: &str = "Exit codes: 0 valid, or only known violations, 1 violation, 2 unknown, 3 the run failed or is inconclusive, \
+const AFTER_HELP: &str = "Exit codes: 0 valid, or only known violations, 1 violation or crash, 2 unknown, 3 infrastructure or inconclusive, \
 254 usage, 255 a bug in Duress.";
 
 #[derive(Debug, Subcommand)]
@@ -79,6 +85,16 @@ enum Command {
     Gc(gc::GcArgs),
     /// Print the figures of all runs for other programs
     Export(export::ExportArgs),
+    /// List the findings of all runs: new, ongoing, not seen lately, resolved
+    Findings(findings::FindingsArgs),
+    /// Print the text of an issue on a finding, or on a run
+    Issue(issue::IssueArgs),
+    /// Make a run again, and again, and say how often its finding shows
+    Repro(repro::ReproArgs),
+    /// Find the few faults, nodes and operations that a finding takes
+    Shrink(shrink::ShrinkArgs),
+    /// Find the version of the server with which a finding came or went
+    Bisect(bisect::BisectArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -129,6 +145,11 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Merge(args) => args.run(),
         Command::Gc(args) => args.run(),
         Command::Export(args) => args.run(),
+        Command::Findings(args) => args.run(),
+        Command::Issue(args) => args.run(),
+        Command::Repro(args) => args.run(registry),
+        Command::Shrink(args) => args.run(registry),
+        Command::Bisect(args) => args.run(registry),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -151,6 +172,9 @@ impl Command {
             Self::Fetch(args) => args.progress.mode,
             Self::ClientTest(args) => args.progress.mode,
             Self::Soak(args) => args.progress.mode,
+            Self::Repro(args) => args.run.progress.mode,
+            Self::Shrink(args) => args.run.progress.mode,
+            Self::Bisect(args) => args.run.progress.mode,
             // These are over before there is progress to show.
             _ => Mode::Auto,
         }

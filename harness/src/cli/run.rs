@@ -6,7 +6,8 @@ use crate::env::disk::Layer;
 use crate::failure::Failure;
 use crate::plan::{Plan, RunOptions};
 use crate::run::{self, Outcome};
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
+use duress_reports::conclusion::Rule;
 use duress_targets::Registry;
 use serde_json::json;
 use std::path::PathBuf;
@@ -87,6 +88,18 @@ pub(super) struct RunArgs {
     /// Fewest ok operations of a run that counts
     #[arg(long, default_value_t = RunOptions::default().min_ok)]
     min_ok: u64,
+    /// What the run is held to: ok-before|ok-during|ok-after[.KIND]=N, leader-changes=N,
+    /// max-unavailable|max-recovery[.KIND[.leader|.follower]]=5s, sometimes=GOAL; with :finding or
+    /// :inconclusive for what it means to miss it [default: limits are findings]
+    #[arg(long = "gate", value_name = "NAME=VALUE")]
+    gates: Vec<Rule>,
+    /// End when the first violation shows, copy the nodes' data, and leave the cluster standing, with its
+    /// faults, until Enter or Ctrl-C
+    #[arg(long)]
+    stop_on_violation: bool,
+    /// … for so long, also where nobody is at the terminal
+    #[arg(long, requires = "stop_on_violation", value_parser = humantime::parse_duration)]
+    hold: Option<Duration>,
     /// A list of violations that are known (TOML): they do not fail the run until their day
     #[arg(long, value_name = "FILE")]
     known: Option<PathBuf>,
@@ -173,6 +186,11 @@ impl RunArgs {
     }
 
     pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
+        let (options, place) = self.options();
+        go(registry, options, &place)
+    }
+
+    fn options(self) -> (RunOptions, Place) {
         let options = RunOptions {
             target: self.target,
             workload: self.workload,
@@ -194,6 +212,9 @@ impl RunArgs {
             bin: self.bin,
             upgrade_to: self.upgrade_to,
             min_ok: self.min_ok,
+            gates: self.gates,
+            stop_on_violation: self.stop_on_violation,
+            hold: self.hold,
             check_time: self.check.check_time,
             check_memory: self.check.check_memory << 20,
             data_on_disk: matches!(self.data, Data::Disk),
@@ -209,8 +230,31 @@ impl RunArgs {
             labels: self.place.labels.iter().cloned().collect(),
             plots: self.place.plots.into(),
         };
-        go(registry, options, &self.place)
+        (options, self.place)
     }
+}
+
+/// `duress run`, read again.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true, disable_version_flag = true)]
+struct Again {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// The options that these arguments of `duress run` ask for.
+///
+/// # Errors
+/// When they are none of this version.
+pub(super) fn again(arguments: &[String]) -> Result<RunOptions, Failure> {
+    let again = Again::try_parse_from(arguments).map_err(|error| {
+        Failure::usage(
+            format!("duress run {}", arguments.join(" ")),
+            error.to_string().lines().next().unwrap_or_default().to_owned(),
+            "make the run again with this version",
+        )
+    })?;
+    Ok(again.run.options().0)
 }
 
 impl DemoArgs {

@@ -113,7 +113,7 @@ impl Work {
             let tried = self.state().record.units.get(&unit).map_or(0, |progress| progress.proved_nothing);
             let again = match unit {
                 Unit::Trial(_) => {
-                    let nothing = matches!(end.outcome, Outcome::Inconclusive | Outcome::Failed);
+                    let nothing = matches!(end.outcome, Outcome::Inconclusive | Outcome::Infrastructure);
                     nothing && tried < self.manifest.matrix.retries
                 }
                 Unit::Canary(..) => end.outcome != Outcome::Violation && tried + 1 < canary::ATTEMPTS,
@@ -123,6 +123,7 @@ impl Work {
                 (Unit::Canary(..), Outcome::Violation) => format!("caught: {}", end.headline),
                 (Unit::Canary(..), _) => format!("NOT CAUGHT: {}", end.headline),
                 (_, Outcome::Violation) => format!("VIOLATION: {}", end.headline),
+                (_, Outcome::Crash) => format!("CRASH: {}", end.headline),
                 _ => end.headline.clone(),
             };
             let more = if end.again { "; once more" } else { "" };
@@ -221,10 +222,10 @@ impl Work {
             };
             let headline = duress_reports::visible(&why, LONGEST);
             let run = info.map(|_| below.display().to_string());
-            return Some(End { headline, run, ..end(Outcome::Failed) });
+            return Some(End { headline, run, ..end(Outcome::Infrastructure) });
         };
         let outcome = outcome(unit, exit, &conclusion);
-        if interrupted && outcome != Outcome::Violation {
+        if interrupted && !outcome.is_finding() {
             return None;
         }
         let path = below.display().to_string();
@@ -240,15 +241,17 @@ impl Work {
 }
 
 /// A verdict is one; a process that says something else, or did not end by itself, makes all but a
-/// violation doubtful.
+/// finding doubtful.
 fn outcome(unit: Unit, exit: Exit, conclusion: &Conclusion) -> Outcome {
     let wrong = |finding: &duress_reports::conclusion::Placed| finding.anomaly != NO_RECOVERY;
     match (unit, conclusion.outcome) {
         // That a cluster does not come back is not the bug that was planted.
-        (Unit::Canary(..), Outcome::Violation) if !conclusion.findings.iter().any(wrong) => Outcome::Failed,
-        (_, Outcome::Violation) => Outcome::Violation,
+        (Unit::Canary(..), Outcome::Violation) if !conclusion.findings.iter().any(wrong) => {
+            Outcome::Infrastructure
+        }
+        (_, outcome) if outcome.is_finding() => outcome,
         (_, outcome) if exit.code == Some(i32::from(outcome.exit_code())) => outcome,
-        _ => Outcome::Failed,
+        _ => Outcome::Infrastructure,
     }
 }
 

@@ -20,6 +20,7 @@ mod dir;
 mod error;
 mod fault;
 mod flow;
+mod last_words;
 mod node;
 mod run;
 mod said;
@@ -31,8 +32,10 @@ pub(crate) use dir::{file, write_streamed};
 pub use error::ArtifactError;
 pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
 pub use flow::{Flow, Taken, Volume};
+pub use last_words::last_words;
+pub(crate) use last_words::reduced;
 pub use node::{NodeSeen, NodeState};
-pub use run::{Binary, Declaration, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus};
+pub use run::{Binary, Declaration, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus, ServerExit};
 pub use said::{Excerpt, Said};
 
 /// Version of the formats above; a reader refuses a newer one.

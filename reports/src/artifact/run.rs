@@ -53,6 +53,15 @@ pub struct RunInfo {
     /// Why the cluster was not healthy again after the last fault, all of which it should have survived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unrecovered: Option<String>,
+    /// Servers that ended although nobody had asked them to, and no fault had left them a choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exits: Vec<ServerExit>,
+    /// What gates look for in the nodes' logs: how many lines say it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub noted: BTreeMap<String, u64>,
+    /// Why it ended before its time, where that was no interrupt by the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// Why it failed, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<RunFailure>,
@@ -116,6 +125,21 @@ pub struct NodeInfo {
     /// The server's version, as it said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+}
+
+/// A server that ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerExit {
+    /// `n1`.
+    pub node: String,
+    /// When it was seen, nanoseconds since the start of the run's clock.
+    pub at: u64,
+    /// `exit status: 2`, `signal: 6 (SIGABRT)`.
+    pub status: String,
+    /// The line of its log that says why, where there is one that is known to: see
+    /// [`super::last_words()`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
 
 /// The program under test.

@@ -19,7 +19,14 @@ pub(super) struct Decided {
 /// believed.
 pub(super) fn decide(facts: &Facts, findings: &[SuiteFinding], ran: u64) -> Decided {
     let mut said: Vec<(Outcome, String)> = Vec::new();
-    for outcome in [Outcome::Violation, Outcome::Failed, Outcome::Unknown, Outcome::Inconclusive] {
+    let bad = [
+        Outcome::Violation,
+        Outcome::Crash,
+        Outcome::Infrastructure,
+        Outcome::Unknown,
+        Outcome::Inconclusive,
+    ];
+    for outcome in bad {
         let of: Vec<u64> =
             facts.trials.iter().filter(|t| t.outcome == Some(outcome)).map(|t| t.number).collect();
         if !of.is_empty() {
@@ -32,7 +39,7 @@ pub(super) fn decide(facts: &Facts, findings: &[SuiteFinding], ran: u64) -> Deci
     if !missed.is_empty() {
         let missed = missed.into_iter().map(str::to_owned).collect::<Vec<_>>();
         said.push((
-            Outcome::Failed,
+            Outcome::Infrastructure,
             format!("CANARY MISSED: {}; nothing here can be believed", list(&missed)),
         ));
     }
@@ -68,16 +75,17 @@ fn headline(
             format!("Violation: {}", counted(open, "distinct finding", "distinct findings"))
         }
         Outcome::Violation => "Violation".to_owned(),
+        Outcome::Crash => "Crash: a server ended by itself".to_owned(),
         Outcome::Known => "Known: nothing but violations that are known".to_owned(),
         Outcome::Valid => "Valid: no violation found".to_owned(),
-        Outcome::Failed if missed => "Canary missed".to_owned(),
-        Outcome::Unknown | Outcome::Inconclusive | Outcome::Failed => {
+        Outcome::Infrastructure if missed => "Canary missed".to_owned(),
+        Outcome::Unknown | Outcome::Inconclusive | Outcome::Infrastructure => {
             let word = outcome.word();
             let first = reasons.first().map_or("", String::as_str);
             format!("{}{}: {first}", word[..1].to_uppercase(), &word[1..])
         }
     };
-    if missed && outcome == Outcome::Violation {
+    if missed && outcome.is_finding() {
         text.push_str("; CANARY MISSED");
     }
     format!("{text}; {accounting}")
@@ -86,6 +94,7 @@ fn headline(
 fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Violation => "with a violation",
+        Outcome::Crash => "with a crash",
         other => other.word(),
     }
 }
@@ -145,8 +154,9 @@ mod tests {
             (&[Valid, Known], Known, 0),
             (&[Known, Inconclusive, Valid], Inconclusive, 3),
             (&[Inconclusive, Unknown, Valid], Unknown, 2),
-            (&[Unknown, Failed, Inconclusive], Failed, 3),
-            (&[Failed, Unknown, Violation, Inconclusive, Known, Valid], Violation, 1),
+            (&[Unknown, Infrastructure, Inconclusive], Infrastructure, 3),
+            (&[Unknown, Infrastructure, Crash], Crash, 1),
+            (&[Infrastructure, Crash, Unknown, Violation, Inconclusive, Known, Valid], Violation, 1),
         ] {
             let some: Vec<Option<Outcome>> = outcomes.iter().copied().map(Some).collect();
             let suite = Suite::new(suite(&some));
@@ -171,7 +181,7 @@ mod tests {
             facts.canaries[0].caught = false;
             Suite::new(facts)
         };
-        assert_eq!((missed(Valid).outcome, missed(Valid).exit_code), (Failed, 3));
+        assert_eq!((missed(Valid).outcome, missed(Valid).exit_code), (Infrastructure, 3));
         assert!(missed(Valid).headline.starts_with("Canary missed"), "{}", missed(Valid).headline);
         assert_eq!(missed(Violation).outcome, Violation);
         assert!(missed(Violation).headline.contains("CANARY MISSED"));

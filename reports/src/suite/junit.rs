@@ -63,7 +63,9 @@ fn judged(trial: &Trial) -> TestCaseStatus {
             status.set_type("known").set_message(trial.headline.as_str());
             return status;
         }
-        Some(Outcome::Violation) => wrong(NonSuccessKind::Failure, "violation", &trial.headline),
+        Some(outcome) if outcome.is_finding() => {
+            wrong(NonSuccessKind::Failure, outcome.word(), &trial.headline)
+        }
         Some(outcome) => wrong(NonSuccessKind::Error, outcome.word(), &trial.headline),
         None => wrong(NonSuccessKind::Error, "not ended", "it was begun and did not end"),
     };

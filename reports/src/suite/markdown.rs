@@ -30,7 +30,7 @@ pub fn markdown(suite: &Suite) -> String {
 fn head(suite: &Suite) -> String {
     let mark = match suite.outcome {
         Outcome::Valid | Outcome::Known => "✓",
-        Outcome::Violation => "✕",
+        Outcome::Violation | Outcome::Crash => "✕",
         Outcome::Unknown => "?",
         _ => "!",
     };

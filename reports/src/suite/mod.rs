@@ -161,8 +161,9 @@ pub fn severity(outcome: Outcome) -> u8 {
         Outcome::Known => 1,
         Outcome::Inconclusive => 2,
         Outcome::Unknown => 3,
-        Outcome::Failed => 4,
-        Outcome::Violation => 5,
+        Outcome::Infrastructure => 4,
+        Outcome::Crash => 5,
+        Outcome::Violation => 6,
     }
 }
 

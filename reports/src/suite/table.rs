@@ -37,6 +37,7 @@ fn cell(suite: &Suite, test: &str, faults: &str) -> String {
     }
     let told = counts.into_iter().map(|((_, word), count)| match word {
         "violation" => format!("{count} VIOLATION"),
+        "crash" => format!("{count} CRASH"),
         word => format!("{count} {word}"),
     });
     let told: Vec<String> = told.collect();

@@ -105,6 +105,13 @@ impl Target for Etcd {
         probe::<Ranged>(node, "/v3/kv/range", &json!(range)).await.map(|_| ())
     }
 
+    fn signs(&self) -> &[(&'static str, &'static str)] {
+        &[
+            ("snapshot-installed", "\"applied snapshot\""),
+            ("follower-lagged", "\"sending database snapshot\""),
+        ]
+    }
+
     async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError> {
         let status: Status = probe(node, "/v3/maintenance/status", &json!({})).await?;
         Ok(NodeStatus {
