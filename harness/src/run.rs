@@ -136,17 +136,19 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     conclude_run(plan, claim, &budget, &watching.finish(), (&capture, &**listener))
 }
 
+/// Hosts, and who they are.
+pub(crate) struct Cluster {
+    pub(crate) env: Arc<dyn Environment>,
+    pub(crate) nodes: Arc<[Node]>,
+}
+
 /// The cluster of a plan, in this directory, for whoever does something else with it than a run: its hosts
 /// are there, and nothing is started.
-pub(crate) fn cluster(
-    plan: &Plan,
-    prepared: &Prepared,
-    claim: &Claim,
-) -> Result<(Arc<dyn Environment>, Arc<[Node]>), Failure> {
+pub(crate) fn cluster(plan: &Plan, prepared: &Prepared, claim: &Claim) -> Result<Cluster, Failure> {
     let nodes = addresses(plan);
     let mut info = describe(plan, claim, &nodes, prepared);
     let processes = prepared.obtained.as_ref().zip(prepared.privilege);
-    Ok((environment(plan, claim, &nodes, processes, &mut info)?, nodes))
+    Ok(Cluster { env: environment(plan, claim, &nodes, processes, &mut info)?, nodes })
 }
 
 /// Checks what is on disk, and writes verdict and reports.

@@ -4,9 +4,11 @@
 mod common;
 
 use common::{Cluster, asked_for, class, client_of, follow, invoke, scripts};
-use duress_targets::Completion;
+use duress_targets::obtain::{Request, default_cache, obtain};
+use duress_targets::{Completion, Context, Node, Registry, Server, Settings, Source, http};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const VERSIONS: [&str; 2] = ["3.4.23", "3.5.1"];
 
@@ -173,9 +175,13 @@ async fn a_template_is_a_client() {
     if !asked_for() {
         return;
     }
-    let recipe = registry::find("etcd").and_then(|entry| entry.recipe).expect("it is obtained");
-    let request =
-        Request { version: Some(VERSIONS[0].to_owned()), ..Request::new(default_cache().expect("a place")) };
+    let registry = Registry::builtin();
+    let entry = registry.find("etcd").expect("registered");
+    let target = (entry.make)(&Settings::default(), "register").expect("a target");
+    let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
+    let Source::Recipe(recipe) = launch.source() else { unreachable!("it is obtained") };
+    let version = Some(VERSIONS[0].to_owned());
+    let request = Request { version, ..Request::new(default_cache().expect("a place")) };
     let etcd = obtain(recipe, &request, &mut |line| eprintln!("{line}")).expect("obtained");
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let addr = std::net::IpAddr::from([127, 201 + high % 50, low, 1]);

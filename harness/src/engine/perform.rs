@@ -162,6 +162,33 @@ mod tests {
         waited: Arc<AtomicU64>,
     }
 
+    /// The same with a program, which stands still at 1 and goes on at 2.
+    struct WithProgram(Waiting, Arc<Program>);
+
+    #[derive(Default)]
+    struct Program(AtomicU64);
+
+    impl Stoppable for Program {
+        fn stop(&self) {
+            assert_eq!(self.0.swap(1, Ordering::Relaxed), 0);
+        }
+
+        fn go_on(&self) {
+            assert_eq!(self.0.swap(2, Ordering::Relaxed), 1);
+        }
+    }
+
+    #[async_trait]
+    impl Client for WithProgram {
+        async fn invoke(&mut self, invocation: &Invocation) -> Completion {
+            self.0.invoke(invocation).await
+        }
+
+        fn stoppable(&self) -> Option<Arc<dyn Stoppable>> {
+            Some(Arc::clone(&self.1) as Arc<dyn Stoppable>)
+        }
+    }
+
     #[async_trait]
     impl Client for Waiting {
         async fn invoke(&mut self, _: &Invocation) -> Completion {
@@ -282,6 +309,21 @@ mod tests {
             assert_eq!((ended.client.is_some(), class(&ended.completion)), (true, "ok"));
             assert_eq!(waited.load(Ordering::Relaxed), STEPS);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_program_of_a_client_stands_still_with_it() {
+        let clients = struck(ClientFault::Pause);
+        let program = Arc::new(Program::default());
+        let waiting = Waiting { waits: STEPS, waited: Arc::default() };
+        let client: Box<dyn Client> = Box::new(WithProgram(waiting, Arc::clone(&program)));
+        let held = tokio::spawn(attempt(&clients, 0, LONG).perform(Some(client)));
+        clients.first_hit(1).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(program.0.load(Ordering::Relaxed), 1);
+        clients.release(1);
+        assert_eq!(class(&held.await.expect("no panic").completion), "ok");
+        assert_eq!(program.0.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test(start_paused = true)]

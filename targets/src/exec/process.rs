@@ -163,9 +163,12 @@ impl Stoppable for Program {
     }
 }
 
+/// A program that may take until then to end by itself.
+type Ending = (Arc<Program>, Instant);
+
 /// Hands a program to the thread that waits for ends; `false` when that has too many already.
 fn hand_over(program: Arc<Program>, until: Instant) -> bool {
-    static ENDING: OnceLock<Option<SyncSender<(Arc<Program>, Instant)>>> = OnceLock::new();
+    static ENDING: OnceLock<Option<SyncSender<Ending>>> = OnceLock::new();
     let ending = ENDING.get_or_init(|| {
         let (send, receive) = sync_channel(MAX_ENDING);
         let thread = std::thread::Builder::new().name("client-ends".to_owned());
@@ -174,8 +177,8 @@ fn hand_over(program: Arc<Program>, until: Instant) -> bool {
     ending.as_ref().is_some_and(|ending| ending.try_send((program, until)).is_ok())
 }
 
-fn wait_for_ends(new: &Queue<(Arc<Program>, Instant)>) {
-    let mut ending: Vec<(Arc<Program>, Instant)> = Vec::new();
+fn wait_for_ends(new: &Queue<Ending>) {
+    let mut ending: Vec<Ending> = Vec::new();
     loop {
         let received = if ending.is_empty() {
             new.recv().map_err(|_| RecvTimeoutError::Disconnected)
