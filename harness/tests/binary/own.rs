@@ -7,7 +7,7 @@ use std::fs;
 /// A server and a client in sh: there is one everywhere. It takes no connections; its health is a command.
 const TOY: &str = r#"
 workloads = ["register"]
-nodes = { default = 2 }
+nodes = { default = 3 }
 ports = { client = 7000 }
 server = { start = "sh -c 'echo {node} {set.mode} > {data}/state; exec sleep 1000'" }
 health = { command = "true" }
