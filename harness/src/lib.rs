@@ -97,6 +97,7 @@
 pub mod checking;
 pub mod cli;
 pub mod conformance;
+mod data_archive;
 pub mod engine;
 pub mod env;
 pub mod event;

@@ -96,6 +96,8 @@ pub struct RunOptions {
     pub disks: Layer,
     /// Keep the last frames of the network also when all was well.
     pub capture: bool,
+    /// Keep the nodes' data also when all was well.
+    pub keep_data: bool,
     /// Where run directories go.
     pub out: PathBuf,
     /// This very directory instead.
@@ -141,6 +143,7 @@ impl Default for RunOptions {
             data_on_disk: false,
             disks: Layer::Own,
             capture: false,
+            keep_data: false,
             out: PathBuf::from("runs"),
             dir: None,
             known: None,
@@ -379,6 +382,9 @@ impl Plan {
         add(o.disks == Layer::Ext4, "disks", "ext4".to_owned());
         if o.capture {
             words.push("--capture".to_owned());
+        }
+        if o.keep_data {
+            words.push("--keep-data".to_owned());
         }
         if o.allow_majority_loss {
             words.push("--allow-majority-loss".to_owned());

@@ -9,6 +9,7 @@ mod helpers;
 mod interrupts;
 pub(crate) mod noted;
 mod phases;
+mod salvaging;
 mod standing;
 
 use crate::checking;
@@ -29,9 +30,11 @@ use crate::watching::{Feed, Watched, Watching};
 use duress_checkers::{Budget, Keys};
 use duress_reports::artifact::{Binary, Declaration, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
+use duress_targets::obtain::image::{self, Image};
 use duress_targets::obtain::{self, Obtained};
 use duress_targets::{Node, Server, Source};
 use interrupts::{Interrupts, Standing};
+use salvaging::Salvaging;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,6 +56,8 @@ pub struct Prepared {
     other: Option<Obtained>,
     /// The operators' own program, if a fault needs it.
     tool: Option<Obtained>,
+    /// In whose root file system the servers run.
+    image: Option<Image>,
     privilege: Option<Privilege>,
 }
 
@@ -61,9 +66,10 @@ pub struct Prepared {
 /// # Errors
 /// When either cannot be had.
 pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure> {
-    let obtained = obtain(plan, plan.options.version.as_ref(), listener)?;
+    let image = unpack(plan, listener)?;
+    let obtained = obtain(plan, plan.options.version.as_ref(), image.as_ref(), listener)?;
     let other = match &plan.options.upgrade_to {
-        Some(version) => obtain(plan, Some(version), listener)?,
+        Some(version) => obtain(plan, Some(version), image.as_ref(), listener)?,
         None => None,
     };
     if let (Some(one), Some(other)) = (&obtained, &other)
@@ -90,7 +96,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
             local::limited_memory(privilege)?;
         }
     }
-    Ok(Prepared { obtained, other, tool, privilege })
+    Ok(Prepared { obtained, other, tool, image, privilege })
 }
 
 /// Runs a plan. A run that fails on its way still has a directory and a report; the error is
@@ -99,7 +105,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
 /// # Errors
 /// See [`Failure`].
 pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Result<Outcome, Failure> {
-    let Prepared { obtained, privilege, .. } = prepared;
+    let Prepared { obtained, image, privilege, .. } = prepared;
     let claim = store::claim(&plan.options.out, &plan.name(), plan.options.dir.as_deref())?;
     let nodes = addresses(plan);
     let mut info = describe(plan, &claim, &nodes, prepared);
@@ -117,14 +123,17 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     };
     let watching = Watching::start(watch, told).map_err(no_thread)?;
     let mut capture = Vec::new();
+    let mut salvaging = Salvaging::begin();
     let attempt =
-        environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
-            let programs = programs(plan, prepared);
-            let tool =
-                prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
-            let talk = (listener, interrupts.stop(), interrupts.standing(), watching.feed());
-            conduct(plan, &claim, &nodes, (env, programs, tool), talk, (&mut info, &mut capture))
-        });
+        environment(plan, &claim, &nodes, (obtained.as_ref().zip(*privilege), image.as_ref()), &mut info)
+            .and_then(|env| {
+                let programs = programs(plan, prepared);
+                let tool =
+                    prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
+                let talk = (listener, interrupts.stop(), interrupts.standing(), watching.feed());
+                let kept = (&mut info, &mut capture, &mut salvaging);
+                conduct(plan, &claim, &nodes, (env, programs, tool), talk, kept)
+            });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
         info.failure = Some(failure.to_run_failure());
@@ -133,7 +142,7 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     claim.dir.write_info(&info)?;
     interrupts.checking();
     listener.event(&Event::Phase(Stage::Check, "checking the history"));
-    conclude_run(plan, claim, &budget, &watching.finish(), (&capture, &**listener))
+    conclude_run(plan, claim, &budget, &watching.finish(), (&capture, salvaging), &**listener)
 }
 
 /// Hosts, and who they are.
@@ -147,7 +156,7 @@ pub(crate) struct Cluster {
 pub(crate) fn cluster(plan: &Plan, prepared: &Prepared, claim: &Claim) -> Result<Cluster, Failure> {
     let nodes = addresses(plan);
     let mut info = describe(plan, claim, &nodes, prepared);
-    let processes = prepared.obtained.as_ref().zip(prepared.privilege);
+    let processes = (prepared.obtained.as_ref().zip(prepared.privilege), prepared.image.as_ref());
     Ok(Cluster { env: environment(plan, claim, &nodes, processes, &mut info)?, nodes })
 }
 
@@ -157,7 +166,8 @@ fn conclude_run(
     claim: Claim,
     budget: &Arc<Budget>,
     watched: &Watched,
-    (capture, listener): (&[u8], &dyn Listener),
+    (capture, mut salvaging): (&[u8], Salvaging),
+    listener: &dyn Listener,
 ) -> Result<Outcome, Failure> {
     let mut run = claim.dir.load()?;
     let verdicts = if run.history.is_empty() {
@@ -175,12 +185,15 @@ fn conclude_run(
         vec![verdict]
     };
     let mut conclusion = conclude(&run, verdicts);
-    // Frames say most where something went wrong.
-    if !capture.is_empty()
-        && (plan.options.capture || conclusion.outcome != duress_reports::conclusion::Outcome::Valid)
-    {
+    // Frames and data say most where something went wrong.
+    let wrong = conclusion.outcome != duress_reports::conclusion::Outcome::Valid;
+    if !capture.is_empty() && (plan.options.capture || wrong) {
         claim.dir.write_capture(capture)?;
         run.captured = true;
+    }
+    if plan.options.keep_data || wrong {
+        salvaging.keep_data(&claim.dir, &mut run.info);
+        claim.dir.write_info(&run.info)?;
     }
     conclusion.list_files(&run, plan.options.plots);
     duress_reports::write(&claim.dir, &run, &conclusion)?;
@@ -216,7 +229,7 @@ fn conduct(
     nodes: &Arc<[Node]>,
     (env, programs, tool): (Arc<dyn Environment>, Arc<[Program]>, Option<Program>),
     (listener, stop, standing, feed): (&Arc<dyn Listener>, Stop, Standing, Feed),
-    (info, capture): (&mut RunInfo, &mut Vec<u8>),
+    (info, capture, salvaging): (&mut RunInfo, &mut Vec<u8>, &mut Salvaging),
 ) -> Result<(), Failure> {
     env.enter()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -244,6 +257,7 @@ fn conduct(
         noted = claim.dir.write_flows(&network.flows);
         *capture = network.capture;
     }
+    salvaging.save(&*env, nodes, &claim.dir, info);
     // The cluster is gone before the history is checked: checking wants the machine.
     drop(env);
     outcome.and(noted.map_err(Failure::from))
@@ -272,9 +286,14 @@ pub(crate) fn no_runtime(source: std::io::Error) -> Failure {
 fn obtain(
     plan: &Plan,
     version: Option<&String>,
+    image: Option<&Image>,
     listener: &dyn Listener,
 ) -> Result<Option<Obtained>, Failure> {
     let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
+    if let (Source::Named { program, place }, Some(image)) = (launch.source(), image) {
+        let (program, place) = plan.options.bin.as_deref().map_or((program, place), |bin| (bin, "--bin"));
+        return Ok(Some(image::program(image, program, place)?));
+    }
     let request = obtain::Request {
         bin: plan.options.bin.clone().filter(|_| version == plan.options.version.as_ref()),
         version: version.cloned(),
@@ -286,6 +305,21 @@ fn obtain(
         Source::Named { program, place } => obtain::named(program, place, &request)?,
     };
     Ok(Some(obtained))
+}
+
+/// The files in which the servers run, if they are not this machine's.
+fn unpack(plan: &Plan, listener: &dyn Listener) -> Result<Option<Image>, Failure> {
+    let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
+    let Some(path) = launch.rootfs() else { return Ok(None) };
+    if let Source::Recipe(_) = launch.source() {
+        return Err(Failure::usage(
+            format!("a root file system with {}", plan.entry.name),
+            "its program is obtained for this machine, and is not in there",
+            "name a program in the image",
+        ));
+    }
+    let mut talk = |told: &str| listener.event(&Event::Note(told));
+    Ok(Some(image::unpack(path, &obtain::default_cache()?, &mut talk)?))
 }
 
 /// Gets what operators use, if a fault needs it: of the server's own version, since it writes the
@@ -356,7 +390,7 @@ fn environment(
     plan: &Plan,
     claim: &Claim,
     nodes: &[Node],
-    processes: Option<(&Obtained, Privilege)>,
+    (processes, image): (Option<(&Obtained, Privilege)>, Option<&Image>),
     info: &mut RunInfo,
 ) -> Result<Arc<dyn Environment>, Failure> {
     let (launch, (obtained, privilege)) = match (plan.target.server(), processes) {
@@ -372,10 +406,11 @@ fn environment(
     for node in &mut info.nodes {
         node.log = Some(format!("nodes/{}/{log_name}", node.name));
     }
+    let image_env = image.map_or(&[][..], |image| &*image.defaults.env);
     let server = |node: &Node| local::ServerCommand {
         program: obtained.path.clone(),
         args: launch.args(nodes, node, &Local::data_dir(&work_dir, node)),
-        env: [launch.env(), obtained.env()].concat(),
+        env: [image_env.to_vec(), launch.env(), obtained.env()].concat(),
     };
     let config = local::Config {
         servers: nodes.iter().map(server).collect(),
@@ -387,6 +422,7 @@ fn environment(
         clocks: plan.schedule.iter().any(|planned| planned.fault.needs_clocks()),
         disks: disks(plan),
         limited_memory: limited_memory(plan),
+        rootfs: image.map(rootfs),
     };
     let local = Local::create(privilege, config)?;
     for (at, node) in nodes.iter().enumerate() {
@@ -395,6 +431,11 @@ fn environment(
     let env: Arc<dyn Environment> = Arc::new(local);
     plan.target.attach(Arc::new(helpers::Helpers::on(&env, nodes)));
     Ok(env)
+}
+
+fn rootfs(image: &Image) -> local::Rootfs {
+    let work_dir = image.defaults.working_dir.clone().unwrap_or_else(|| "/".into());
+    local::Rootfs { root: image.root.clone(), work_dir }
 }
 
 fn limited_memory(plan: &Plan) -> bool {
@@ -470,5 +511,6 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
             .as_ref()
             .map(|file| Declaration { path: file.path.display().to_string(), text: file.text.clone() }),
         clock_epoch: None,
+        kept: Vec::new(),
     }
 }

@@ -29,6 +29,12 @@ pub trait Target: Send + Sync {
     /// What the node says of itself.
     async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError>;
 
+    /// Names of events, and what a line of a server's log contains that tells of them: `snapshot-installed`,
+    /// a node took its state from another one; `follower-lagged`, one was so far behind that it had to.
+    fn signs(&self) -> &[(&'static str, &'static str)] {
+        &[]
+    }
+
     /// The hosts are there, for targets that run commands on them. Called once, before any server is started.
     fn attach(&self, _hosts: Arc<dyn OnHosts>) {}
 
@@ -47,12 +53,6 @@ pub trait Target: Send + Sync {
     /// The program that its clients are, and what it is told, if they are one.
     fn client_program(&self) -> Option<(crate::exec::Spec, crate::Context)> {
         None
-    }
-
-    /// Names of events, and what a line of a server's log contains that tells of them: `snapshot-installed`,
-    /// a node took its state from another one; `follower-lagged`, one was so far behind that it had to.
-    fn signs(&self) -> &[(&'static str, &'static str)] {
-        &[]
     }
 
     /// What can be changed about the cluster while it runs, if it can.
@@ -95,6 +95,13 @@ pub trait Launch: Send + Sync {
     /// How `node` is asked to end.
     fn stopping(&self, _cluster: &[Node], _node: &Node) -> Stopping {
         Stopping::default()
+    }
+
+    /// A container image, or a folder, in whose root file system the servers run
+    /// ([`unpack`](crate::obtain::image::unpack)): their program is a file in there, and they get its
+    /// environment variables and working directory as well. `None` for this machine's.
+    fn rootfs(&self) -> Option<&Path> {
+        None
     }
 }
 

@@ -80,6 +80,7 @@ fn on_switch(privilege: Privilege, target: &dyn Target, obtained: &Obtained, dir
         clocks: false,
         disks: Disks::Plain,
         limited_memory: false,
+        rootfs: None,
     };
     let cluster = Local::create(privilege, config).expect("a cluster");
     (0..MEMBERS).for_each(|node| cluster.start(node).expect("a server"));

@@ -85,6 +85,10 @@ pub(super) struct RunArgs {
     /// Keep the last 64 MiB of packets, in capture.pcapng, also of a run without any failure
     #[arg(long)]
     capture: bool,
+    /// Keep what the nodes have in their data directories, in nodes/<node>/data.tar.gz, also of a run without
+    /// any failure
+    #[arg(long)]
+    keep_data: bool,
     /// Fewest ok operations of a run that counts
     #[arg(long, default_value_t = RunOptions::default().min_ok)]
     min_ok: u64,
@@ -223,6 +227,7 @@ impl RunArgs {
                 Disks::Ext4 => Layer::Ext4,
             },
             capture: self.capture,
+            keep_data: self.keep_data,
             out: self.place.out.clone(),
             dir: self.place.dir.clone(),
             known: self.known,

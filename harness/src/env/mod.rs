@@ -9,9 +9,11 @@ pub mod cut;
 pub mod data;
 pub mod disk;
 pub mod doctor;
+pub mod kernel_log;
 pub mod local;
 pub mod memory;
 pub mod packet;
+pub mod salvage;
 pub mod sim;
 pub mod trap;
 
@@ -23,6 +25,7 @@ use duress_reports::artifact::Flow;
 use duress_targets::{HostCommand, Stopping};
 use memory::OutOfMemory;
 use packet::{Behavior, Policies, Traffic};
+use salvage::Salvage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -206,6 +209,12 @@ pub trait Environment: Send + Sync {
     /// What is not as one would want it, in sentences for the user.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What can be saved of a node before it goes, with no more than so many bytes of its data. None of its
+    /// processes should be left.
+    fn salvage(&self, _node: usize, _most_data: usize) -> Salvage {
+        Salvage::default()
     }
 
     /// What `duress heal` needs to find what is left of a node, as JSON.

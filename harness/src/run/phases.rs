@@ -39,7 +39,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 const FINAL_WITHIN: Duration = Duration::from_secs(60);
 /// How long clients may take to make what operations need.
 const CLIENTS_SET_UP_WITHIN: Duration = Duration::from_secs(60);
-/// How often clients are asked what they have noticed.
+/// How often clients are asked for what they noticed.
 const NOTES_POLL: Duration = Duration::from_millis(100);
 
 /// What the phases work on.
@@ -157,10 +157,10 @@ impl Phases<'_> {
         }
         .await;
         guard.abort();
+        exits.tell(self.info);
         hearing.abort();
         note_clients(&*self.plan.target, true, &*self.listener, &said);
         self.info.warnings.append(&mut said.lock().unwrap_or_else(PoisonError::into_inner));
-        exits.tell(self.info);
         self.info.warnings.extend(observers.finish());
         outcome
     }

@@ -13,7 +13,8 @@
 //!   findings/<n>.jsonl  the few operations that prove a finding again
 //!   summary.md      the end of a run, for the page of a CI job
 //!   trace.json      operations, faults, nodes as tracks        for ui.perfetto.dev
-//!   nodes/<node>/   logs of the servers
+//!   nodes/<node>/   logs of the servers, how they ended, core files, data if the run failed
+//!   kernel.log      what the kernel said of them, if anything
 //! ```
 
 mod dir;

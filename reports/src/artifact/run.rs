@@ -87,6 +87,10 @@ pub struct RunInfo {
     /// logs to the run. Absent when the run did not get there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_epoch: Option<u64>,
+    /// Files that were saved of the nodes, relative to the run directory: core files, data, how servers ended,
+    /// what the kernel said of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
 }
 
 /// The file of a target.

@@ -172,5 +172,6 @@ fn files(run: &Run, plots: PlotFormat, findings: &[Placed]) -> Vec<String> {
         .map(str::to_owned)
         .chain(plots.files(run))
         .chain(logs.map(str::to_owned))
+        .chain(run.info.kept.iter().cloned())
         .collect()
 }

@@ -19,6 +19,14 @@ pub enum ObtainError {
         /// What is wrong with it.
         why: String,
     },
+    /// The image that the user names will not do.
+    #[error("{} cannot be used as a root file system: {why}", path.display())]
+    Image {
+        /// As given.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A program that has to be there is not.
     #[error("{place}: there is no program `{}`{where_}; {fix}", program.display())]
     Missing {

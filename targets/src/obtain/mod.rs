@@ -12,6 +12,7 @@ mod binary;
 mod cache;
 mod debian;
 mod error;
+pub mod image;
 mod libraries;
 mod named;
 mod recipe;

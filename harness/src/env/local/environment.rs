@@ -7,13 +7,14 @@ use super::processes::{self, Activity};
 use super::server::{Main, REAP_TIMEOUT};
 use super::spawner::Start;
 use super::starve::Starving;
-use super::{Local, NodeDisk, data, flows, helper, unable};
+use super::{Local, NodeDisk, data, flows, helper, salvage, unable};
 use crate::env::clock::{Reading, Skews};
 use crate::env::cut::{Connections, Crossing, Cut};
 use crate::env::data::Files;
 use crate::env::disk::{FaultyDisk, Keep};
 use crate::env::memory::OutOfMemory;
 use crate::env::packet::{Behavior, Policies, Traffic};
+use crate::env::salvage::Salvage;
 use crate::env::trap::{Call, Snare, Trap};
 use crate::env::{EnvError, Environment, Exit, Link, NetworkRecord, ProcessState, Program, Stop};
 use duress_targets::{HostCommand, Stopping};
@@ -79,7 +80,7 @@ impl Environment for Local {
         let start = Start {
             host: Arc::clone(&node.host),
             command: server.command.clone(),
-            work_dir: node.dir.clone(),
+            work_dir: node.work_dir.clone(),
             stdout,
             stderr,
             visits: false,
@@ -95,7 +96,7 @@ impl Environment for Local {
         })?;
         let pid = child.id();
         node.set_main(Main::Is { pid, born: processes::start_time(pid) });
-        server.child = Some(child);
+        server.begin(child);
         if let Some(clocks) = &self.clocks {
             clocks.settle();
         }
@@ -303,7 +304,7 @@ impl Environment for Local {
 
     fn copy_data(&self, node: usize) -> Result<Files, EnvError> {
         let node = &self.nodes[node];
-        let files = node.host.among_its_files(|| data::read(&node.dir.join("data")));
+        let files = node.host.among_its_files(|| data::read(&node.dir.join("data"), data::MAX_BYTES));
         files.map_err(|error| node.error("read its data", error.to_string()))
     }
 
@@ -317,7 +318,7 @@ impl Environment for Local {
 
     fn import_data(&self, node: usize, from: &Path) -> Result<Files, EnvError> {
         let told = |error: io::Error| self.nodes[node].error("read its new data", error.to_string());
-        self.replace_data(node, &data::read(from).map_err(told)?)?;
+        self.replace_data(node, &data::read(from, data::MAX_BYTES).map_err(told)?)?;
         self.copy_data(node)
     }
 
@@ -362,6 +363,11 @@ impl Environment for Local {
             }
         }
         exits
+    }
+
+    fn salvage(&self, node: usize, most_data: usize) -> Salvage {
+        let most_data = Some(most_data).filter(|_| self.data_goes);
+        salvage::of(&self.nodes[node], most_data)
     }
 
     fn undo_data(&self, node: usize) -> serde_json::Value {

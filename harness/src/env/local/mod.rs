@@ -11,6 +11,7 @@ mod clock;
 #[path = "no_clock.rs"]
 mod clock;
 mod config;
+mod core_file;
 mod data;
 mod disk;
 mod environment;
@@ -26,6 +27,8 @@ mod privilege;
 mod prober;
 mod processes;
 mod realtime;
+mod root;
+mod salvage;
 mod server;
 mod spawner;
 mod starve;
@@ -34,7 +37,7 @@ mod trap;
 mod trial;
 pub(super) mod try_out;
 
-pub use config::{Config, Data, Disks, Ports, ServerCommand};
+pub use config::{Config, Data, Disks, Ports, Rootfs, ServerCommand};
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
 pub(super) use trial::in_child;
@@ -82,6 +85,8 @@ pub struct Local {
     real_packets: Mutex<bool>,
     /// Those that are caught.
     calls: BTreeSet<Call>,
+    /// The nodes' data goes with them.
+    data_goes: bool,
     warnings: Vec<String>,
 }
 
@@ -113,7 +118,8 @@ impl Local {
         let mut ports = Vec::with_capacity(count + 1);
         for (index, command) in config.servers.into_iter().enumerate() {
             let dir = node_dir(&config.work_dir, &nodes[index]);
-            let mut host = make_host(&nodes, index, &dir, (config.data, config.disks))?;
+            let of_host = (config.data, config.disks, config.rootfs.as_ref());
+            let mut host = make_host(&nodes, index, &dir, of_host)?;
             let disk = NodeDisk::create(&mut host, &dir.join("data"), config.disks)
                 .map_err(|e| unable("make a disk that can go wrong", &e))?;
             ports.push(
@@ -131,6 +137,7 @@ impl Local {
             built.push(LocalNode {
                 node: nodes[index].clone(),
                 log: dir.join(&config.log_name),
+                work_dir: config.rootfs.as_ref().map_or(&dir, |rootfs| &rootfs.work_dir).clone(),
                 dir,
                 host,
                 namespace,
@@ -175,6 +182,7 @@ impl Local {
             clocks,
             _asked: asked,
             calls: config.calls,
+            data_goes: config.data == Data::Memory || config.disks != Disks::Plain,
             warnings,
         })
     }

@@ -6,7 +6,7 @@ use super::memory::Group;
 use super::server::{Main, Server};
 use super::starve::Starving;
 use super::trap::Traps;
-use super::{Data, Disks, unable};
+use super::{Data, Disks, Rootfs, unable};
 use crate::env::EnvError;
 use duress_targets::Node;
 use std::fs;
@@ -18,6 +18,8 @@ pub(super) struct LocalNode {
     pub(super) dir: PathBuf,
     pub(super) log: PathBuf,
     pub(super) host: Arc<Host>,
+    /// The server's working directory, as seen on the host.
+    pub(super) work_dir: PathBuf,
     pub(super) namespace: NamespaceId,
     pub(super) disk: Option<NodeDisk>,
     pub(super) memory: Option<Arc<Group>>,
@@ -58,7 +60,7 @@ pub(super) fn make_host(
     nodes: &[Node],
     index: usize,
     dir: &Path,
-    (data, disks): (Data, Disks),
+    (data, disks, rootfs): (Data, Disks, Option<&Rootfs>),
 ) -> Result<Host, EnvError> {
     let plan = Plan {
         name: nodes[index].name.clone(),
@@ -66,8 +68,12 @@ pub(super) fn make_host(
         data,
         disks,
         hosts_file: dir.join("hosts"),
+        root: rootfs.map(|rootfs| (rootfs.clone(), dir.join("root"))),
     };
-    fs::create_dir_all(&plan.data_dir)
+    let staging = plan.root.iter().map(|(_, staging)| staging);
+    staging
+        .chain([&plan.data_dir])
+        .try_for_each(fs::create_dir_all)
         .and_then(|()| {
             host::write_hosts_file(&plan.hosts_file, nodes.iter().map(|n| (n.name.as_str(), n.addr)))
         })
@@ -76,5 +82,10 @@ pub(super) fn make_host(
             why: e.to_string(),
             fix: "choose a directory on a file system with room, that you may write to".into(),
         })?;
-    Host::create(&plan).map_err(|e| unable(&format!("make the host of {}", plan.name), &e))
+    let host = Host::create(&plan);
+    if let Some((_, staging)) = &plan.root {
+        // An empty folder at worst.
+        let _ = fs::remove_dir(staging);
+    }
+    host.map_err(|e| unable(&format!("make the host of {}", plan.name), &e))
 }
