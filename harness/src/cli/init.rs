@@ -50,7 +50,7 @@ impl InitArgs {
         // All or none.
         if let Some((path, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
             return Err(Failure::usage(
-                format!("{}", path.display()),
+                path.strip_prefix(".").unwrap_or(path).display().to_string(),
                 "it is there already, and is not overwritten",
                 "move it away, or use another --dir",
             ));
@@ -60,7 +60,7 @@ impl InitArgs {
         }
         let mut told = String::new();
         for (path, _) in &files {
-            let _ = writeln!(told, "wrote {}", path.display());
+            let _ = writeln!(told, "wrote {}", path.strip_prefix(".").unwrap_or(path).display());
         }
         let _ = writeln!(told, "\nIt runs as it is. Try it, and then put your own system in its place:\n");
         if self.dir != Path::new(".") {

@@ -7,7 +7,7 @@ use std::fs;
 /// A server and a client in sh: there is one everywhere. It takes no connections; its health is a command.
 const TOY: &str = r#"
 workloads = ["register"]
-nodes = { default = 2 }
+nodes = { default = 3 }
 ports = { client = 7000 }
 server = { start = "sh -c 'echo {node} {set.mode} > {data}/state; exec sleep 1000'" }
 health = { command = "true" }
@@ -113,6 +113,37 @@ fn init_writes_once() {
     bench.duress(&["list", "targets", "web.toml"]).expect(0);
 }
 
+/// Who asks how a node is runs on its host, and is none of its processes: a node that is paused stands still
+/// although it is asked, and one that is asked to end by a command ends by that.
+#[test]
+fn faults_meet_the_server_and_not_who_asks_how_it_is() {
+    if !clusters_wanted("faults_meet_the_server_and_not_who_asks_how_it_is") {
+        return;
+    }
+    let _machine = alone();
+    let bench = bench();
+    let asked = TOY.replacen("command = \"true\"", "command = \"sleep 0.2\"", 1).replacen(
+        "exec sleep 1000'\"",
+        "exec sleep 1000'\", stop = \"sh {here}/stop.sh\"",
+        1,
+    ) + "\n[leader]\ncommand = \"sh -c 'sleep 0.2; echo n1'\"\n";
+    fs::write(bench.path("asked.toml"), asked).expect("written");
+    // Only what is on the node's host has this network.
+    let stop = "for p in /proc/[0-9]*; do\n  [ \"$(readlink $p/ns/net)\" = \"$(readlink /proc/self/ns/net)\" ] || continue\n  \
+                case $(tr '\\0' ' ' < $p/cmdline) in 'sleep 1000 ') kill ${p#/proc/} ;; esac\ndone\n";
+    fs::write(bench.path("stop.sh"), stop).expect("written");
+    let run = ["run", "asked.toml", "--faults", "pause,terminate", "--time", "8s", "--interval", "1s"];
+    bench.duress(&[&run[..], &["--seed", "1", "--dir", "run"]].concat()).expect(3);
+    let verdict = bench.json("run/verdict.json");
+    let faults = verdict["faults"].as_array().expect("faults");
+    let of = |kind: &str| {
+        let of: Vec<_> = faults.iter().filter(|fault| fault["window"]["kind"] == kind).collect();
+        assert!(!of.is_empty() && of.iter().all(|fault| fault["state"] == "bit"), "{kind}: {of:#?}");
+    };
+    of("pause");
+    of("terminate");
+}
+
 /// What `init` writes finds a violation, as it says: reads of replicas are stale.
 #[test]
 fn what_init_writes_runs_as_it_is() {
@@ -132,7 +163,10 @@ fn what_init_writes_runs_as_it_is() {
         "{info:#}"
     );
     // One server alone, which nobody copies from, loses nothing.
-    let alone = ["run", "my-db.toml", "--nodes", "1", "--faults", "kill,pause,terminate", "--time", "6s"];
-    bench.duress(&[&alone[..], &["--interval", "2s", "--seed", "1", "--dir", "one"]].concat()).expect(0);
+    let alone =
+        ["run", "my-db.toml", "--nodes", "1", "--allow-majority-loss", "--faults", "kill,pause,terminate"];
+    bench
+        .duress(&[&alone[..], &["--time", "6s", "--interval", "2s", "--seed", "1", "--dir", "one"]].concat())
+        .expect(0);
     assert_exercised(&bench.json("one/verdict.json"), 50);
 }

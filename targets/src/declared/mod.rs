@@ -2,8 +2,8 @@
 //! sees that they are healthy and who leads, and what talks to them. `targets/docs/own-cluster.md` is for
 //! those who write one.
 //!
-//! [`file`] is what may stand there, [`resolve`] what it means or what is wrong with it ([`problem`]),
-//! [`template`] and [`words`] what its texts are, [`probe`] how nodes are asked, [`mod@skeleton`] files to begin with.
+//! `file` is what may stand there, `resolve` what it means or what is wrong with it (`problem`),
+//! `template` and `words` what its texts are, `probe` how nodes are asked, `skeleton` files to begin with.
 
 mod file;
 mod probe;
