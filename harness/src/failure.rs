@@ -5,6 +5,7 @@
 use crate::env::EnvError;
 use duress_checkers::HistoryError;
 use duress_reports::artifact::{ArtifactError, RunFailure};
+use duress_targets::declared::Problem;
 use duress_targets::{TargetError, obtain::ObtainError};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,11 +17,16 @@ pub const EXIT_CODES: [(u8, &str); 6] = [
         "valid: no violation found, and the run exercised what it was asked to; or known: nothing but \
          violations that --known lists",
     ),
-    (1, "violation: the history is not allowed, or the cluster did not come back after the last fault"),
+    (
+        1,
+        "violation: the history is not allowed, the cluster did not come back after the last fault, or a limit \
+         set with --gate was passed; or crash: a server ended by itself",
+    ),
     (2, "unknown: a checker gave up; the reason is printed"),
     (
         3,
-        "the run itself failed, or is inconclusive (never healthy, a fault did not bite, too few operations)",
+        "infrastructure: the run itself failed (never healthy, disk full, nothing to be obtained); or inconclusive: \
+         a fault did not bite, too few operations, a gate missed",
     ),
     (254, "usage: unknown names, impossible combinations, unreadable input"),
     (255, "a bug in Duress"),
@@ -42,6 +48,9 @@ pub enum Failure {
     /// A setting of the target.
     #[error("{0}; `duress list targets` shows the settings")]
     Target(#[from] TargetError),
+    /// A target's file.
+    #[error("{0}")]
+    Declared(#[from] Problem),
     /// A history that is none.
     #[error("{}: {source}", path.display())]
     History {
@@ -88,9 +97,15 @@ impl Failure {
     /// The same as a number.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Usage { .. } | Self::Target(_) | Self::History { .. } | Self::Artifact(_) => 254,
+            Self::Usage { .. }
+            | Self::Target(_)
+            | Self::Declared(_)
+            | Self::History { .. }
+            | Self::Artifact(_) => 254,
             // What the user named is not there, or contradicts itself.
-            Self::Obtain(ObtainError::Request(_) | ObtainError::Unfit { .. }) => 254,
+            Self::Obtain(
+                ObtainError::Request(_) | ObtainError::Unfit { .. } | ObtainError::Missing { .. },
+            ) => 254,
             Self::Obtain(_) | Self::Environment(_) | Self::File { .. } | Self::Run(_) => 3,
         }
     }

@@ -15,6 +15,10 @@ use std::path::{Path, PathBuf};
 
 /// The lines.
 const FILE: &str = "index.jsonl";
+/// Where the lines of other machines' runs are, a file for each that writes there.
+const OTHERS: &str = "findings";
+/// Files of these that are read.
+const MAX_OTHERS: usize = 1_000;
 /// The page.
 const PAGE: &str = "index.html";
 /// Largest file of lines that is read, in bytes: some 50,000 runs.
@@ -71,9 +75,14 @@ fn ends_in_newline(file: &mut File) -> std::io::Result<bool> {
 
 /// All runs below a directory, and those of its lines that are there no more.
 pub fn read(out: &Path) -> Found {
-    let (lines, mut warnings) = lines(&out.join(FILE));
+    let (mut all, mut warnings) = lines(&out.join(FILE));
+    for file in others(out) {
+        let (further, wrong) = lines(&file);
+        all.extend(further);
+        warnings.extend(wrong);
+    }
     let mut by_path: BTreeMap<String, RunLine> = BTreeMap::new();
-    for line in lines {
+    for line in all {
         // What is there is read itself, so that an old line is never taken for it.
         by_path.insert(line.path.clone(), RunLine { gone: true, ..line });
     }
@@ -87,6 +96,16 @@ pub fn read(out: &Path) -> Found {
         }
     }
     Found { index: Index::new(by_path.into_values()), warnings }
+}
+
+/// By name: the same files give the same index.
+fn others(out: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(out.join(OTHERS)) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "jsonl"));
+    files.sort();
+    files.truncate(MAX_OTHERS);
+    files
 }
 
 /// A verdict that cannot be read is not one that was not reached, so the run is left out, and said.
@@ -190,6 +209,20 @@ mod tests {
         assert_eq!(paths, ["a/1", "c/3"]);
         assert_eq!(found.warnings.len(), 3, "{:?}", found.warnings);
         assert!(found.index.runs.iter().all(|run| run.gone));
+    }
+
+    #[test]
+    fn lines_of_several_machines_are_one_list_with_each_run_once() {
+        let temporary = tempfile::tempdir().expect("a directory");
+        let out = temporary.path();
+        fs::create_dir(out.join(OTHERS)).expect("a folder");
+        fs::write(out.join(FILE), line("a/1") + &line("b/2")).expect("written");
+        fs::write(out.join(OTHERS).join("one.jsonl"), line("b/2") + &line("c/3")).expect("written");
+        fs::write(out.join(OTHERS).join("two.jsonl"), line("d/4") + "{torn").expect("written");
+        fs::write(out.join(OTHERS).join("notes.txt"), "not a line").expect("written");
+        let found = read(out);
+        let paths: Vec<&str> = found.index.runs.iter().map(|run| run.path.as_str()).collect();
+        assert_eq!((paths, found.warnings.len()), (vec!["a/1", "b/2", "c/3", "d/4"], 1));
     }
 
     #[test]

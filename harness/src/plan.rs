@@ -10,8 +10,11 @@ use crate::nemesis::catalogue;
 use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::lifecycle::Act;
 use crate::nemesis::schedule::{self, Schedule};
+use crate::run::noted;
+use duress_reports::conclusion::Rule;
 use duress_reports::{Known, PlotFormat};
-use duress_targets::{Settings, Target, TargetEntry};
+use duress_targets::declared;
+use duress_targets::{Refusal, Registry, Server, Settings, Source, Target, TargetEntry};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -77,6 +80,12 @@ pub struct RunOptions {
     pub upgrade_to: Option<String>,
     /// Fewest ok operations of a run that counts.
     pub min_ok: u64,
+    /// Further gates.
+    pub gates: Vec<Rule>,
+    /// Leave the cluster as it is when the first violation shows.
+    pub stop_on_violation: bool,
+    /// For how long; when absent, until somebody at the terminal has seen enough.
+    pub hold: Option<Duration>,
     /// Time limit of the checkers.
     pub check_time: Duration,
     /// Memory limit of the checkers, in bytes.
@@ -87,6 +96,8 @@ pub struct RunOptions {
     pub disks: Layer,
     /// Keep the last frames of the network also when all was well.
     pub capture: bool,
+    /// Keep the nodes' data also when all was well.
+    pub keep_data: bool,
     /// Where run directories go.
     pub out: PathBuf,
     /// This very directory instead.
@@ -124,11 +135,15 @@ impl Default for RunOptions {
             bin: None,
             upgrade_to: None,
             min_ok: 10,
+            gates: Vec::new(),
+            stop_on_violation: false,
+            hold: None,
             check_time: Duration::from_secs(60),
             check_memory: 2 << 30,
             data_on_disk: false,
             disks: Layer::Own,
             capture: false,
+            keep_data: false,
             out: PathBuf::from("runs"),
             dir: None,
             known: None,
@@ -144,7 +159,7 @@ pub struct Plan {
     /// As asked.
     pub options: RunOptions,
     /// The target's entry.
-    pub entry: &'static TargetEntry,
+    pub entry: Arc<TargetEntry>,
     /// The target, configured.
     pub target: Arc<dyn Target>,
     /// The workload's entry.
@@ -170,27 +185,25 @@ impl Plan {
     ///
     /// # Errors
     /// Unknown names, numbers out of range, combinations that cannot be.
-    pub fn new(options: RunOptions) -> Result<Self, Failure> {
+    pub fn new(registry: &Registry, options: RunOptions) -> Result<Self, Failure> {
         check_numbers(&options)?;
-        let entry = find_target(&options.target)?;
-        let nodes = node_count(entry, options.nodes)?;
-        let faults = options.faults.clone().unwrap_or_else(|| catalogue::default_faults(nodes));
-        let workload = find_workload(entry, options.workload.as_deref())?;
+        let entry = find_target(registry, &options.target)?;
+        let nodes = node_count(&entry, options.nodes)?;
+        let faults = options.faults.clone().unwrap_or_else(|| default_faults(&entry, nodes));
+        check_refusals(&entry, &faults)?;
+        let workload = find_workload(&entry, options.workload.as_deref())?;
         let seed = options.seed.unwrap_or_else(draw_seed);
-        let mut settings = options.settings.clone();
-        if entry.recipe.is_none() {
-            if options.bin.is_some() || options.version.is_some() {
-                return Err(Failure::usage(
-                    format!("--bin or --version with {}", entry.name),
-                    "it lives inside Duress: there is nothing to obtain",
-                    "leave it out",
-                ));
-            }
+        let make = |settings| (entry.make)(&Settings(settings), workload.name);
+        let mut target = make(options.settings.clone())?;
+        if matches!(target.server(), Server::InProcess(_)) {
             // What lives inside Duress has to be told what real servers see for themselves.
+            let mut settings = options.settings.clone();
             settings.insert("nodes".to_owned(), nodes.to_string());
             settings.insert("seed".to_owned(), seed.to_string());
+            target = make(settings)?;
         }
-        let target = (entry.make)(&Settings(settings), workload.name)?;
+        check_program(&options, &entry, &*target)?;
+        let inside = matches!(target.server(), Server::InProcess(_));
         let node_names: Vec<String> = (1..=nodes).map(|n| format!("n{n}")).collect();
         let kinds: Vec<String> = faults.iter().filter(|kind| *kind != "none").cloned().collect();
         // Who is always alone has no majority to lose.
@@ -205,15 +218,13 @@ impl Plan {
             planned: &asked.faults,
             lanes: &asked.lanes,
             nodes: &node_names,
-            ports: entry.ports,
+            ports: &entry.ports,
             disks: options.disks,
             time_ms,
             allow_majority_loss,
         };
         let schedule = schedule::plan(&request, &rng)?;
-        if entry.recipe.is_none()
-            && let Some(planned) = schedule.iter().find(|planned| planned.needs_real_servers())
-        {
+        if inside && let Some(planned) = schedule.iter().find(|planned| planned.needs_real_servers()) {
             return Err(Failure::usage(
                 format!("{} on {}", planned.fault.kind(), entry.name),
                 "what lives inside Duress has no processes and sends no packets, and its clients need no network",
@@ -229,11 +240,15 @@ impl Plan {
                 "use etcd, or other faults",
             ));
         }
+        if let Some((fault, refusal)) = schedule.iter().find_map(|p| refused(&entry, p.fault.kind())) {
+            return Err(not_to_be_borne(fault, refusal));
+        }
         check_versions(&schedule, options.upgrade_to.as_deref())?;
         if let Some(planned) = schedule.iter().find(|planned| planned.fault.needs_clocks()) {
-            check_clocks(planned.fault.kind(), entry)?;
+            check_clocks(planned.fault.kind(), &entry, inside)?;
         }
-        check_disks(&options, entry, &schedule)?;
+        check_disks(&options, (&entry, inside), &schedule)?;
+        check_gates(&options.gates, &*target, &schedule)?;
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
             concurrency,
@@ -314,8 +329,8 @@ impl Plan {
         if let Some(ops) = o.ops {
             table.insert("ops".to_owned(), ops.to_string());
         }
-        for option in self.entry.options {
-            let value = o.settings.get(option.name).map_or(option.default, String::as_str);
+        for option in &self.entry.options {
+            let value = o.settings.get(&*option.name).map_or(&*option.default, String::as_str);
             table.insert(format!("set {}", option.name), value.to_owned());
         }
         table
@@ -326,7 +341,7 @@ impl Plan {
     pub fn repeat(&self, version: Option<&str>, schedule: Option<&Path>) -> String {
         let (o, d) = (&self.options, RunOptions::default());
         let duration = |d: Duration| humantime::format_duration(d).to_string().replace(' ', "");
-        let mut words = vec![format!("duress run {} --seed {}", self.entry.name, self.seed)];
+        let mut words = vec![format!("duress run {} --seed {}", quote(&o.target), self.seed)];
         let mut add = |differs: bool, flag: &str, value: String| {
             if differs {
                 words.push(format!("--{flag} {}", quote(&value)));
@@ -358,12 +373,18 @@ impl Plan {
         }
         add(o.upgrade_to.is_some(), "upgrade-to", o.upgrade_to.clone().unwrap_or_default());
         add(o.min_ok != d.min_ok, "min-ok", o.min_ok.to_string());
+        for gate in &o.gates {
+            add(true, "gate", gate.to_string());
+        }
         add(o.check_time != d.check_time, "check-time", duration(o.check_time));
         add(o.check_memory != d.check_memory, "check-memory", (o.check_memory >> 20).to_string());
         add(o.data_on_disk, "data", "disk".to_owned());
         add(o.disks == Layer::Ext4, "disks", "ext4".to_owned());
         if o.capture {
             words.push("--capture".to_owned());
+        }
+        if o.keep_data {
+            words.push("--keep-data".to_owned());
         }
         if o.allow_majority_loss {
             words.push("--allow-majority-loss".to_owned());
@@ -398,10 +419,60 @@ fn check_versions(schedule: &[PlannedFault], upgrade_to: Option<&str>) -> Result
     }
 }
 
+/// Those of all targets that this one can bear.
+fn default_faults(entry: &TargetEntry, nodes: usize) -> Vec<String> {
+    let bearable = |kind: &String| refused(entry, kind).is_none();
+    catalogue::default_faults(nodes).into_iter().filter(bearable).collect()
+}
+
+/// What the target refuses has to be a fault, and may not be asked for.
+fn check_refusals(entry: &TargetEntry, asked: &[String]) -> Result<(), Failure> {
+    let known = |kind: &str| catalogue::FAULTS.iter().any(|fault| fault.name == kind);
+    if let Some(refusal) = entry.refuses.iter().find(|refusal| !known(&refusal.fault)) {
+        let why = format!("there is no fault `{}` to be refused", refusal.fault);
+        return Err(Failure::usage(&refusal.place, why, "choose from `duress list faults`"));
+    }
+    match asked.iter().find_map(|kind| refused(entry, kind)) {
+        Some((fault, refusal)) => Err(not_to_be_borne(fault, refusal)),
+        None => Ok(()),
+    }
+}
+
+fn refused<'a>(entry: &'a TargetEntry, kind: &'a str) -> Option<(&'a str, &'a Refusal)> {
+    entry.refuses.iter().find(|refusal| refusal.fault == kind).map(|refusal| (kind, refusal))
+}
+
+fn not_to_be_borne(fault: &str, Refusal { why, place, .. }: &Refusal) -> Failure {
+    Failure::usage(format!("fault {fault}"), format!("{place} refuses it: {why}"), "use other faults")
+}
+
+/// What a program can be asked to be.
+fn check_program(options: &RunOptions, entry: &TargetEntry, target: &dyn Target) -> Result<(), Failure> {
+    let versions = [("--version", &options.version), ("--upgrade-to", &options.upgrade_to)];
+    let version = versions.into_iter().find(|(_, version)| version.is_some()).map(|(flag, _)| flag);
+    let bin = options.bin.as_ref().map(|_| "--bin");
+    let (flag, why, fix) = match target.server() {
+        Server::InProcess(_) => {
+            (bin.or(version), "it lives inside Duress: there is nothing to obtain", "leave it out")
+        }
+        Server::Processes(launch) => match launch.source() {
+            Source::Recipe(_) => (None, "", ""),
+            Source::Named { .. } => {
+                (version, "its program has to be there, in one version", "leave it out, or use --bin")
+            }
+        },
+    };
+    flag.map_or(Ok(()), |flag| Err(Failure::usage(format!("{flag} with {}", entry.name), why, fix)))
+}
+
 /// Faults of disks are what the disks can do, and neither kind of disk is in the run directory.
-fn check_disks(options: &RunOptions, entry: &TargetEntry, schedule: &[PlannedFault]) -> Result<(), Failure> {
+fn check_disks(
+    options: &RunOptions,
+    (entry, inside): (&TargetEntry, bool),
+    schedule: &[PlannedFault],
+) -> Result<(), Failure> {
     let ext4 = options.disks == Layer::Ext4;
-    if ext4 && entry.recipe.is_none() {
+    if ext4 && inside {
         return Err(Failure::usage(
             format!("--disks ext4 with {}", entry.name),
             "what lives inside Duress has no disks",
@@ -428,10 +499,34 @@ fn check_disks(options: &RunOptions, entry: &TargetEntry, schedule: &[PlannedFau
     }
 }
 
+/// A gate that nothing in the run can decide would make every run inconclusive.
+fn check_gates(gates: &[Rule], target: &dyn Target, schedule: &[PlannedFault]) -> Result<(), Failure> {
+    for gate in gates {
+        let refuse = |why: String, fix: &str| Err(Failure::usage(format!("--gate {gate}"), why, fix));
+        if let Some(kind) = gate.demand.kind()
+            && !schedule.iter().any(|planned| planned.fault.kind() == kind)
+        {
+            return refuse(
+                format!("no fault `{kind}` is planned"),
+                "use a kind of this run's faults, or leave it out",
+            );
+        }
+        if let Some(goal) = gate.demand.log_goal()
+            && (matches!(target.server(), Server::InProcess(_)) || noted::text(goal, target).is_none())
+        {
+            return refuse(
+                "it is not known how the logs of this target tell it".to_owned(),
+                "say what a line has to contain: sometimes=log:TEXT; what lives inside Duress logs nothing",
+            );
+        }
+    }
+    Ok(())
+}
+
 /// What the machine allows is tried when the hosts are made.
-fn check_clocks(kind: &str, entry: &TargetEntry) -> Result<(), Failure> {
+fn check_clocks(kind: &str, entry: &TargetEntry, inside: bool) -> Result<(), Failure> {
     let refuse = |why, fix| Err(Failure::usage(format!("{kind} on {}", entry.name), why, fix));
-    if entry.recipe.is_none() {
+    if inside {
         return refuse(
             "what lives inside Duress has no clocks of its own",
             "use a target with real servers, or other faults",
@@ -487,17 +582,20 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The entry of a target.
+/// The entry of a target: a name, or the file that declares it.
 ///
 /// # Errors
-/// When there is none of that name.
-pub fn find_target(name: &str) -> Result<&'static TargetEntry, Failure> {
-    duress_targets::registry::find(name).ok_or_else(|| {
-        let known: Vec<&str> = duress_targets::registry::TARGETS.iter().map(|entry| entry.name).collect();
+/// When there is none of that name, or something is wrong with the file.
+pub fn find_target(registry: &Registry, name: &str) -> Result<Arc<TargetEntry>, Failure> {
+    if declared::is_file(name) {
+        return Ok(Arc::new(declared::read(Path::new(name))?));
+    }
+    registry.find(name).cloned().ok_or_else(|| {
+        let known: Vec<&str> = registry.targets().iter().map(|entry| entry.name.as_str()).collect();
         Failure::usage(
             format!("target {name}"),
             "there is no such target",
-            format!("choose from {}", known.join(", ")),
+            format!("choose from {}, or name the file of your own: {name}.toml", known.join(", ")),
         )
     })
 }
@@ -519,10 +617,10 @@ fn node_count(entry: &TargetEntry, asked: Option<usize>) -> Result<usize, Failur
 }
 
 fn find_workload(entry: &TargetEntry, name: Option<&str>) -> Result<&'static WorkloadEntry, Failure> {
-    let name = name.unwrap_or_else(|| entry.workloads.first().copied().unwrap_or("register"));
+    let name = name.unwrap_or_else(|| entry.workloads.first().map_or("register", String::as_str));
     let workload = duress_workloads::registry::find(name);
     match workload {
-        Some(workload) if entry.workloads.contains(&name) => Ok(workload),
+        Some(workload) if entry.workloads.iter().any(|known| known == name) => Ok(workload),
         found => Err(Failure::usage(
             format!("--workload {name}"),
             if found.is_some() {
@@ -536,7 +634,7 @@ fn find_workload(entry: &TargetEntry, name: Option<&str>) -> Result<&'static Wor
 }
 
 /// A seed that is easy to type, from the wall clock: it only has to differ from run to run.
-fn draw_seed() -> u64 {
+pub(crate) fn draw_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Rng::new(u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(0)).bits() >> 32
 }

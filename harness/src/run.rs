@@ -4,8 +4,13 @@
 //! entering a user namespace) happens first; then the environment, whose control port this
 //! thread enters; then one async runtime on this thread for scheduler and clients.
 
+mod exits;
+mod helpers;
 mod interrupts;
+pub(crate) mod noted;
 mod phases;
+mod salvaging;
+mod standing;
 
 use crate::checking;
 use crate::engine::Stop;
@@ -23,11 +28,13 @@ use crate::plan::Plan;
 use crate::store::{self, Claim};
 use crate::watching::{Feed, Watched, Watching};
 use duress_checkers::{Budget, Keys};
-use duress_reports::artifact::{Binary, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
+use duress_reports::artifact::{Binary, Declaration, FORMAT, NodeInfo, Run, RunInfo, RunStatus};
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
+use duress_targets::obtain::image::{self, Image};
 use duress_targets::obtain::{self, Obtained};
-use duress_targets::{Node, Server};
-use interrupts::Interrupts;
+use duress_targets::{Node, Server, Source};
+use interrupts::{Interrupts, Standing};
+use salvaging::Salvaging;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -49,6 +56,8 @@ pub struct Prepared {
     other: Option<Obtained>,
     /// The operators' own program, if a fault needs it.
     tool: Option<Obtained>,
+    /// In whose root file system the servers run.
+    image: Option<Image>,
     privilege: Option<Privilege>,
 }
 
@@ -57,9 +66,10 @@ pub struct Prepared {
 /// # Errors
 /// When either cannot be had.
 pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure> {
-    let obtained = obtain(plan, plan.options.version.as_ref(), listener)?;
+    let image = unpack(plan, listener)?;
+    let obtained = obtain(plan, plan.options.version.as_ref(), image.as_ref(), listener)?;
     let other = match &plan.options.upgrade_to {
-        Some(version) => obtain(plan, Some(version), listener)?,
+        Some(version) => obtain(plan, Some(version), image.as_ref(), listener)?,
         None => None,
     };
     if let (Some(one), Some(other)) = (&obtained, &other)
@@ -86,7 +96,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
             local::limited_memory(privilege)?;
         }
     }
-    Ok(Prepared { obtained, other, tool, privilege })
+    Ok(Prepared { obtained, other, tool, image, privilege })
 }
 
 /// Runs a plan. A run that fails on its way still has a directory and a report; the error is
@@ -95,7 +105,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
 /// # Errors
 /// See [`Failure`].
 pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Result<Outcome, Failure> {
-    let Prepared { obtained, privilege, .. } = prepared;
+    let Prepared { obtained, image, privilege, .. } = prepared;
     let claim = store::claim(&plan.options.out, &plan.name(), plan.options.dir.as_deref())?;
     let nodes = addresses(plan);
     let mut info = describe(plan, &claim, &nodes, prepared);
@@ -105,24 +115,47 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let budget = checking::budget(plan.options.check_memory);
     let interrupts = Interrupts::listen(Arc::clone(&budget), Arc::clone(listener)).map_err(no_runtime)?;
     let watch = (plan.workload.make)().watch();
-    let watching = Watching::start(watch, Arc::clone(listener)).map_err(no_thread)?;
+    let told: Arc<dyn Listener> = if plan.options.stop_on_violation {
+        let (standing, stop) = (interrupts.standing(), interrupts.stop());
+        Arc::new(StopsThere { listener: Arc::clone(listener), standing, stop })
+    } else {
+        Arc::clone(listener)
+    };
+    let watching = Watching::start(watch, told).map_err(no_thread)?;
     let mut capture = Vec::new();
+    let mut salvaging = Salvaging::begin();
     let attempt =
-        environment(plan, &claim, &nodes, obtained.as_ref().zip(*privilege), &mut info).and_then(|env| {
-            let programs = programs(plan, prepared);
-            let tool =
-                prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
-            let talk = (listener, interrupts.stop(), watching.feed());
-            conduct(plan, &claim, &nodes, (env, programs, tool), talk, (&mut info, &mut capture))
-        });
+        environment(plan, &claim, &nodes, (obtained.as_ref().zip(*privilege), image.as_ref()), &mut info)
+            .and_then(|env| {
+                let programs = programs(plan, prepared);
+                let tool =
+                    prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
+                let talk = (listener, interrupts.stop(), interrupts.standing(), watching.feed());
+                let kept = (&mut info, &mut capture, &mut salvaging);
+                conduct(plan, &claim, &nodes, (env, programs, tool), talk, kept)
+            });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
         info.failure = Some(failure.to_run_failure());
     }
+    info.noted = noted::count(&claim.dir, &info, &noted::texts(&info.gates, &*plan.target));
     claim.dir.write_info(&info)?;
     interrupts.checking();
     listener.event(&Event::Phase(Stage::Check, "checking the history"));
-    conclude_run(plan, claim, &budget, &watching.finish(), (&capture, &**listener))
+    conclude_run(plan, claim, &budget, &watching.finish(), (&capture, salvaging), &**listener)
+}
+
+/// The cluster of a plan, in this directory, for whoever does something else with it than a run: its hosts
+/// are there, and nothing is started.
+pub(crate) fn cluster(
+    plan: &Plan,
+    prepared: &Prepared,
+    claim: &Claim,
+) -> Result<(Arc<dyn Environment>, Arc<[Node]>), Failure> {
+    let nodes = addresses(plan);
+    let mut info = describe(plan, claim, &nodes, prepared);
+    let processes = (prepared.obtained.as_ref().zip(prepared.privilege), prepared.image.as_ref());
+    Ok((environment(plan, claim, &nodes, processes, &mut info)?, nodes))
 }
 
 /// Checks what is on disk, and writes verdict and reports.
@@ -131,7 +164,8 @@ fn conclude_run(
     claim: Claim,
     budget: &Arc<Budget>,
     watched: &Watched,
-    (capture, listener): (&[u8], &dyn Listener),
+    (capture, mut salvaging): (&[u8], Salvaging),
+    listener: &dyn Listener,
 ) -> Result<Outcome, Failure> {
     let mut run = claim.dir.load()?;
     let verdicts = if run.history.is_empty() {
@@ -149,12 +183,15 @@ fn conclude_run(
         vec![verdict]
     };
     let mut conclusion = conclude(&run, verdicts);
-    // Frames say most where something went wrong.
-    if !capture.is_empty()
-        && (plan.options.capture || conclusion.outcome != duress_reports::conclusion::Outcome::Valid)
-    {
+    // Frames and data say most where something went wrong.
+    let wrong = conclusion.outcome != duress_reports::conclusion::Outcome::Valid;
+    if !capture.is_empty() && (plan.options.capture || wrong) {
         claim.dir.write_capture(capture)?;
         run.captured = true;
+    }
+    if plan.options.keep_data || wrong {
+        salvaging.keep_data(&claim.dir, &mut run.info);
+        claim.dir.write_info(&run.info)?;
     }
     conclusion.list_files(&run, plan.options.plots);
     duress_reports::write(&claim.dir, &run, &conclusion)?;
@@ -167,14 +204,30 @@ fn conclude_run(
     Ok(Outcome { claim, run, conclusion })
 }
 
+/// Leaves the cluster as it is when the first violation shows.
+struct StopsThere {
+    listener: Arc<dyn Listener>,
+    standing: Standing,
+    stop: Stop,
+}
+
+impl Listener for StopsThere {
+    fn event(&self, event: &Event<'_>) {
+        self.listener.event(event);
+        if let Event::Alarm(_) = event {
+            self.standing.want(&self.stop);
+        }
+    }
+}
+
 /// Goes through the phases, and takes the environment down again.
 fn conduct(
     plan: &Plan,
     claim: &Claim,
     nodes: &Arc<[Node]>,
     (env, programs, tool): (Arc<dyn Environment>, Arc<[Program]>, Option<Program>),
-    (listener, stop, feed): (&Arc<dyn Listener>, Stop, Feed),
-    (info, capture): (&mut RunInfo, &mut Vec<u8>),
+    (listener, stop, standing, feed): (&Arc<dyn Listener>, Stop, Standing, Feed),
+    (info, capture, salvaging): (&mut RunInfo, &mut Vec<u8>, &mut Salvaging),
 ) -> Result<(), Failure> {
     env.enter()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -187,6 +240,8 @@ fn conduct(
         tool,
         listener: Arc::clone(listener),
         stop,
+        standing,
+        exits: None,
         feed,
         info,
     };
@@ -200,13 +255,14 @@ fn conduct(
         noted = claim.dir.write_flows(&network.flows);
         *capture = network.capture;
     }
+    salvaging.save(&*env, nodes, &claim.dir, info);
     // The cluster is gone before the history is checked: checking wants the machine.
     drop(env);
     outcome.and(noted.map_err(Failure::from))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn no_thread(source: std::io::Error) -> Failure {
+pub(crate) fn no_thread(source: std::io::Error) -> Failure {
     Failure::Environment(EnvError::Unable {
         what: "start a thread".to_owned(),
         why: source.to_string(),
@@ -215,7 +271,7 @@ fn no_thread(source: std::io::Error) -> Failure {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn no_runtime(source: std::io::Error) -> Failure {
+pub(crate) fn no_runtime(source: std::io::Error) -> Failure {
     Failure::Environment(EnvError::Unable {
         what: "start the async runtime".to_owned(),
         why: source.to_string(),
@@ -228,16 +284,40 @@ fn no_runtime(source: std::io::Error) -> Failure {
 fn obtain(
     plan: &Plan,
     version: Option<&String>,
+    image: Option<&Image>,
     listener: &dyn Listener,
 ) -> Result<Option<Obtained>, Failure> {
-    let Some(recipe) = plan.entry.recipe else { return Ok(None) };
+    let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
+    if let (Source::Named { program, place }, Some(image)) = (launch.source(), image) {
+        let (program, place) = plan.options.bin.as_deref().map_or((program, place), |bin| (bin, "--bin"));
+        return Ok(Some(image::program(image, program, place)?));
+    }
     let request = obtain::Request {
         bin: plan.options.bin.clone().filter(|_| version == plan.options.version.as_ref()),
         version: version.cloned(),
         ..obtain::Request::new(obtain::default_cache()?)
     };
-    let obtained = obtain::obtain(recipe, &request, &mut |told: &str| listener.event(&Event::Note(told)))?;
+    let mut talk = |told: &str| listener.event(&Event::Note(told));
+    let obtained = match launch.source() {
+        Source::Recipe(recipe) => obtain::obtain(recipe, &request, &mut talk)?,
+        Source::Named { program, place } => obtain::named(program, place, &request)?,
+    };
     Ok(Some(obtained))
+}
+
+/// The files in which the servers run, if they are not this machine's.
+fn unpack(plan: &Plan, listener: &dyn Listener) -> Result<Option<Image>, Failure> {
+    let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
+    let Some(path) = launch.rootfs() else { return Ok(None) };
+    if let Source::Recipe(_) = launch.source() {
+        return Err(Failure::usage(
+            format!("a root file system with {}", plan.entry.name),
+            "its program is obtained for this machine, and is not in there",
+            "name a program in the image",
+        ));
+    }
+    let mut talk = |told: &str| listener.event(&Event::Note(told));
+    Ok(Some(image::unpack(path, &obtain::default_cache()?, &mut talk)?))
 }
 
 /// Gets what operators use, if a fault needs it: of the server's own version, since it writes the
@@ -297,7 +377,7 @@ fn schedule_file(claim: &Claim) -> PathBuf {
 }
 
 fn gates(plan: &Plan) -> Gates {
-    Gates { min_ok: plan.options.min_ok, kinds: plan.kinds() }
+    Gates { min_ok: plan.options.min_ok, kinds: plan.kinds(), rules: plan.options.gates.clone() }
 }
 
 fn addresses(plan: &Plan) -> Arc<[Node]> {
@@ -308,13 +388,13 @@ fn environment(
     plan: &Plan,
     claim: &Claim,
     nodes: &[Node],
-    processes: Option<(&Obtained, Privilege)>,
+    (processes, image): (Option<(&Obtained, Privilege)>, Option<&Image>),
     info: &mut RunInfo,
 ) -> Result<Arc<dyn Environment>, Failure> {
     let (launch, (obtained, privilege)) = match (plan.target.server(), processes) {
         (Server::InProcess(cluster), _) => return Ok(Arc::new(Sim::new(cluster))),
         (Server::Processes(launch), Some(processes)) => (launch, processes),
-        (Server::Processes(_), None) => unreachable!("a target whose servers are processes has a recipe"),
+        (Server::Processes(_), None) => unreachable!("the program of processes has been obtained"),
     };
     let path = claim.dir.path();
     let work_dir = std::path::absolute(path)
@@ -324,10 +404,11 @@ fn environment(
     for node in &mut info.nodes {
         node.log = Some(format!("nodes/{}/{log_name}", node.name));
     }
+    let image_env = image.map_or(&[][..], |image| &*image.defaults.env);
     let server = |node: &Node| local::ServerCommand {
         program: obtained.path.clone(),
         args: launch.args(nodes, node, &Local::data_dir(&work_dir, node)),
-        env: [launch.env(), obtained.env()].concat(),
+        env: [image_env.to_vec(), launch.env(), obtained.env()].concat(),
     };
     let config = local::Config {
         servers: nodes.iter().map(server).collect(),
@@ -339,8 +420,20 @@ fn environment(
         clocks: plan.schedule.iter().any(|planned| planned.fault.needs_clocks()),
         disks: disks(plan),
         limited_memory: limited_memory(plan),
+        rootfs: image.map(rootfs),
     };
-    Ok(Arc::new(Local::create(privilege, config)?))
+    let local = Local::create(privilege, config)?;
+    for (at, node) in nodes.iter().enumerate() {
+        local.set_stopping(at, &launch.stopping(nodes, node))?;
+    }
+    let env: Arc<dyn Environment> = Arc::new(local);
+    plan.target.attach(Arc::new(helpers::Helpers::on(&env, nodes)));
+    Ok(env)
+}
+
+fn rootfs(image: &Image) -> local::Rootfs {
+    let work_dir = image.defaults.working_dir.clone().unwrap_or_else(|| "/".into());
+    local::Rootfs { root: image.root.clone(), work_dir }
 }
 
 fn limited_memory(plan: &Plan) -> bool {
@@ -384,9 +477,11 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         status: RunStatus::Running,
         started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         duress: env!("CARGO_PKG_VERSION").to_owned(),
-        repeat: plan
-            .repeat(binary.as_ref().map(|binary| binary.version.as_str()), Some(&schedule_file(claim))),
-        target: plan.entry.name.to_owned(),
+        repeat: plan.repeat(
+            binary.as_ref().map(|binary| binary.version.as_str()).filter(|&v| v != obtain::UNVERSIONED),
+            Some(&schedule_file(claim)),
+        ),
+        target: plan.entry.name.clone(),
         workload: plan.workload.name.to_owned(),
         seed: plan.seed,
         nodes: nodes.iter().map(node).collect(),
@@ -397,6 +492,9 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         warnings: Vec::new(),
         doubts: Vec::new(),
         unrecovered: None,
+        exits: Vec::new(),
+        noted: std::collections::BTreeMap::new(),
+        stopped: None,
         setup_ms: 0,
         gates: gates(plan),
         failure: None,
@@ -405,6 +503,12 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         settings: plan.unusual_settings(),
         labels: plan.options.labels.clone(),
         check_ms: None,
+        declaration: plan
+            .entry
+            .declaration
+            .as_ref()
+            .map(|file| Declaration { path: file.path.display().to_string(), text: file.text.clone() }),
         clock_epoch: None,
+        kept: Vec::new(),
     }
 }

@@ -16,7 +16,7 @@ use crate::nemesis::trigger::{Happening, Trigger};
 use crate::trial::{Ended, Trial};
 use duress_checkers::{Kind, Process, Valid};
 use duress_reports::artifact::RunStatus;
-use duress_reports::conclusion::{Conclusion, NO_RECOVERY};
+use duress_reports::conclusion::{CRASH, Conclusion, NO_RECOVERY};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::fs;
@@ -202,10 +202,15 @@ fn judge(Ended { code, run, conclusion }: Ended) -> Outcome {
     let seen = read.is_some_and(|op| op.kind == Kind::Ok);
     let valid = conclusion.as_ref().is_some_and(|c| c.verdicts.iter().all(|v| v.valid == Valid::Valid));
     // That it did not come back is a violation, too; but nothing that was acknowledged is seen to be lost.
-    let lost = |c: Conclusion| c.findings.iter().any(|finding| finding.anomaly != NO_RECOVERY);
+    let lost =
+        |c: &Conclusion| c.findings.iter().any(|f| ![NO_RECOVERY, CRASH].contains(&f.anomaly.as_str()));
+    let crashed = |c: &Conclusion| c.outcome == duress_reports::Outcome::Crash;
     match code {
         _ if run.info.status == RunStatus::Interrupted => Outcome::Interrupted,
-        Some(1) if run.info.unrecovered.is_some() && !conclusion.is_some_and(lost) => Outcome::NotRecovered,
+        Some(1) if run.info.unrecovered.is_some() && !conclusion.as_ref().is_some_and(lost) => {
+            Outcome::NotRecovered
+        }
+        Some(1) if conclusion.as_ref().is_some_and(crashed) => Outcome::Failed,
         Some(1) => Outcome::Violation,
         Some(2) => Outcome::Unknown,
         _ if broken => Outcome::Failed,

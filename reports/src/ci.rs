@@ -31,15 +31,17 @@ pub fn annotations(run: &Run, conclusion: &Conclusion, file: Option<&str>) -> St
     let omitted: u64 = c.verdicts.iter().map(|v| v.findings_omitted).sum();
     let more = c.findings.len().saturating_sub(MAX_ANNOTATIONS) as u64 + omitted;
     if more > 0 {
-        let level = if c.outcome == Outcome::Violation { "error" } else { "warning" };
+        let level = if c.outcome.is_finding() { "error" } else { "warning" };
         said.push((level, &name, format!("and {} more in the report", words::count(more))));
     }
     match c.outcome {
         Outcome::Unknown => said.push(("warning", &name, c.headline.clone())),
-        Outcome::Inconclusive | Outcome::Failed => said.push(("error", &name, c.headline.clone())),
+        Outcome::Inconclusive | Outcome::Infrastructure => said.push(("error", &name, c.headline.clone())),
         // Somebody may have found one and hand over none.
-        Outcome::Violation if said.is_empty() => said.push(("error", &name, c.headline.clone())),
-        Outcome::Violation | Outcome::Known | Outcome::Valid => {}
+        Outcome::Violation | Outcome::Crash if said.is_empty() => {
+            said.push(("error", &name, c.headline.clone()))
+        }
+        Outcome::Violation | Outcome::Crash | Outcome::Known | Outcome::Valid => {}
     }
     let file = file.map_or(String::new(), |file| format!(",file={}", property(file)));
     said.into_iter()

@@ -46,13 +46,15 @@ fn case(name: &str, class: &str, status: TestCaseStatus) -> TestCase {
 /// An error when the run is not one to learn from, whatever else came of it.
 fn itself(conclusion: &Conclusion) -> TestCaseStatus {
     match conclusion.outcome {
-        Outcome::Inconclusive | Outcome::Failed => {
+        Outcome::Inconclusive | Outcome::Infrastructure => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_type("harness").set_message(conclusion.headline.as_str());
+            status.set_type(conclusion.outcome.word()).set_message(conclusion.headline.as_str());
             status.set_description(conclusion.reasons.join("\n"));
             status
         }
-        Outcome::Valid | Outcome::Violation | Outcome::Known | Outcome::Unknown => TestCaseStatus::success(),
+        Outcome::Valid | Outcome::Violation | Outcome::Crash | Outcome::Known | Outcome::Unknown => {
+            TestCaseStatus::success()
+        }
     }
 }
 

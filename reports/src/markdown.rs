@@ -39,7 +39,7 @@ pub(crate) fn summary(run: &Run, conclusion: &Conclusion) -> String {
 }
 
 /// Those that fit, in their order, and which ones do not.
-fn within_budget(sections: &[(&str, String)]) -> String {
+pub(crate) fn within_budget(sections: &[(&str, String)]) -> String {
     let mut out = String::new();
     let mut left_out = Vec::new();
     for (name, section) in sections {
@@ -64,9 +64,9 @@ fn within_budget(sections: &[(&str, String)]) -> String {
 fn head(info: &RunInfo, c: &Conclusion) -> String {
     let mark = match c.outcome {
         Outcome::Valid | Outcome::Known => "✓",
-        Outcome::Violation => "✕",
+        Outcome::Violation | Outcome::Crash => "✕",
         Outcome::Unknown => "?",
-        Outcome::Inconclusive | Outcome::Failed => "!",
+        Outcome::Inconclusive | Outcome::Infrastructure => "!",
     };
     let e = &c.evidence;
     let headline = plain(&words::short(&c.headline, HEADLINE));
@@ -180,7 +180,7 @@ fn latency(c: &Conclusion) -> String {
     table(["operation", "ok", "fail", "info", "p50", "p95", "p99", "max"], rows)
 }
 
-fn environment(info: &RunInfo) -> String {
+pub(crate) fn environment(info: &RunInfo) -> String {
     let m = &info.machine;
     let binary = info.binary.iter().flat_map(|b| {
         [
@@ -201,7 +201,7 @@ fn environment(info: &RunInfo) -> String {
     table(["", ""], fixed.into_iter().chain(binary).chain(options))
 }
 
-fn details(name: &str, content: &str) -> String {
+pub(crate) fn details(name: &str, content: &str) -> String {
     if content.is_empty() {
         return String::new();
     }
@@ -209,7 +209,7 @@ fn details(name: &str, content: &str) -> String {
 }
 
 /// Empty without rows.
-fn table<const N: usize>(names: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(names: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let mut out = String::new();
     let mut more = 0_u64;
@@ -234,7 +234,7 @@ fn table<const N: usize>(names: [&str; N], rows: impl Iterator<Item = [String; N
 }
 
 /// `code` between backticks.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let last = parts.len() - 1;
     let part = |(at, part): (usize, &&str)| match at % 2 {
@@ -247,7 +247,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Between more backticks than it holds in a row.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     if text.trim().is_empty() {
         return String::new();
     }
@@ -257,12 +257,12 @@ fn code(text: &str) -> String {
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
-fn longest_run(text: &str) -> usize {
+pub(crate) fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
 /// Text of which nothing is taken for markup, HTML, a formula, a link, a person or an issue.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     escaped(text, true)
 }
 

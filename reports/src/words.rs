@@ -129,7 +129,8 @@ pub(crate) fn shout(outcome: Outcome) -> &'static str {
         Outcome::Known => "KNOWN",
         Outcome::Unknown => "UNKNOWN",
         Outcome::Inconclusive => "INCONCLUSIVE",
-        Outcome::Failed => "ERROR",
+        Outcome::Crash => "CRASH",
+        Outcome::Infrastructure => "ERROR",
     }
 }
 

@@ -4,9 +4,9 @@ mod common;
 
 use common::{MS, SECOND, verdicts};
 use duress_checkers::{History, Kind, Op, Process, Valid, Verdict};
-use duress_reports::artifact::{FaultWindow, Phase, RunStatus};
-use duress_reports::conclusion::{FaultState, Mark, Reached};
-use duress_reports::{Conclusion, Outcome, Run, conclude};
+use duress_reports::artifact::{FaultWindow, NodeSeen, NodeState, Phase, RunStatus, ServerExit};
+use duress_reports::conclusion::{FaultState, GateState, Mark, Reached};
+use duress_reports::{Conclusion, Known, Outcome, Run, conclude};
 use serde_json::{Value, json};
 
 fn valid(run: &Run) -> Conclusion {
@@ -32,7 +32,7 @@ fn failed_then_inconclusive_then_unknown() {
     assert_eq!(conclude(&run, both()).outcome, Outcome::Inconclusive);
     run.info.status = RunStatus::Failed;
     let failed = conclude(&run, both());
-    assert_eq!((failed.outcome, failed.exit_code), (Outcome::Failed, 3));
+    assert_eq!((failed.outcome, failed.exit_code), (Outcome::Infrastructure, 3));
     let unknown = conclude(&common::run(600), both());
     assert_eq!((unknown.outcome, unknown.exit_code), (Outcome::Unknown, 2));
     assert_eq!(valid(&common::run(600)).exit_code, 0);
@@ -49,6 +49,112 @@ fn a_cluster_that_does_not_come_back_is_a_violation() {
     let both = conclude(&run, vec![verdicts::violation()]);
     assert!(both.headline.starts_with("Not linearizable and not recovered: "), "{}", both.headline);
     assert_eq!(conclude(&run, both.verdicts.clone()), both, "a conclusion drawn again");
+}
+
+/// A server that ended in the middle of a pause.
+fn crashed(said: &str) -> Run {
+    let mut run = common::run(600);
+    let (node, status) = ("n4".to_owned(), "exit status: 2".to_owned());
+    run.info.exits = vec![ServerExit { node, at: 15 * SECOND, status, said: Some(said.to_owned()) }];
+    run
+}
+
+#[test]
+fn a_server_that_ends_by_itself_is_a_crash_and_less_than_a_violation() {
+    let run = crashed("panic: tocommit(12) is out of range");
+    let conclusion = valid(&run);
+    assert_eq!((conclusion.outcome, conclusion.exit_code), (Outcome::Crash, 1));
+    assert_eq!(conclusion.headline, "Crash: n4 ended by itself, exit status: 2");
+    assert!(conclusion.lede.contains("tocommit(12)") && conclusion.lede.contains("during F3 pause n4"));
+    assert_eq!(conclude(&run, conclusion.verdicts.clone()), conclusion, "a conclusion drawn again");
+    let both = conclude(&run, vec![verdicts::violation()]);
+    assert_eq!(both.outcome, Outcome::Violation);
+    assert!(both.headline.starts_with("Not linearizable and not alive: stale read"), "{}", both.headline);
+    // Neither a run that broke down nor a checker that gave up masks it.
+    let mut failed = run.clone();
+    failed.info.status = RunStatus::Failed;
+    assert_eq!(conclude(&failed, vec![verdicts::unknown()]).outcome, Outcome::Crash);
+    // The same crash with other numbers is the same, and another line is another.
+    let print = |said: &str| valid(&crashed(said)).findings[0].fingerprint.clone();
+    assert_eq!(print("panic: tocommit(12) is out of range"), print("panic: tocommit(9) is out of range"));
+    assert_ne!(print("panic: tocommit(12) is out of range"), print("panic: commit(12) is out of range"));
+    // One that is listed is excused like any other.
+    let mut known = run;
+    let (fingerprint, issue) = (conclusion.findings[0].fingerprint.clone(), "#17".to_owned());
+    known.info.known = vec![Known { fingerprint, issue, expires: "2026-12-24".to_owned(), note: None }];
+    assert_eq!(valid(&known).outcome, Outcome::Known);
+}
+
+fn gated(rule: &str, change: impl FnOnce(&mut Run)) -> (Outcome, GateState) {
+    let mut run = common::run(60);
+    run.info.gates.rules = vec![rule.parse().expect(rule)];
+    run.info.noted = [("snapshot-installed".to_owned(), 2), ("log:x".to_owned(), 0)].into();
+    let seen = |at: u64, node: &str, leads, term| NodeSeen {
+        at: at * MS,
+        node: node.to_owned(),
+        state: NodeState::Answers,
+        leads: Some(leads),
+        term: Some(term),
+    };
+    run.nodes = vec![
+        seen(50, "n2", true, 2),
+        seen(60, "n4", false, 2),
+        seen(4_000, "n5", true, 3),
+        seen(7_000, "n2", false, 3),
+    ];
+    change(&mut run);
+    let conclusion = valid(&run);
+    (conclusion.outcome, conclusion.gates[0].state)
+}
+
+#[test]
+fn gates_are_met_or_the_run_is_inconclusive_or_the_target_at_fault() {
+    use GateState::{Met, Missed, Undecided};
+    use Outcome::{Inconclusive, Valid, Violation};
+    let cases = [
+        ("ok-during=10", Valid, Met),
+        ("ok-during=100000", Inconclusive, Missed),
+        ("ok-during=100000:finding", Violation, Missed),
+        ("ok-before.kill=1", Valid, Met),
+        ("ok-after.pause=100000", Inconclusive, Missed),
+        ("leader-changes=1", Valid, Met),
+        ("leader-changes=2", Inconclusive, Missed),
+        // The outage after each fault is one of 0.7 s, and n2 led when the first began.
+        ("max-unavailable=20s", Valid, Met),
+        ("max-unavailable=1ms", Violation, Missed),
+        ("max-unavailable.kill.leader=1ms:inconclusive", Inconclusive, Missed),
+        ("max-unavailable.pause.leader=20s", Inconclusive, Undecided),
+        ("max-unavailable.pause.follower=20s", Valid, Met),
+        ("max-unavailable.clock-jump=20s", Inconclusive, Undecided),
+        ("sometimes=leader-changed", Valid, Met),
+        ("sometimes=snapshot-installed", Valid, Met),
+        ("sometimes=in-doubt", Valid, Met),
+        ("sometimes=node-paused", Inconclusive, Missed),
+        ("sometimes=log:x:finding", Violation, Missed),
+        ("sometimes=follower-lagged", Inconclusive, Undecided),
+    ];
+    for (rule, outcome, state) in cases {
+        assert_eq!(gated(rule, |_| ()), (outcome, state), "{rule}");
+    }
+    // Where faults follow each other closely, nobody sees the end of any.
+    assert_eq!(gated("max-recovery=60s", |_| ()), (Inconclusive, Undecided));
+    let alone = |run: &mut Run| {
+        run.faults.truncate(1);
+        run.info.gates.kinds = [run.faults[0].kind.clone()].into();
+    };
+    assert_eq!(gated("max-recovery=60s", alone), (Valid, Met));
+    let never = |run: &mut Run| {
+        alone(run);
+        let ops = run.history.ops().iter().filter(|op| op.time < 6_000 * MS).cloned().collect();
+        run.history = History::new(ops).expect("a beginning");
+    };
+    assert_eq!(gated("max-recovery.kill=1s", never).1, Undecided);
+    // What was cut short may have been on its way to it.
+    let cut = |run: &mut Run| run.info.status = RunStatus::Interrupted;
+    assert_eq!(gated("leader-changes=2:finding", cut), (Inconclusive, Undecided));
+    assert_eq!(gated("max-unavailable=1ms", cut), (Violation, Missed));
+    // And where nobody looked at nodes, nobody knows who led.
+    assert_eq!(gated("leader-changes=0", |run| run.nodes.clear()), (Inconclusive, Undecided));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use common::{html, verdicts};
 use duress_checkers::{Valid, Verdict};
 use duress_reports::artifact::RunInfo;
 use duress_reports::compare::Side;
-use duress_reports::index::{Life, Metric, RunLine};
+use duress_reports::index::{Life, Metric, RESOLVED_AFTER, RunLine};
 use duress_reports::{
     Comparison, Conclusion, Index, Known, Outcome, Run, compare_page, conclude, index_page,
 };
@@ -58,6 +58,50 @@ fn a_finding_is_new_then_ongoing_then_not_seen() {
     faults.gates.kinds = ["kill".to_owned()].into();
     let other = [line(&other, verdicts::valid()), line(&faults, verdicts::valid())];
     assert_eq!(lives([vec![bad(0), gave_up], other.to_vec()].concat()), [(Life::New, 1, 1); 2]);
+}
+
+#[test]
+fn a_night_has_many_runs_and_a_finding_is_new_in_all_of_them() {
+    let at_night = |number: usize, night: &str, verdict| {
+        let mut info = info(number);
+        info.labels = [("session".to_owned(), night.to_owned())].into();
+        line(&info, verdict)
+    };
+    let (bad, good) = (
+        |n, night| at_night(n, night, verdicts::violation()),
+        |n, night| at_night(n, night, verdicts::valid()),
+    );
+    assert_eq!(lives(vec![bad(0, "a"), good(1, "a"), bad(2, "a"), good(3, "a")]), [(Life::New, 2, 4); 2]);
+    assert_eq!(lives(vec![bad(0, "a"), bad(1, "b"), good(2, "b")]), [(Life::Ongoing, 2, 3); 2]);
+    let resolved = (1..=RESOLVED_AFTER).map(|n| good(n as usize, "b"));
+    let of = RESOLVED_AFTER + 1;
+    assert_eq!(lives([bad(0, "a")].into_iter().chain(resolved).collect()), [(Life::Resolved(10), 1, of); 2]);
+}
+
+/// As under a matrix of faults and workloads: what an operator would look into once.
+#[test]
+fn what_is_probably_one_bug_is_one_finding_with_all_of_its_fingerprints() {
+    let stale = |number: usize, at: u64, workload: &str| {
+        let mut verdict = verdicts::violation();
+        verdict.findings.truncate(1);
+        verdict.findings[0].time = at * common::MS;
+        let mut info = info(number);
+        info.workload = workload.to_owned();
+        line(&info, verdict)
+    };
+    let index =
+        Index::new([stale(0, 1_000, "register"), stale(1, 4_000, "register"), stale(2, 21_000, "set")]);
+    let [one] = &index.findings[..] else { panic!("{:?}", index.findings) };
+    assert_eq!((one.seen, one.fingerprints.len()), (3, 3));
+    assert_eq!(
+        one.moments.iter().map(String::as_str).collect::<Vec<_>>(),
+        ["during kill", "during kill+partition", "without a fault"]
+    );
+    // Another setting of the target is another bug.
+    let mut settings = info(3);
+    settings.settings.insert("reads".to_owned(), "linearizable".to_owned());
+    let other = line(&settings, verdicts::violation());
+    assert_ne!(other.findings[0].bug, one.bug);
 }
 
 #[test]

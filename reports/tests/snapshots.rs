@@ -8,8 +8,10 @@ use common::html;
 use common::written::Written;
 use common::{golden, verdicts};
 use duress_checkers::{Valid, Verdict};
-use duress_reports::artifact::RunStatus;
-use duress_reports::{Outcome, Run};
+use duress_reports::artifact::{RunStatus, ServerExit};
+use duress_reports::index::RunLine;
+use duress_reports::issue::issue;
+use duress_reports::{Index, Outcome, Run, RunDir, conclude};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;
@@ -95,7 +97,7 @@ fn killed() {
 
 #[test]
 fn failed_before_the_first_operation() {
-    check("failed", &common::failed(), Vec::new(), Outcome::Failed);
+    check("failed", &common::failed(), Vec::new(), Outcome::Infrastructure);
 }
 
 #[test]
@@ -111,6 +113,50 @@ fn what_the_checkers_find() {
         let (history, verdict) = golden::judged(&golden::CASES[at]);
         check(name, &golden::run(history), vec![verdict], Outcome::Violation);
     }
+}
+
+#[test]
+fn issues() {
+    let mut run = Run { captured: true, ..common::run(600) };
+    run.info.exits = vec![ServerExit {
+        node: "n4".to_owned(),
+        at: 15 * common::SECOND,
+        status: "exit status: 2".to_owned(),
+        said: Some("panic: tocommit(12) is out of range [lastIndex(7)]".to_owned()),
+    }];
+    let (history, verdict) = golden::judged(&golden::CASES[0]);
+    for (name, run, verdict) in
+        [("stale-read", golden::run(history), verdict), ("crash", run, verdicts::valid())]
+    {
+        let temporary = tempfile::tempdir().expect("a directory");
+        let dir = RunDir::create(temporary.path().join("run")).expect("a new directory");
+        let conclusion = conclude(&run, vec![verdict]);
+        let path = dir.path().display().to_string();
+        let line = RunLine::new("etcd/run", &run.info, Some(&conclusion));
+        let index = Index::new([line]);
+        let issue = issue(&dir, &run, &conclusion, 1, index.findings.first()).expect("there is one");
+        assert!(issue.body.len() < 65_536 && issue.title.len() <= 256);
+        compare(
+            &format!("{name}.issue.md"),
+            &format!("# {}\n\n{}", issue.title, issue.body.replace(&path, "RUN")),
+        );
+        assert_eq!(duress_reports::issue::issue(&dir, &run, &conclusion, 99, None), None);
+    }
+}
+
+#[test]
+fn crash() {
+    let mut run = common::run(600);
+    run.info.exits = vec![ServerExit {
+        node: "n4".to_owned(),
+        at: 15 * common::SECOND,
+        status: "signal: 6 (SIGABRT)".to_owned(),
+        said: None,
+    }];
+    run.info.gates.rules = ["ok-during=10", "leader-changes=1", "max-unavailable.kill=20s"]
+        .map(|rule| rule.parse().expect(rule))
+        .into();
+    check("crash", &run, vec![verdicts::valid()], Outcome::Crash);
 }
 
 #[test]

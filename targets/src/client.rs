@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use duress_workloads::Invocation;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A live connection to one node.
 ///
@@ -13,6 +14,21 @@ use serde_json::Value;
 pub trait Client: Send {
     /// Performs one operation, once.
     async fn invoke(&mut self, invocation: &Invocation) -> Completion;
+
+    /// What acts for this client and can be made to stand still: the engine does so in the middle of an
+    /// operation. `None` for clients in this process, which stand still when nobody polls them.
+    fn stoppable(&self) -> Option<Arc<dyn Stoppable>> {
+        None
+    }
+}
+
+/// A program that acts for a client.
+pub trait Stoppable: Send + Sync {
+    /// It stands still until it is told to go on. Does nothing when it has ended.
+    fn stop(&self);
+
+    /// It goes on. Does nothing when it does not stand still.
+    fn go_on(&self);
 }
 
 /// How an operation ended.
@@ -41,6 +57,10 @@ impl ClientError {
     /// Nobody listens there. The engine rests a thread after it, so that a dead node, which
     /// refuses in microseconds, does not take most of the operations.
     pub const REFUSED: &'static str = "refused";
+
+    /// The program that was to act for a client could not be started, or ended before it was asked for
+    /// anything. The engine rests a thread after it, too.
+    pub const UNSTARTED: &'static str = "unstarted";
 
     /// An error of a class.
     pub fn new(class: &'static str, message: impl Into<String>) -> Self {

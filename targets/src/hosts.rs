@@ -129,3 +129,23 @@ fn debug_image() -> String {
 fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
     humantime::parse_duration(&String::deserialize(text)?).map_err(serde::de::Error::custom)
 }
+
+/// Where nodes can be, and where in the file that stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hosts {
+    /// `[ssh]`
+    pub ssh: Option<Placed<Ssh>>,
+    /// `[docker]`
+    pub docker: Option<Placed<Docker>>,
+    /// `[kube]`
+    pub kube: Option<Placed<Kube>>,
+}
+
+/// A table of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// `my-db.toml:40`, for errors about it.
+    pub place: String,
+    /// What it says.
+    pub table: T,
+}

@@ -5,18 +5,30 @@
 
 mod action;
 mod client;
+mod context;
+pub mod declared;
 mod etcd;
+pub mod exec;
 pub mod hosts;
+pub mod http;
 mod lifecycle;
 mod node;
 pub mod obtain;
+mod on_host;
 mod outcome;
 mod redis;
-pub mod registry;
+mod registry;
 pub mod sim;
 mod target;
+mod web;
 
-pub use client::{Client, ClientError, Completion};
+pub use client::{Client, ClientError, Completion, Stoppable};
+pub use context::Context;
 pub use lifecycle::{Compacted, Lifecycle, Member, Storage};
 pub use node::Node;
-pub use target::{Launch, Make, NodeStatus, OptionDoc, Server, Settings, Target, TargetEntry, TargetError};
+pub use on_host::{HostCommand, OnHosts, Stopping};
+pub use registry::Registry;
+pub use target::{
+    Launch, Make, NodeStatus, OptionDoc, Refusal, Server, Settings, Source, Surroundings, Target,
+    TargetEntry, TargetError,
+};

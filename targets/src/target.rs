@@ -1,9 +1,11 @@
 //! A target: how the system is launched, reached and asked how it is.
 
-use crate::{Client, ClientError, Lifecycle, Node};
+use crate::declared::Declaration;
+use crate::{Client, ClientError, Lifecycle, Node, OnHosts, Stopping};
 use async_trait::async_trait;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A system under test, configured for one run.
@@ -27,10 +29,45 @@ pub trait Target: Send + Sync {
     /// What the node says of itself.
     async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError>;
 
+    /// Names of events, and what a line of a server's log contains that tells of them: `snapshot-installed`,
+    /// a node took its state from another one; `follower-lagged`, one was so far behind that it had to.
+    fn signs(&self) -> &[(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// The hosts are there, for targets that run commands on them. Called once, before any server is started.
+    fn attach(&self, _hosts: Arc<dyn OnHosts>) {}
+
+    /// Makes what operations need: a table, a key space. Called once, when the cluster is healthy and nobody
+    /// has asked it for anything yet.
+    async fn set_up(&self, _run: &Surroundings) -> Result<(), ClientError> {
+        Ok(())
+    }
+
+    /// What clients noticed that the user should know, in sentences: since the last call, and at the end of
+    /// the run (`over`) what else there is.
+    fn notes(&self, _over: bool) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The program that its clients are, and what it is told, if they are one.
+    fn client_program(&self) -> Option<(crate::exec::Spec, crate::Context)> {
+        None
+    }
+
     /// What can be changed about the cluster while it runs, if it can.
     fn lifecycle(&self) -> Option<&dyn Lifecycle> {
         None
     }
+}
+
+/// The run that a target's clients work in.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// All nodes, by position.
+    pub nodes: Vec<Node>,
+    /// The directory for what clients leave: logs. It may have to be made.
+    pub logs: PathBuf,
 }
 
 /// Where a target's servers live.
@@ -43,6 +80,9 @@ pub enum Server<'a> {
 
 /// How a server process is started.
 pub trait Launch: Send + Sync {
+    /// Where its program comes from.
+    fn source(&self) -> Source<'_>;
+
     /// Arguments (without the program) to start `node`, for the first time or again with the
     /// same data. `data_dir` is the node's own, and empty at first.
     fn args(&self, cluster: &[Node], node: &Node, data_dir: &Path) -> Vec<String>;
@@ -51,6 +91,32 @@ pub trait Launch: Send + Sync {
     fn env(&self) -> Vec<(String, String)> {
         Vec::new()
     }
+
+    /// How `node` is asked to end.
+    fn stopping(&self, _cluster: &[Node], _node: &Node) -> Stopping {
+        Stopping::default()
+    }
+
+    /// A container image, or a folder, in whose root file system the servers run
+    /// ([`unpack`](crate::obtain::image::unpack)): their program is a file in there, and they get its
+    /// environment variables and working directory as well. `None` for this machine's.
+    fn rootfs(&self) -> Option<&Path> {
+        None
+    }
+}
+
+/// Where a server's program comes from, unless the user names one.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// It is obtained, in many versions.
+    Recipe(&'a crate::obtain::Recipe),
+    /// It has to be there.
+    Named {
+        /// A path, or a name without `/`, which is looked for on `PATH`.
+        program: &'a Path,
+        /// Who says so, for errors: `my-db.toml:12`.
+        place: &'a str,
+    },
 }
 
 /// A node's view of itself.
@@ -70,25 +136,37 @@ pub struct Settings(pub BTreeMap<String, String>);
 
 impl Settings {
     /// Refuses what is not among a target's options.
-    pub(crate) fn only(&self, target: &'static str, options: &[OptionDoc]) -> Result<(), TargetError> {
+    ///
+    /// # Errors
+    /// Names the first that is not, and what there is.
+    pub fn only<'a>(
+        &self,
+        target: &str,
+        options: impl IntoIterator<Item = &'a OptionDoc>,
+    ) -> Result<(), TargetError> {
+        let options: Vec<_> = options.into_iter().collect();
         let unknown = self.0.keys().find(|name| options.iter().all(|option| option.name != name.as_str()));
         unknown.map_or(Ok(()), |name| {
-            let known: Vec<_> = options.iter().map(|option| option.name).collect();
-            Err(TargetError::UnknownSetting { target, name: name.clone(), known: known.join(", ") })
+            let known: Vec<_> = options.iter().map(|option| &*option.name).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Err(TargetError::UnknownSetting { target: target.to_owned(), name: name.clone(), known })
         })
     }
 
     /// The value of an option, typed or by default, if `parse` understands it; `takes` says what
     /// that is.
-    pub(crate) fn value<T>(
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn value<T>(
         &self,
         option: &OptionDoc,
         takes: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, TargetError> {
-        let value = self.0.get(option.name).map_or(option.default, String::as_str);
+        let value = self.0.get(&*option.name).map_or(&*option.default, String::as_str);
         parse(value).ok_or_else(|| TargetError::BadValue {
-            name: option.name,
+            name: option.name.to_string(),
             value: value.to_owned(),
             why: format!("it takes {takes}"),
         })
@@ -96,44 +174,64 @@ impl Settings {
 }
 
 /// One setting of a target.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionDoc {
     /// As given to `--set`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Value when not given.
-    pub default: &'static str,
+    pub default: Cow<'static, str>,
     /// One line.
-    pub doc: &'static str,
+    pub doc: Cow<'static, str>,
+}
+
+impl OptionDoc {
+    /// One that is written down in a program.
+    pub const fn new(name: &'static str, default: &'static str, doc: &'static str) -> Self {
+        Self { name: Cow::Borrowed(name), default: Cow::Borrowed(default), doc: Cow::Borrowed(doc) }
+    }
 }
 
 /// A target in the registry: the single source for `duress list`, help and plans.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct TargetEntry {
     /// As given to `duress run`.
-    pub name: &'static str,
+    pub name: String,
     /// One line.
-    pub doc: &'static str,
+    pub doc: String,
     /// Names of the workloads it can run, the default first.
-    pub workloads: &'static [&'static str],
+    pub workloads: Vec<String>,
     /// Its settings.
-    pub options: &'static [OptionDoc],
+    pub options: Vec<OptionDoc>,
     /// How many nodes its cluster has when nobody says.
     pub default_nodes: usize,
     /// How many it can have; `None` when it does not mind.
     pub max_nodes: Option<usize>,
     /// On which ports a server listens.
-    pub ports: &'static [u16],
-    /// How its server is obtained; `None` when it lives inside Duress.
-    pub recipe: Option<&'static crate::obtain::Recipe>,
+    pub ports: Vec<u16>,
     /// How the operators' own program is obtained, for what only that can do; `None` when nothing is
     /// asked of one.
     pub tool: Option<&'static crate::obtain::Recipe>,
+    /// Faults that the system cannot be asked to bear.
+    pub refuses: Vec<Refusal>,
+    /// The file that it is declared in, if it is.
+    pub declaration: Option<Arc<Declaration>>,
     /// Makes it.
     pub make: Make,
 }
 
+/// A fault that a system cannot be asked to bear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its kind: `clock`.
+    pub fault: String,
+    /// Why: `its leases trust clocks, and it says so`.
+    pub why: String,
+    /// Who says so: `my-db.toml:12`.
+    pub place: String,
+}
+
 /// Makes a target for one of its workloads; refuses unknown or impossible settings.
-pub type Make = fn(&Settings, workload: &str) -> Result<Arc<dyn Target>, TargetError>;
+pub type Make = Arc<dyn Fn(&Settings, &str) -> Result<Arc<dyn Target>, TargetError> + Send + Sync>;
 
 /// A setting or a workload that cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -142,7 +240,7 @@ pub enum TargetError {
     #[error("{target} has no setting `{name}`; it has: {known}")]
     UnknownSetting {
         /// The target.
-        target: &'static str,
+        target: String,
         /// As typed.
         name: String,
         /// What there is.
@@ -152,7 +250,7 @@ pub enum TargetError {
     #[error("{target} cannot run the workload `{name}`")]
     UnknownWorkload {
         /// The target.
-        target: &'static str,
+        target: String,
         /// As asked for.
         name: String,
     },
@@ -160,7 +258,7 @@ pub enum TargetError {
     #[error("{name}={value} cannot be: {why}")]
     BadValue {
         /// The setting.
-        name: &'static str,
+        name: String,
         /// As typed.
         value: String,
         /// What it takes.

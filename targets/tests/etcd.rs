@@ -149,3 +149,89 @@ async fn exactly_one_member_leads() {
         assert_eq!(leaders, 1, "{version}");
     }
 }
+
+/// etcd's first API, as a user would describe it who knows nothing else of etcd.
+const OVER_HTTP: &str = r#"{
+  "url": "http://{address}:{port}/v2/keys",
+  "read": { "method": "GET", "path": "/r{key}", "query": { "quorum": "true" }, "ok": { "status": 200 },
+            "value": "/node/value", "absent": { "status": 404, "json": "/errorCode", "is": "100" } },
+  "write": { "method": "PUT", "path": "/r{key}", "form": { "value": "{value}" }, "ok": { "status": [200, 201] } },
+  "cas": { "method": "PUT", "path": "/r{key}", "query": { "prevValue": "{old}" }, "form": { "value": "{new}" },
+           "ok": { "status": 200 }, "fail": { "status": [404, 412] } }
+}"#;
+
+const SET_OVER_HTTP: &str = r#"{
+  "url": "http://{address}:{port}/v2/keys",
+  "read": { "method": "GET", "path": "/s{key}", "query": { "quorum": "true" }, "ok": { "status": 200 },
+            "value": "/node/nodes/*/value", "absent": { "status": 404 } },
+  "add": { "method": "PUT", "path": "/s{key}/{value}", "form": { "value": "{value}" },
+           "ok": { "status": [200, 201] } }
+}"#;
+
+#[tokio::test]
+async fn a_template_is_a_client() {
+    if !asked_for() {
+        return;
+    }
+    let recipe = registry::find("etcd").and_then(|entry| entry.recipe).expect("it is obtained");
+    let request =
+        Request { version: Some(VERSIONS[0].to_owned()), ..Request::new(default_cache().expect("a place")) };
+    let etcd = obtain(recipe, &request, &mut |line| eprintln!("{line}")).expect("obtained");
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let addr = std::net::IpAddr::from([127, 201 + high % 50, low, 1]);
+    let data = tempfile::tempdir().expect("a directory");
+    let (clients, peers) = (format!("http://{addr}:2379"), format!("http://{addr}:2380"));
+    let mut server = Command::new(&etcd.path)
+        .args(["--enable-v2", "--name", "n1", "--data-dir"])
+        .arg(data.path())
+        .args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients])
+        .args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers])
+        .args(["--initial-cluster", &format!("n1={peers}")])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    let node = Node { name: "n1".to_owned(), addr };
+    let client = async |workload: &str, template: &str| {
+        let spec: http::Spec = serde_json::from_str(template).expect("a template");
+        assert_eq!(spec.check(workload), Ok(()));
+        let cx = Context::new(workload, [].into(), [("client".to_owned(), 2379)].into());
+        spec.connect(&node, &cx).await.expect("a client")
+    };
+    let mut register = client("register", OVER_HTTP).await;
+    let up = Instant::now() + Duration::from_secs(60);
+    while class(&invoke(&mut register, "read", json!([1, null])).await).0 != "ok" {
+        assert!(Instant::now() < up, "it does not come up");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let same = |f, value: Value| (f, value.clone(), Ok(value));
+    let script = vec![
+        same("read", json!([1, null])),
+        ("cas", json!([1, [5, 6]]), Err("precondition")),
+        same("write", json!([1, 5])),
+        ("cas", json!([1, [4, 6]]), Err("precondition")),
+        same("cas", json!([1, [5, -6]])),
+        ("read", json!([1, null]), Ok(json!([1, -6]))),
+        ("add", json!([1, 3]), Err("unsupported")),
+        ("cas", json!([1, [null, 6]]), Err("unsupported")),
+    ];
+    follow(&mut register, script, "registers").await;
+    let script = vec![
+        ("read", json!([1, null]), Ok(json!([1, []]))),
+        same("add", json!([1, 2])),
+        ("read", json!([1, null]), Ok(json!([1, [2]]))),
+    ];
+    follow(&mut client("set", SET_OVER_HTTP).await, script, "sets").await;
+    // What the template has no word for: certain for what changes nothing, and for nothing else.
+    let strict = OVER_HTTP
+        .replace("[200, 201]", "202")
+        .replace(r#""ok": { "status": 200 }, "#, r#""ok": { "status": 299 }, "#);
+    let strict = strict.replace(r#""ok": { "status": 200 },"#, r#""ok": { "status": 299 },"#);
+    let mut strict = client("register", &strict).await;
+    assert_eq!(class(&invoke(&mut strict, "write", json!([1, 7])).await), ("info", "http-200"));
+    assert_eq!(class(&invoke(&mut strict, "read", json!([1, null])).await), ("fail", "http-200"));
+    server.kill().expect("killed");
+    server.wait().expect("gone");
+    let mut fresh = client("register", OVER_HTTP).await;
+    assert_eq!(class(&invoke(&mut fresh, "write", json!([1, 8])).await), ("fail", "refused"));
+}

@@ -38,6 +38,8 @@ const RECENT: u64 = 10;
 impl Object for Log {
     type Model = Model;
 
+    const IS_LIST: bool = true;
+
     fn model() -> Model {
         Model::default()
     }

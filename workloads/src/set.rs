@@ -33,6 +33,8 @@ const SHARES: [u64; 2] = [60, 40];
 impl Object for Set {
     type Model = Model;
 
+    const IS_LIST: bool = true;
+
     fn model() -> Model {
         Model::default()
     }

@@ -2,6 +2,7 @@
 
 use crate::{Generator, Rng};
 use duress_checkers::{Checker, Keys, Watch};
+use serde_json::Value;
 use std::time::Duration;
 
 /// One kind of client behaviour.
@@ -12,6 +13,13 @@ pub trait Workload: Send + Sync {
     /// Judges a history. Our own are keyed; those of others may not be. A workload without keys
     /// does not look at `keys`.
     fn checker(&self, keys: Keys) -> Box<dyn Checker>;
+
+    /// What an operation was answered with, if that can be an answer to what was asked. A client that is not
+    /// ours may leave out what is as it was asked.
+    ///
+    /// # Errors
+    /// In words, when there is no such operation, or its answer has another shape.
+    fn answer(&self, f: &str, asked: &Value, answered: Option<&Value>) -> Result<Value, String>;
 
     /// Judges one of our own while it happens.
     fn watch(&self) -> Box<dyn Watch>;

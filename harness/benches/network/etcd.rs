@@ -6,7 +6,7 @@ use crate::{Host, inside};
 use duress::env::Environment as _;
 use duress::env::local::{Config, Data, Disks, Local, Ports, Privilege, ServerCommand};
 use duress_targets::obtain::{self, Obtained};
-use duress_targets::{Completion, Node, Server, Settings, Target};
+use duress_targets::{Completion, Node, Registry, Server, Settings, Source, Target};
 use duress_workloads::Invocation;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,11 +26,14 @@ const TURN: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn compare(privilege: Privilege) {
-    let entry = duress_targets::registry::find("etcd").expect("the target");
-    let Some(obtained) = obtain(entry.recipe.expect("it is a program")) else {
+    let registry = Registry::builtin();
+    let entry = registry.find("etcd").expect("the target");
+    let target = (entry.make)(&Settings::default(), "register").expect("a target");
+    let Server::Processes(launch) = target.server() else { unreachable!("etcd is a program") };
+    let Source::Recipe(recipe) = launch.source() else { unreachable!("etcd is obtained") };
+    let Some(obtained) = obtain(recipe) else {
         return println!("etcd: not to be had");
     };
-    let target = (entry.make)(&Settings::default(), "register").expect("a target");
     let dir = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
     let switched = on_switch(privilege, &*target, &obtained, dir.path());
     let nodes = Local::addresses(MEMBERS);
@@ -77,6 +80,7 @@ fn on_switch(privilege: Privilege, target: &dyn Target, obtained: &Obtained, dir
         clocks: false,
         disks: Disks::Plain,
         limited_memory: false,
+        rootfs: None,
     };
     let cluster = Local::create(privilege, config).expect("a cluster");
     (0..MEMBERS).for_each(|node| cluster.start(node).expect("a server"));

@@ -44,6 +44,7 @@ fn main() {
             clocks: false,
             disks: Disks::Plain,
             limited_memory: false,
+            rootfs: None,
         };
         let Ok(cluster) = Local::create(privilege, config) else {
             println!("{ports:?}: not on this machine");

@@ -4,6 +4,7 @@ use super::triage::Again;
 use crate::failure::Failure;
 use crate::triage::{Bisect, Bisected, Build, Found, MAX_TIMES};
 use clap::Args;
+use duress_targets::Registry;
 use std::fmt::Write as _;
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
@@ -28,9 +29,9 @@ pub(super) struct BisectArgs {
 }
 
 impl BisectArgs {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
         let builds = self.builds()?;
-        let (original, view, interrupted) = self.run.begin("bisecting")?;
+        let (original, view, interrupted) = self.run.begin(registry, "bisecting")?;
         let bisect = Bisect { original: &original, builds, times: self.times, jobs: self.run.jobs() };
         let bisected = bisect.go(&interrupted, |build, answer| {
             view.note(&format!("{build}: {}", answer.told(&original.sought)));

@@ -6,6 +6,7 @@ use crate::event::Stage;
 use crate::failure::Failure;
 use clap::Args;
 use duress_targets::obtain::{self, Request};
+use duress_targets::{Registry, Server, Settings, Source};
 use std::process::ExitCode;
 
 /// `duress fetch`
@@ -30,12 +31,22 @@ pub(super) struct FetchArgs {
 }
 
 impl FetchArgs {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let entry = crate::plan::find_target(&self.target)?;
-        let Some(recipe) = entry.recipe else {
+    pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
+        let entry = crate::plan::find_target(registry, &self.target)?;
+        let workload = entry.workloads.first().map_or("", String::as_str);
+        let target = (entry.make)(&Settings::default(), workload)?;
+        let source = match target.server() {
+            Server::Processes(launch) => Some(launch.source()),
+            Server::InProcess(_) => None,
+        };
+        let Some(Source::Recipe(recipe)) = source else {
             return Err(Failure::usage(
                 format!("fetch {}", entry.name),
-                "it lives inside Duress: there is nothing to obtain",
+                if source.is_some() {
+                    "its program has to be there already"
+                } else {
+                    "it lives inside Duress: there is nothing to obtain"
+                },
                 format!("run it: duress run {}", entry.name),
             ));
         };

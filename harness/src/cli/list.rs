@@ -1,10 +1,12 @@
 //! `duress list`: what there is, from the registries themselves.
 
 use super::print;
-use crate::failure::EXIT_CODES;
+use crate::failure::{EXIT_CODES, Failure};
 use crate::nemesis::catalogue::{FAULTS, FaultEntry};
+use crate::plan::find_target;
 use clap::{Args, ValueEnum};
 use duress_checkers::model::models;
+use duress_targets::{Registry, TargetEntry};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -14,6 +16,9 @@ pub(super) struct ListArgs {
     /// What to list; everything when absent
     #[arg(value_enum)]
     what: Option<What>,
+    /// The file of a target of your own, instead of all targets
+    #[arg(requires = "what")]
+    file: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,18 +31,25 @@ enum What {
 }
 
 impl ListArgs {
-    pub(super) fn run(&self) -> ExitCode {
+    pub(super) fn run(&self, registry: &Registry) -> Result<ExitCode, Failure> {
         let all = [What::Targets, What::Workloads, What::Models, What::Faults, What::ExitCodes];
         let asked: Vec<What> = self.what.map_or_else(|| all.to_vec(), |what| vec![what]);
-        let texts: Vec<String> = asked.into_iter().map(list).collect();
+        let own = self.file.as_ref().map(|file| find_target(registry, file)).transpose()?;
+        if own.is_some() && self.what != Some(What::Targets) {
+            return Err(Failure::usage("a file", "only targets have one", "duress list targets my-db.toml"));
+        }
+        let texts: Vec<String> = match own {
+            Some(own) => vec![targets(std::iter::once(&*own))],
+            None => asked.into_iter().map(|what| list(registry, what)).collect(),
+        };
         print(&texts.join("\n"));
-        ExitCode::SUCCESS
+        Ok(ExitCode::SUCCESS)
     }
 }
 
-fn list(what: What) -> String {
+fn list(registry: &Registry, what: What) -> String {
     match what {
-        What::Targets => targets(),
+        What::Targets => targets(registry.targets().iter().map(|entry| &**entry)),
         What::Workloads => {
             let rows = duress_workloads::registry::WORKLOADS
                 .iter()
@@ -61,9 +73,9 @@ fn list(what: What) -> String {
     }
 }
 
-fn targets() -> String {
+fn targets<'a>(entries: impl Iterator<Item = &'a TargetEntry>) -> String {
     let mut text = String::new();
-    for entry in duress_targets::registry::TARGETS {
+    for entry in entries {
         let nodes = match (entry.default_nodes, entry.max_nodes) {
             (_, Some(1)) => "1 node".to_owned(),
             (n, _) => format!("{n} nodes by default"),
@@ -72,7 +84,7 @@ fn targets() -> String {
         let settings = entry.options.iter().map(|option| {
             (format!("  --set {}=", option.name), format!("{} [default: {}]", option.doc, option.default))
         });
-        let rows = std::iter::once((entry.name.to_owned(), doc)).chain(settings);
+        let rows = std::iter::once((entry.name.clone(), doc)).chain(settings);
         let rows = rows.collect::<Vec<_>>();
         text.push_str(&body(&rows));
     }

@@ -5,10 +5,16 @@
 mod bisect;
 mod check;
 mod ci;
+mod client_test;
 mod compare;
 mod doctor;
+mod export;
 mod fetch;
+mod findings;
+mod gc;
 mod heal;
+mod init;
+mod issue;
 mod list;
 mod progress;
 mod report;
@@ -16,12 +22,14 @@ mod repro;
 mod run;
 mod serve;
 mod shrink;
+mod soak;
 mod sweep;
 mod triage;
 
 use crate::failure::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
 use duress_reports::inert_json;
+use duress_targets::Registry;
 use progress::{Mode, View};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,7 +46,7 @@ struct Cli {
     command: Command,
 }
 
-const AFTER_HELP: &str = "Exit codes: 0 valid, or only known violations, 1 violation, 2 unknown, 3 the run failed or is inconclusive, \
+const AFTER_HELP: &str = "Exit codes: 0 valid, or only known violations, 1 violation or crash, 2 unknown, 3 infrastructure or inconclusive, \
 254 usage, 255 a bug in Duress.";
 
 #[derive(Debug, Subcommand)]
@@ -65,6 +73,22 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show the index of runs and their reports in a browser
     Serve(serve::ServeArgs),
+    /// Write files to begin with, for a system of your own
+    Init(init::InitArgs),
+    /// Examine a client program: does it keep to the protocol?
+    ClientTest(client_test::ClientTestArgs),
+    /// Run a matrix of runs until time is up, each accounted for
+    Soak(soak::SoakArgs),
+    /// Join the shards of a soak that ran elsewhere
+    Merge(soak::MergeArgs),
+    /// Remove old runs; says what it would do, unless told to
+    Gc(gc::GcArgs),
+    /// Print the figures of all runs for other programs
+    Export(export::ExportArgs),
+    /// List the findings of all runs: new, ongoing, not seen lately, resolved
+    Findings(findings::FindingsArgs),
+    /// Print the text of an issue on a finding, or on a run
+    Issue(issue::IssueArgs),
     /// Make a run again, and again, and say how often its finding shows
     Repro(repro::ReproArgs),
     /// Find the few faults, nodes and operations that a finding takes
@@ -78,9 +102,13 @@ enum Command {
     },
 }
 
-/// Parses the command line, answers it, and gives the exit code.
-pub fn main() -> ExitCode {
-    match catch_unwind(AssertUnwindSafe(answer)) {
+/// Parses the command line, answers it with these targets, and gives the exit code.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is the program's one registry: `main(Registry::builtin())`"
+)]
+pub fn main(registry: Registry) -> ExitCode {
+    match catch_unwind(AssertUnwindSafe(|| answer(&registry))) {
         Ok(code) => code,
         Err(_) => {
             // The default hook has printed message and place already.
@@ -90,7 +118,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn answer() -> ExitCode {
+fn answer(registry: &Registry) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -100,20 +128,28 @@ fn answer() -> ExitCode {
     };
     let mode = cli.command.progress();
     let answered = match cli.command {
-        Command::Run(args) => args.run(),
-        Command::Sweep(args) => args.run(),
-        Command::Demo(args) => args.run(),
+        Command::Run(args) => args.run(registry),
+        Command::Sweep(args) => args.run(registry),
+        Command::Demo(args) => args.run(registry),
         Command::Check(args) => args.run(),
         Command::Report(args) => args.run(),
-        Command::List(args) => Ok(args.run()),
-        Command::Fetch(args) => args.run(),
+        Command::List(args) => args.run(registry),
+        Command::Fetch(args) => args.run(registry),
         Command::Doctor(args) => Ok(args.run()),
         Command::Heal(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Serve(args) => args.run(),
-        Command::Repro(args) => args.run(),
-        Command::Shrink(args) => args.run(),
-        Command::Bisect(args) => args.run(),
+        Command::Init(args) => args.run(),
+        Command::ClientTest(args) => args.run(registry),
+        Command::Soak(args) => args.run(),
+        Command::Merge(args) => args.run(),
+        Command::Gc(args) => args.run(),
+        Command::Export(args) => args.run(),
+        Command::Findings(args) => args.run(),
+        Command::Issue(args) => args.run(),
+        Command::Repro(args) => args.run(registry),
+        Command::Shrink(args) => args.run(registry),
+        Command::Bisect(args) => args.run(registry),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -134,6 +170,8 @@ impl Command {
             Self::Sweep(args) => args.progress.mode,
             Self::Check(args) => args.progress.mode,
             Self::Fetch(args) => args.progress.mode,
+            Self::ClientTest(args) => args.progress.mode,
+            Self::Soak(args) => args.progress.mode,
             Self::Repro(args) => args.run.progress.mode,
             Self::Shrink(args) => args.run.progress.mode,
             Self::Bisect(args) => args.run.progress.mode,

@@ -4,6 +4,7 @@ use super::triage::Again;
 use crate::failure::Failure;
 use crate::triage::{MAX_TIMES, Repro, Reproduced};
 use clap::Args;
+use duress_targets::Registry;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -22,8 +23,8 @@ pub(super) struct ReproArgs {
 }
 
 impl ReproArgs {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let (original, view, interrupted) = self.run.begin("repeating")?;
+    pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
+        let (original, view, interrupted) = self.run.begin(registry, "repeating")?;
         let repro =
             Repro { original: &original, times: self.times, jobs: self.run.jobs(), anyway: self.anyway };
         let mut ended = 0;

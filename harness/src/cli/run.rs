@@ -7,6 +7,8 @@ use crate::failure::Failure;
 use crate::plan::{Plan, RunOptions};
 use crate::run::{self, Outcome};
 use clap::{Args, Parser, ValueEnum};
+use duress_reports::conclusion::Rule;
+use duress_targets::Registry;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -83,9 +85,25 @@ pub(super) struct RunArgs {
     /// Keep the last 64 MiB of packets, in capture.pcapng, also of a run without any failure
     #[arg(long)]
     capture: bool,
+    /// Keep what the nodes have in their data directories, in nodes/<node>/data.tar.gz, also of a run without
+    /// any failure
+    #[arg(long)]
+    keep_data: bool,
     /// Fewest ok operations of a run that counts
     #[arg(long, default_value_t = RunOptions::default().min_ok)]
     min_ok: u64,
+    /// What the run is held to: ok-before|ok-during|ok-after[.KIND]=N, leader-changes=N,
+    /// max-unavailable|max-recovery[.KIND[.leader|.follower]]=5s, sometimes=GOAL; with :finding or
+    /// :inconclusive for what it means to miss it [default: limits are findings]
+    #[arg(long = "gate", value_name = "NAME=VALUE")]
+    gates: Vec<Rule>,
+    /// End when the first violation shows, copy the nodes' data, and leave the cluster standing, with its
+    /// faults, until Enter or Ctrl-C
+    #[arg(long)]
+    stop_on_violation: bool,
+    /// … for so long, also where nobody is at the terminal
+    #[arg(long, requires = "stop_on_violation", value_parser = humantime::parse_duration)]
+    hold: Option<Duration>,
     /// A list of violations that are known (TOML): they do not fail the run until their day
     #[arg(long, value_name = "FILE")]
     known: Option<PathBuf>,
@@ -171,9 +189,9 @@ impl RunArgs {
         self.place.progress.mode
     }
 
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
         let (options, place) = self.options();
-        go(options, &place)
+        go(registry, options, &place)
     }
 
     fn options(self) -> (RunOptions, Place) {
@@ -198,6 +216,9 @@ impl RunArgs {
             bin: self.bin,
             upgrade_to: self.upgrade_to,
             min_ok: self.min_ok,
+            gates: self.gates,
+            stop_on_violation: self.stop_on_violation,
+            hold: self.hold,
             check_time: self.check.check_time,
             check_memory: self.check.check_memory << 20,
             data_on_disk: matches!(self.data, Data::Disk),
@@ -206,6 +227,7 @@ impl RunArgs {
                 Disks::Ext4 => Layer::Ext4,
             },
             capture: self.capture,
+            keep_data: self.keep_data,
             out: self.place.out.clone(),
             dir: self.place.dir.clone(),
             known: self.known,
@@ -245,7 +267,7 @@ impl DemoArgs {
         self.place.progress.mode
     }
 
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
         let options = RunOptions {
             target: "sim".to_owned(),
             time: Duration::from_secs(8),
@@ -261,11 +283,11 @@ impl DemoArgs {
             plots: self.place.plots.into(),
             ..RunOptions::default()
         };
-        go(options, &self.place)
+        go(registry, options, &self.place)
     }
 }
 
-fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
+fn go(registry: &Registry, options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
     // Then stderr is for a program.
     let host = if place.progress.mode == Mode::Json && place.ci == ci::Choice::Auto {
         ci::Choice::None
@@ -275,7 +297,7 @@ fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
     ci::choose(host);
     let definition = options.schedule.clone();
     let mut view = View::new(place.progress.mode);
-    let Some(ended) = attempt(options, place, &mut view)? else { return Ok(ExitCode::SUCCESS) };
+    let Some(ended) = attempt(registry, options, place, &mut view)? else { return Ok(ExitCode::SUCCESS) };
     let conclusion = &ended.conclusion;
     let failure = &ended.run.info.failure;
     let failure = failure.as_ref().map(|f| format!("{}: {}; {}", f.what, f.why, f.fix));
@@ -303,8 +325,13 @@ fn go(options: RunOptions, place: &Place) -> Result<ExitCode, Failure> {
 }
 
 /// `None` when there was nothing but the plan to be seen.
-fn attempt(options: RunOptions, place: &Place, view: &mut View) -> Result<Option<Outcome>, Failure> {
-    let plan = Plan::new(options)?;
+fn attempt(
+    registry: &Registry,
+    options: RunOptions,
+    place: &Place,
+    view: &mut View,
+) -> Result<Option<Outcome>, Failure> {
+    let plan = Plan::new(registry, options)?;
     if place.dry_run {
         print(&dry_run(&plan));
         return Ok(None);

@@ -4,6 +4,7 @@ use super::triage::Again;
 use crate::failure::Failure;
 use crate::triage::{MAX_TIMES, Shrink};
 use clap::Args;
+use duress_targets::Registry;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ pub(super) struct ShrinkArgs {
 }
 
 impl ShrinkArgs {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let (original, view, interrupted) = self.run.begin("making smaller")?;
+    pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
+        let (original, view, interrupted) = self.run.begin(registry, "making smaller")?;
         let shrink = Shrink {
             original: &original,
             budget: self.budget,

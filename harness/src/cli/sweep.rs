@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::plan::find_target;
 use crate::sweep::{Outcome, Point, Sweep};
 use clap::{Args, ValueEnum};
+use duress_targets::Registry;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -91,8 +92,8 @@ enum When {
 }
 
 impl SweepArgs {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        find_target(&self.target)?;
+    pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
+        find_target(registry, &self.target)?;
         if self.dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Failure::usage(
                 format!("--dir {}", self.dir.display()),

@@ -6,6 +6,7 @@ use crate::event::Stage;
 use crate::failure::Failure;
 use crate::triage::{Interrupted, Original};
 use clap::Args;
+use duress_targets::Registry;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -33,8 +34,13 @@ pub(super) struct Again {
 
 impl Again {
     /// The run, and a view that tells of those that are made of it.
-    pub(super) fn begin(&self, what: &str) -> Result<(Original, View, Interrupted), Failure> {
-        let original = Original::open(&self.run, &self.runs, self.finding.as_deref(), run::again)?;
+    pub(super) fn begin(
+        &self,
+        registry: &Registry,
+        what: &str,
+    ) -> Result<(Original, View, Interrupted), Failure> {
+        let original =
+            Original::open(&self.run, &self.runs, self.finding.as_deref(), (registry, run::again))?;
         let interrupted = Interrupted::listen();
         let told = format!("{what} {}: {}", original.dir.display(), original.sought.title);
         let view = View::begin(self.progress.mode, Stage::Main, &told);

@@ -5,7 +5,7 @@
 //! each lasts; the moment of a clock would fall into the longest ones only.
 
 use super::clients::{ClientFault, Clients};
-use duress_targets::{Client, ClientError, Completion, Node, Target};
+use duress_targets::{Client, ClientError, Completion, Node, Stoppable, Target};
 use duress_workloads::Invocation;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -77,6 +77,7 @@ impl Attempt {
 
     /// With the number of its steps; `Err` when nobody waits for the answer any more.
     async fn invoke(&self, client: &mut dyn Client) -> Result<(Completion, u64), ClientError> {
+        let program = client.stoppable();
         let mut operation = pin!(client.invoke(&self.invocation));
         let mut seen = self.clients.watch();
         let begun = Instant::now();
@@ -94,6 +95,7 @@ impl Attempt {
                 Some((id, ClientFault::Pause)) => {
                     self.clients.hit(id);
                     let stood = Instant::now();
+                    let _held = Held::stop(program.as_deref());
                     // The sender is in `clients`: it cannot close.
                     let _ = seen.wait_for(|state| state.on(self.thread).is_none_or(|(on, _)| on != id)).await;
                     // A client that stands still does not lose patience.
@@ -114,6 +116,22 @@ impl Attempt {
                 },
             }
         }
+    }
+}
+
+/// A program that acts for a client and stands still, until this is dropped.
+struct Held<'a>(Option<&'a dyn Stoppable>);
+
+impl<'a> Held<'a> {
+    fn stop(program: Option<&'a dyn Stoppable>) -> Self {
+        program.inspect(|program| program.stop());
+        Self(program)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.inspect(|program| program.go_on());
     }
 }
 

@@ -18,7 +18,8 @@ use std::time::Duration;
 use tokio::task::{Id, JoinSet};
 
 /// After a connection is refused, the thread rests: a dead node answers in microseconds, and
-/// its threads would otherwise take most of the operations (Jepsen's spin on a dead node).
+/// its threads would otherwise take most of the operations (Jepsen's spin on a dead node). Likewise when a
+/// client's program does not even start.
 const REST_AFTER_REFUSAL: Duration = Duration::from_millis(50);
 /// A generator that answers `Pending` although nothing is in flight is asked again after this.
 const PENDING_POLL: Duration = Duration::from_millis(10);
@@ -299,7 +300,8 @@ impl<'a> Engine<'a> {
         } else {
             slot.client = client;
         }
-        if error.is_some_and(|error| error.class == ClientError::REFUSED) {
+        let rests = [ClientError::REFUSED, ClientError::UNSTARTED];
+        if error.is_some_and(|error| rests.contains(&error.class)) {
             slot.rests_until = op.time + nanos(REST_AFTER_REFUSAL);
         }
     }

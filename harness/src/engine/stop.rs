@@ -18,7 +18,7 @@ pub enum StopKind {
 pub struct Stop(watch::Receiver<StopKind>);
 
 /// Tells.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stopper(watch::Sender<StopKind>);
 
 impl Stop {

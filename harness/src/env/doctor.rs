@@ -65,7 +65,7 @@ struct Ability {
 }
 
 /// Tried as root or inside a user namespace, whichever a run would use.
-const ABILITIES: [Ability; 12] = [
+const ABILITIES: [Ability; 13] = [
     Ability {
         name: "network namespaces",
         needed_for: "local clusters: each node has a network of its own",
@@ -135,6 +135,12 @@ const ABILITIES: [Ability; 12] = [
         needed_for: "power failures of a real ext4: --disks ext4",
         attempt: try_out::ext4,
         fix: || try_out::EXT4_FIX.into(),
+    },
+    Ability {
+        name: "overlayfs",
+        needed_for: "servers in a container image's files",
+        attempt: try_out::rootfs,
+        fix: || try_out::ROOTFS_FIX.into(),
     },
     Ability {
         name: "limited memory",

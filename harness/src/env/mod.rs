@@ -9,9 +9,11 @@ pub mod cut;
 pub mod data;
 pub mod disk;
 pub mod doctor;
+pub mod kernel_log;
 pub mod local;
 pub mod memory;
 pub mod packet;
+pub mod salvage;
 pub mod sim;
 pub mod trap;
 
@@ -20,11 +22,14 @@ use cut::{Crossing, Cut};
 use data::Files;
 use disk::{FaultyDisk, Keep};
 use duress_reports::artifact::Flow;
+use duress_targets::{HostCommand, Stopping};
 use memory::OutOfMemory;
 use packet::{Behavior, Policies, Traffic};
+use salvage::Salvage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use trap::{Call, Snare, Trap};
 
 /// A directed link between two nodes, by position: frames from the first to the second. The position
@@ -180,6 +185,21 @@ pub trait Environment: Send + Sync {
         Err(no_data("start another server"))
     }
 
+    /// Replaces how a node's server is asked to end from now on ([`Stop::Terminate`]).
+    fn set_stopping(&self, _node: usize, how: &Stopping) -> Result<(), EnvError> {
+        if *how == Stopping::default() { Ok(()) } else { Err(no_data("end a server in another way")) }
+    }
+
+    /// Runs a command on a node's host, for so long at most; what it printed on standard output, of which
+    /// the end may be missing. It is none of the node's processes: faults do not meet it. Nothing of it
+    /// outlives the cluster.
+    ///
+    /// # Errors
+    /// It could not be started, did not end in time, or failed; then with what it printed.
+    fn run(&self, _node: usize, _command: &HostCommand, _limit: Duration) -> Result<String, EnvError> {
+        Err(no_data("run a command on a node's host"))
+    }
+
     /// Why a node's server may end by itself from now on, if it may.
     fn excuse(&self, _node: usize, _why: Option<&'static str>) {}
 
@@ -189,6 +209,12 @@ pub trait Environment: Send + Sync {
     /// What is not as one would want it, in sentences for the user.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What can be saved of a node before it goes, with no more than so many bytes of its data. None of its
+    /// processes should be left.
+    fn salvage(&self, _node: usize, _most_data: usize) -> Salvage {
+        Salvage::default()
     }
 
     /// What `duress heal` needs to find what is left of a node, as JSON.

@@ -1,5 +1,7 @@
 //! The phases of a run: set-up, main, heal, final reads.
 
+use super::exits::Exits;
+use super::interrupts::Standing;
 use crate::engine::{Clock, Drive, Engine, Recorder, Stop, StopKind};
 use crate::env::clock::Skews;
 use crate::env::packet::Policies;
@@ -15,7 +17,7 @@ use crate::plan::Plan;
 use crate::watching::Feed;
 use duress_checkers::words;
 use duress_reports::artifact::{Phase, RunDir, RunFailure, RunInfo, RunStatus};
-use duress_targets::Node;
+use duress_targets::{Node, Surroundings, Target};
 use duress_workloads::generator::GeneratorExt as _;
 use duress_workloads::{Generators, Rng};
 use std::collections::BTreeSet;
@@ -35,8 +37,10 @@ const HEALTH_POLL: Duration = Duration::from_millis(20);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the final reads may take.
 const FINAL_WITHIN: Duration = Duration::from_secs(60);
-/// How often servers are looked after.
-const EXIT_POLL: Duration = Duration::from_millis(100);
+/// How long clients may take to make what operations need.
+const CLIENTS_SET_UP_WITHIN: Duration = Duration::from_secs(60);
+/// How often clients are asked for what they noticed.
+const NOTES_POLL: Duration = Duration::from_millis(100);
 
 /// What the phases work on.
 pub(super) struct Phases<'a> {
@@ -48,6 +52,10 @@ pub(super) struct Phases<'a> {
     pub(super) tool: Option<Program>,
     pub(super) listener: Arc<dyn Listener>,
     pub(super) stop: Stop,
+    /// A violation has shown, and the cluster is to be left as it is.
+    pub(super) standing: Standing,
+    /// Looks after the servers, once the run's clock goes.
+    pub(super) exits: Option<Arc<Exits>>,
     /// Gets everything that is recorded.
     pub(super) feed: Feed,
     pub(super) info: &'a mut RunInfo,
@@ -88,8 +96,28 @@ impl Phases<'_> {
             let status = tokio::time::timeout(HEALTH_TIMEOUT, self.plan.target.status(node)).await;
             self.info.nodes[at].version = status.ok().and_then(Result::ok).map(|status| status.version);
         }
+        self.set_up_clients().await?;
         self.dir.write_info(self.info)?;
         Ok(())
+    }
+
+    /// Nothing is recorded of it: operations begin with what it has made.
+    async fn set_up_clients(&mut self) -> Result<(), Failure> {
+        let run = Surroundings { nodes: self.nodes.to_vec(), logs: self.dir.path().join("clients") };
+        let set_up = tokio::time::timeout(CLIENTS_SET_UP_WITHIN, self.plan.target.set_up(&run));
+        let why = tokio::select! {
+            done = set_up => match done {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("it took longer than {CLIENTS_SET_UP_WITHIN:?}"),
+            },
+            () = self.stop.wait(StopKind::Soon) => return Err(interrupted()),
+        };
+        Err(Failure::Run(RunFailure {
+            what: "the clients could not set up what operations need".to_owned(),
+            why,
+            fix: format!("look at what they say in {}", run.logs.display()),
+        }))
     }
 
     /// Main, heal, final reads: all that is on the run's clock.
@@ -104,23 +132,35 @@ impl Phases<'_> {
         let Generators { main, mut last } = workload.generators(&self.plan.workload_options, &rng);
         let mut main = main.limit(self.plan.options.ops.unwrap_or(u64::MAX));
 
-        let exits: Arc<Mutex<Exits>> = Arc::default();
+        let ruining = self.plan.schedule.iter().any(|planned| planned.fault.may_ruin());
+        let exits = Arc::new(Exits::new(self.env.clone(), self.nodes.clone(), clock, ruining));
+        self.exits = Some(Arc::clone(&exits));
         let observers = self.observe(clock)?;
-        let guard = tokio::spawn(watch_exits(self.env.clone(), self.nodes.clone(), clock, exits.clone()));
+        let watched = Arc::clone(&exits);
+        let guard = tokio::spawn(async move { watched.watch().await });
+        let said: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (target, told) = (Arc::clone(&self.plan.target), Arc::clone(&self.listener));
+        let hearing = tokio::spawn(hear_clients(target, told, Arc::clone(&said)));
         let outcome = async {
             self.main(&mut engine, &mut main, clock, (recorder, observers.asker())).await?;
-            self.heal(clock).await?;
+            if !self.standing.is_wanted() {
+                self.heal(clock).await?;
+            }
             if self.stop.wished() == StopKind::No {
                 self.final_reads(&mut engine, &mut *last, clock).await?;
+            }
+            if self.standing.is_wanted() {
+                self.info.stopped = Some("a violation showed, and it was to stop there".to_owned());
+                self.stand().await;
             }
             Ok(())
         }
         .await;
         guard.abort();
-        note_exits(&*self.env, &self.nodes, clock, &exits);
-        let mut exits = exits.lock().unwrap_or_else(PoisonError::into_inner);
-        self.info.doubts.append(&mut exits.own);
-        self.info.warnings.append(&mut exits.excused);
+        exits.tell(self.info);
+        hearing.abort();
+        note_clients(&*self.plan.target, true, &*self.listener, &said);
+        self.info.warnings.append(&mut said.lock().unwrap_or_else(PoisonError::into_inner));
         self.info.warnings.extend(observers.finish());
         outcome
     }
@@ -171,8 +211,14 @@ impl Phases<'_> {
         let faults = tokio::spawn(nemesis.run(armed, watching));
         let until = u64::try_from(self.plan.options.time.as_nanos()).unwrap_or(u64::MAX);
         let driven = engine.drive(Drive { generator, until }, &mut self.stop).await;
-        let _ = over.send(true);
-        let healed = faults.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let healed = if self.standing.is_wanted() {
+            // What is in effect stays so. It is no more than the cluster, and ends with it.
+            faults.abort();
+            faults.await.unwrap_or(Ok(()))
+        } else {
+            let _ = over.send(true);
+            faults.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        };
         self.end(clock);
         driven.and(healed)
     }
@@ -270,7 +316,7 @@ impl Phases<'_> {
                     Ok(Err(error)) => error.to_string(),
                     Err(_) => format!("no answer within {HEALTH_TIMEOUT:?}"),
                 };
-                let exits = self.env.exits();
+                let exits = self.exits.as_ref().map_or_else(|| self.env.exits(), |exits| exits.note());
                 let gone = |at: usize| !self.env.state(at).has_server();
                 if ruined.contains(&at) && gone(at) && 2 * (given_up.len() + 1) < self.nodes.len() {
                     given_up.insert(at);
@@ -324,7 +370,7 @@ impl Phases<'_> {
         }
     }
 
-    fn say(&self, stage: Stage, what: &str) {
+    pub(super) fn say(&self, stage: Stage, what: &str) {
         self.listener.event(&Event::Phase(stage, what));
     }
 }
@@ -341,31 +387,17 @@ fn interrupted() -> Failure {
     })
 }
 
-/// Servers that ended although nobody asked them to, in sentences.
-#[derive(Default)]
-struct Exits {
-    /// For no reason that is known: whatever the run shows then is in doubt.
-    own: Vec<String>,
-    /// Since a fault left them no choice.
-    excused: Vec<String>,
-}
-
-/// Notes servers that end although nobody asked them to.
-async fn watch_exits(env: Arc<dyn Environment>, nodes: Arc<[Node]>, clock: Clock, exits: Arc<Mutex<Exits>>) {
+/// Tells what clients notice, while they do.
+async fn hear_clients(target: Arc<dyn Target>, listener: Arc<dyn Listener>, said: Arc<Mutex<Vec<String>>>) {
     loop {
-        note_exits(&*env, &nodes, clock, &exits);
-        tokio::time::sleep(EXIT_POLL).await;
+        note_clients(&*target, false, &*listener, &said);
+        tokio::time::sleep(NOTES_POLL).await;
     }
 }
 
-fn note_exits(env: &dyn Environment, nodes: &[Node], clock: Clock, exits: &Mutex<Exits>) {
-    for exit in env.exits() {
-        let seconds = Duration::from_nanos(clock.now()).as_secs_f64();
-        let told = format!("{} ended by itself at {seconds:.1} s: {}", nodes[exit.node].name, exit.status);
-        let mut exits = exits.lock().unwrap_or_else(PoisonError::into_inner);
-        match exit.excuse {
-            None => exits.own.push(told),
-            Some(excuse) => exits.excused.push(format!("{told}; {excuse}")),
-        }
+fn note_clients(target: &dyn Target, over: bool, listener: &dyn Listener, said: &Mutex<Vec<String>>) {
+    for note in target.notes(over) {
+        listener.event(&Event::Note(&note));
+        said.lock().unwrap_or_else(PoisonError::into_inner).push(note);
     }
 }

@@ -152,7 +152,8 @@ impl Bisect<'_> {
             Build::Version(version) => (Some(version.clone()), None),
             Build::Bin(bin) => (None, Some(bin.clone())),
         };
-        let (args, _) = candidate.command(self.original.options.schedule.as_deref())?;
+        let (args, _) =
+            candidate.command(&self.original.registry, self.original.options.schedule.as_deref())?;
         let below = self.dir().join(format!("{:02}", at + 1));
         if below.exists() {
             fs::remove_dir_all(&below).map_err(failed(&below, "removed"))?;

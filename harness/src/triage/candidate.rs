@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
 use crate::nemesis::schedule;
 use crate::plan::{self, Plan, RunOptions};
+use duress_targets::Registry;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -51,7 +52,11 @@ impl Candidate {
     ///
     /// # Errors
     /// When there can be no such run.
-    pub(super) fn command(&self, schedule: Option<&Path>) -> Result<(Vec<OsString>, String), Failure> {
+    pub(super) fn command(
+        &self,
+        registry: &Registry,
+        schedule: Option<&Path>,
+    ) -> Result<(Vec<OsString>, String), Failure> {
         let some = schedule.filter(|_| !self.faults.is_empty()).map(Path::to_owned);
         let options = RunOptions {
             faults: some.is_none().then(|| vec!["none".to_owned()]),
@@ -59,7 +64,7 @@ impl Candidate {
             ..self.options.clone()
         };
         let version = options.version.clone();
-        let command = Plan::new(options)?.repeat(version.as_deref(), None);
+        let command = Plan::new(registry, options)?.repeat(version.as_deref(), None);
         let args = plan::words(&command).into_iter().skip(2).map(OsString::from).collect();
         Ok((args, command))
     }
@@ -274,7 +279,7 @@ mod tests {
     fn smaller_clusters_keep_both_sides_of_a_partition() {
         let small = candidate(&[SPLIT]).on(3, &names(5));
         let text = small.schedule();
-        assert!(small.command(None).is_ok());
+        assert!(small.command(&Registry::builtin(), None).is_ok());
         let planned = &small.faults[0].planned;
         assert_eq!(planned.fault.named().map(|named| named.len()), Some(3), "{text}");
         assert!(!planned.fault.breaks_nothing(&names(3)), "{text}");
@@ -303,11 +308,11 @@ mod tests {
         let file = dir.path().join("a b.toml");
         let one = candidate(&[SPLIT]);
         std::fs::write(&file, one.schedule()).expect("written");
-        let (args, command) = one.command(Some(&file)).expect("a command");
+        let (args, command) = one.command(&Registry::builtin(), Some(&file)).expect("a command");
         assert!(command.starts_with("duress run sim --seed 1 "), "{command}");
         assert!(args.iter().any(|arg| arg == file.as_os_str()), "{args:?}");
         let mut few = one;
         few.options.nodes = Some(3);
-        assert!(few.command(Some(&file)).is_err());
+        assert!(few.command(&Registry::builtin(), Some(&file)).is_err());
     }
 }

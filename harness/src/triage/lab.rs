@@ -84,7 +84,7 @@ impl Lab<'_> {
         // Where the schedule lies does not count, and what is in it does.
         let next = trials.join("next.toml");
         write(&next)?;
-        let (_, command) = candidate.command(Some(&next))?;
+        let (_, command) = candidate.command(&self.original.registry, Some(&next))?;
         let mut hasher = Sha256::new();
         let anywhere = command.replace(&*next.to_string_lossy(), "next.toml");
         let sought = &self.original.sought;
@@ -96,7 +96,7 @@ impl Lab<'_> {
             hasher.finalize().iter().take(KEY_BYTES).map(|byte| format!("{byte:02x}")).collect();
         let schedule = trials.join(format!("{key}.toml"));
         write(&schedule)?;
-        let (args, _) = candidate.command(Some(&schedule))?;
+        let (args, _) = candidate.command(&self.original.registry, Some(&schedule))?;
         Ok(Ready { key, args })
     }
 

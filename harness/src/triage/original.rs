@@ -7,6 +7,7 @@ use crate::plan::{self, Plan, RunOptions};
 use crate::{index, store};
 use duress_reports::artifact::{Binary, FaultWindow, RunDir, RunInfo};
 use duress_reports::conclusion::Conclusion;
+use duress_targets::Registry;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub struct Original {
     pub options: RunOptions,
     /// The faults of that.
     pub faults: Vec<PlannedFault>,
+    /// Where its target is found.
+    pub registry: Registry,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -40,7 +43,12 @@ impl Original {
     ///
     /// # Errors
     /// When there is no such run, it still runs, has no such finding, or cannot be made again as it was.
-    pub fn open(name: &str, runs: &Path, which: Option<&str>, parse: Parse) -> Result<Self, Failure> {
+    pub fn open(
+        name: &str,
+        runs: &Path,
+        which: Option<&str>,
+        (registry, parse): (&Registry, Parse),
+    ) -> Result<Self, Failure> {
         let (path, which) = match find(name, runs)? {
             Some(path) => (path, which.or(Some(name))),
             None => (PathBuf::from(name), which),
@@ -68,7 +76,8 @@ impl Original {
             what: "found",
             source,
         })?;
-        let (options, faults) = scheduled(options, &path.join("schedule.toml"), run.info.binary.as_ref())?;
+        let (options, faults) =
+            scheduled(registry, options, &path.join("schedule.toml"), run.info.binary.as_ref())?;
         let ours = env!("CARGO_PKG_VERSION");
         let note = format!("it was made by Duress {}, and this is {ours}", run.info.duress);
         Ok(Self {
@@ -79,6 +88,7 @@ impl Original {
             windows: run.faults,
             options,
             faults,
+            registry: registry.clone(),
             info: run.info,
         })
     }
@@ -141,6 +151,7 @@ fn find(name: &str, runs: &Path) -> Result<Option<PathBuf>, Failure> {
 
 /// The options with the schedule as it was, and the binary where it lies.
 fn scheduled(
+    registry: &Registry,
     mut options: RunOptions,
     schedule: &Path,
     binary: Option<&Binary>,
@@ -160,6 +171,6 @@ fn scheduled(
         options.faults = None;
         options.schedule = Some(schedule.to_owned());
     }
-    let faults = Plan::new(options.clone())?.schedule;
+    let faults = Plan::new(registry, options.clone())?.schedule;
     Ok((options, faults))
 }

@@ -66,7 +66,8 @@ impl Repro<'_> {
         let below = self.original.dir.join("repro");
         fs::create_dir_all(&below).map_err(failed(&below, "created"))?;
         let candidate = Candidate::of(self.original);
-        let (args, command) = candidate.command(self.original.options.schedule.as_deref())?;
+        let (args, command) =
+            candidate.command(&self.original.registry, self.original.options.schedule.as_deref())?;
         let dirs = free_names(&below, self.times);
         let trials = dirs.into_iter().map(|dir| Trial { args: args.clone(), dir }).collect();
         let sought = &self.original.sought;

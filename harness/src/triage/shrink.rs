@@ -327,7 +327,7 @@ impl<'a> Work<'a> {
         let dir = self.lab.dir.clone();
         let schedule = dir.join("schedule.toml");
         write_whole(&schedule, self.best.schedule().as_bytes())?;
-        let (_, command) = self.best.command(Some(&schedule))?;
+        let (_, command) = self.best.command(&self.original.registry, Some(&schedule))?;
         let shown = self.lab.last_shown(&self.key).filter(|answer| answer.run.exists());
         let (shown, number) = shown.map(|answer| (answer.run, answer.number)).unzip();
         self.lab.clear(&self.key, shown.as_deref());

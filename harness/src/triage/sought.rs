@@ -134,7 +134,7 @@ impl Sought {
                 others.push(format!("{omitted} more violations that were counted and not explained"));
                 None
             }
-            (false, Outcome::Unknown | Outcome::Failed) => None,
+            (false, Outcome::Unknown | Outcome::Infrastructure) => None,
             (false, _) => Some(false),
         };
         let first = same().map(|placed| placed.time).min();

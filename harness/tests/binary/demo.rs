@@ -91,9 +91,13 @@ fn clients_are_hit_and_go_on() {
 fn the_same_seed_gives_the_same_operations_and_faults() {
     let bench = Bench::new();
     for run in ["a", "b"] {
-        bench.duress(&["demo", "--bug", "none", "--seed", "77", "--dir", run]).expect(0);
+        bench
+            .duress(&["run", "sim", "--set", "bug=none", "--seed", "77", "--time", "5s", "--dir", run])
+            .expect(0);
     }
-    bench.duress(&["demo", "--bug", "none", "--seed", "78", "--dir", "c"]).expect(0);
+    bench
+        .duress(&["run", "sim", "--set", "bug=none", "--seed", "78", "--time", "5s", "--dir", "c"])
+        .expect(0);
     let (a, b, c) = (bench.invocations("a"), bench.invocations("b"), bench.invocations("c"));
     // Timing decides how many operations fit into the run, and the final reads follow them.
     let shared = a.len().min(b.len()).min(1_000);

@@ -142,14 +142,15 @@ fn a_fault_is_not_held_against_the_cluster_that_it_ruined_nor_against_itself_whe
     }
     let _machine = alone();
     let bench = Bench::new();
+    // What is slow comes first: after the damage there may be no leader, and then nobody syncs.
     let schedule = "
         [[fault]]
-        at = '400ms'\nfor = '300ms'
+        at = '300ms'\nfor = '900ms'
+        kind = 'disk'\nnodes = 'n2'\nmisdeed = { slow = { ms = 5, calls = { on = 'fsync' } } }
+        [[fault]]
+        at = '1400ms'\nfor = '300ms'
         kind = 'disk-corrupt'\nnodes = 'n1'\nseed = 1
         damage = { truncate = { files = 'member/snap/db', percent = 10 } }
-        [[fault]]
-        at = '1s'\nfor = '600ms'
-        kind = 'disk'\nnodes = 'n2'\nmisdeed = { slow = { ms = 5, calls = { on = 'fsync' } } }
         [[fault]]
         at = '1900ms'\nfor = '900ms'
         kind = 'disk'\nnodes = 'n3'\nmisdeed = { slow = { ms = 5, calls = { on = 'read', files = 'no-such-file' } } }

@@ -13,11 +13,20 @@ fn what_was_acknowledged_survives_a_kill_with_a_log_and_not_without() {
     let _machine = alone();
     let bench = Bench::new();
     let fixed = ["run", "redis", "--faults", "kill", "--time", "6s", "--interval", "2s", "--seed", "1"];
-    bench.duress(&[&fixed[..], &["--dir", "kept"]].concat()).expect(0);
+    bench.duress(&[&fixed[..], &["--keep-data", "--dir", "kept"]].concat()).expect(0);
     assert_exercised(&bench.json("kept/verdict.json"), 100);
     let info = bench.json("kept/run.json");
     assert_eq!((&info["options"]["nodes"], &info["nodes"].as_array().map(Vec::len)), (&"1".into(), &Some(1)));
     assert_eq!(info["nodes"][0]["version"], info["binary"]["version"], "{info:#}");
+    assert_eq!(info["kept"], serde_json::json!(["nodes/n1/exits.log", "nodes/n1/data.tar.gz"]), "{info:#}");
+    let exits = std::fs::read_to_string(bench.path("kept/nodes/n1/exits.log")).expect("how they ended");
+    assert!(exits.lines().count() > 1 && exits.contains("SIGKILL), as asked"), "{exits}");
+    let data =
+        std::process::Command::new("tar").arg("-tzf").arg(bench.path("kept/nodes/n1/data.tar.gz")).output();
+    let data = String::from_utf8(data.expect("tar is there").stdout).expect("names");
+    assert!(data.contains("appendonly"), "{data}");
+    let files = bench.json("kept/verdict.json")["files"].to_string();
+    assert!(files.contains("data.tar.gz") && files.contains("exits.log"), "{files}");
     let lost = bench.duress(&[&fixed[..], &["--set", "appendonly=no", "--dir", "lost"]].concat()).expect(1);
     assert!(lost.stdout.contains("Not linearizable"), "{}", lost.stdout);
 }

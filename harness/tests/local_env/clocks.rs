@@ -7,7 +7,7 @@ use duress::env::clock::{Clocks, Skew, Skews};
 use duress::env::local::{Data, Local, Privilege, ServerCommand};
 use duress::env::{Environment, Stop};
 use duress_targets::obtain::{Request, default_cache, obtain};
-use duress_targets::registry::TARGETS;
+use duress_targets::{Registry, Server, Settings, Source};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -268,9 +268,13 @@ pub(super) fn redis_tells_the_time_that_it_is_given(setting: &Setting) {
         println!("Redis skipped: it is asked as root, with DURESS_CLUSTERS=1");
         return;
     }
-    let entry = TARGETS.iter().find(|entry| entry.name == "redis").expect("a target");
+    let registry = Registry::builtin();
+    let entry = registry.find("redis").expect("a target");
+    let target = (entry.make)(&Settings::default(), "register").expect("redis");
+    let Server::Processes(launch) = target.server() else { unreachable!("it is a program") };
+    let Source::Recipe(recipe) = launch.source() else { unreachable!("it is obtained") };
     let request = Request::new(default_cache().expect("a cache"));
-    let redis = obtain(entry.recipe.expect("a recipe"), &request, &mut |_| ()).expect("redis");
+    let redis = obtain(recipe, &request, &mut |_| ()).expect("redis");
     let (env, program) = (redis.env(), redis.path);
     let args = ["--bind", "0.0.0.0", "--protected-mode", "no", "--save", ""].map(str::to_owned).into();
     let cluster = with_clocks(setting, 2, Some(ServerCommand { program, args, env }), "");

@@ -13,6 +13,7 @@ mod memory;
 mod orphans;
 mod packets;
 mod remains;
+mod rootfs;
 mod traps;
 
 use duress::env::cut::{Crossing, Cut};
@@ -47,7 +48,7 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 44] = [
+const TESTS: [Test; 47] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
@@ -82,6 +83,9 @@ const TESTS: [Test; 44] = [
     ("ends_that_nobody_asked_for_are_told_once", ends_that_nobody_asked_for_are_told_once),
     ("a_program_that_cannot_start_is_an_error", a_program_that_cannot_start_is_an_error),
     ("data_survives_the_server", data_survives_the_server),
+    ("servers_live_in_an_image", rootfs::servers_live_in_an_image),
+    ("an_image_without_the_program_is_an_error", rootfs::an_image_without_the_program_is_an_error),
+    ("what_is_left_of_a_node_is_saved", rootfs::what_is_left_of_a_node_is_saved),
     ("exactly_the_nth_sync_waits", traps::exactly_the_nth_sync_waits),
     (
         "calls_are_caught_of_servers_with_clocks_of_their_own",
@@ -273,6 +277,7 @@ fn config(ports: Ports, dir: &Path, nodes: usize, script: &str, data: Data) -> C
         clocks: false,
         disks: Disks::Plain,
         limited_memory: false,
+        rootfs: None,
     }
 }
 

@@ -13,13 +13,15 @@
 //!   findings/<n>.jsonl  the few operations that prove a finding again
 //!   summary.md      the end of a run, for the page of a CI job
 //!   trace.json      operations, faults, nodes as tracks        for ui.perfetto.dev
-//!   nodes/<node>/   logs of the servers
+//!   nodes/<node>/   logs of the servers, how they ended, core files, data if the run failed
+//!   kernel.log      what the kernel said of them, if anything
 //! ```
 
 mod dir;
 mod error;
 mod fault;
 mod flow;
+mod last_words;
 mod node;
 mod run;
 mod said;
@@ -31,8 +33,10 @@ pub(crate) use dir::{file, write_streamed};
 pub use error::ArtifactError;
 pub use fault::{FaultWindow, JournalEntry, JournalEvent, windows};
 pub use flow::{Flow, Taken, Volume};
+pub use last_words::last_words;
+pub(crate) use last_words::reduced;
 pub use node::{NodeSeen, NodeState};
-pub use run::{Binary, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus};
+pub use run::{Binary, Declaration, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus, ServerExit};
 pub use said::{Excerpt, Said};
 
 /// Version of the formats above; a reader refuses a newer one.

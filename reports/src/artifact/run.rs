@@ -53,6 +53,15 @@ pub struct RunInfo {
     /// Why the cluster was not healthy again after the last fault, all of which it should have survived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unrecovered: Option<String>,
+    /// Servers that ended although nobody had asked them to, and no fault had left them a choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exits: Vec<ServerExit>,
+    /// What gates look for in the nodes' logs: how many lines say it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub noted: BTreeMap<String, u64>,
+    /// Why it ended before its time, where that was no interrupt by the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// Why it failed, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<RunFailure>,
@@ -68,6 +77,9 @@ pub struct RunInfo {
     /// What the user wants it to be found by: `branch` → `main`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The file that the target was declared in, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declaration: Option<Declaration>,
     /// Milliseconds that the checkers took; absent when they never ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_ms: Option<u64>,
@@ -75,6 +87,19 @@ pub struct RunInfo {
     /// logs to the run. Absent when the run did not get there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_epoch: Option<u64>,
+    /// Files that were saved of the nodes, relative to the run directory: core files, data, how servers ended,
+    /// what the kernel said of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
+}
+
+/// The file of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declaration {
+    /// As it was named.
+    pub path: String,
+    /// All of it.
+    pub text: String,
 }
 
 /// How far a run got.
@@ -104,6 +129,21 @@ pub struct NodeInfo {
     /// The server's version, as it said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+}
+
+/// A server that ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerExit {
+    /// `n1`.
+    pub node: String,
+    /// When it was seen, nanoseconds since the start of the run's clock.
+    pub at: u64,
+    /// `exit status: 2`, `signal: 6 (SIGABRT)`.
+    pub status: String,
+    /// The line of its log that says why, where there is one that is known to: see
+    /// [`super::last_words()`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
 
 /// The program under test.

@@ -7,6 +7,7 @@
 //! what kind it is, which faults it came with, how the operations that prove it ended, and what the node
 //! that answered was.
 
+use super::crash;
 use super::placed::Moment;
 use crate::artifact::{NodeState, Run};
 use duress_checkers::{Counterexample, Finding, Kind, Verdict};
@@ -15,6 +16,8 @@ use std::collections::BTreeSet;
 
 /// Goes into every hash: whoever changes what is hashed raises it, so that no old fingerprint fits.
 const VERSION: &str = "duress fingerprint 1";
+/// The same for what is coarser.
+const BUG_VERSION: &str = "duress bug 1";
 /// Bytes of the hash that are shown; twice as many digits.
 const BYTES: usize = 6;
 /// Digits of a fingerprint.
@@ -31,6 +34,8 @@ pub(super) struct Fingerprint {
     pub(super) hex: String,
     /// `etcd register: stale read during partition; acknowledged < read, from a follower`.
     pub(super) words: String,
+    /// What it is told together with: see [`super::Placed::bug`].
+    pub(super) bug: String,
 }
 
 impl Fingerprint {
@@ -39,6 +44,7 @@ impl Fingerprint {
         let faults = moment.words();
         let example = finding.counterexample.as_ref();
         let shape = example.and_then(|example| shape(example, finding.anomaly == UNNAMED));
+        let shape = shape.or_else(|| crash::shape(run, verdict, finding));
         let role = example.and_then(|example| role(run, example));
         let mut parts: Vec<&str> =
             vec![VERSION, target, workload, &verdict.checker, &finding.anomaly, &faults];
@@ -52,8 +58,23 @@ impl Fingerprint {
         if let Some(role) = role {
             words.push_str(&format!(", from a {role}"));
         }
-        Self { hex: hash(&parts), words }
+        Self { hex: hash(&parts), words, bug: bug(run, verdict, finding, shape.as_deref()) }
     }
+}
+
+/// Coarser than a fingerprint: without the faults, the workload, the role and, where the anomaly has a
+/// name, the shape. One stale read under many faults is one thing to look into, so that is what
+/// lists of findings count; to excuse by it would excuse too much.
+fn bug(run: &Run, verdict: &Verdict, finding: &Finding, shape: Option<&str>) -> String {
+    let mut parts: Vec<&str> = vec![BUG_VERSION, &run.info.target, &verdict.checker, &finding.anomaly];
+    if finding.anomaly == UNNAMED {
+        parts.push(&run.info.workload);
+    }
+    if finding.anomaly == UNNAMED || finding.counterexample.is_none() {
+        parts.push(shape.unwrap_or_default());
+    }
+    parts.extend(run.info.settings.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
+    hash(&parts)
 }
 
 /// With the length before each part: no two lists of parts read the same.

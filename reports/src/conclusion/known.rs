@@ -6,7 +6,7 @@
 
 use super::Placed;
 use super::fingerprint::DIGITS;
-use super::recovery;
+use super::is_of_the_run;
 use crate::words::counted;
 use duress_checkers::{Valid, Verdict};
 use serde::{Deserialize, Serialize};
@@ -141,7 +141,7 @@ pub(super) enum Left {
 
 /// A key on which a violation was found is not judged any further.
 pub(super) fn left(verdict: &Verdict) -> Left {
-    if verdict.checker == recovery::CHECKER {
+    if is_of_the_run(verdict) {
         return Left::Nothing;
     }
     let number = |name: &str| verdict.stats.get(name).and_then(serde_json::Value::as_u64);

@@ -4,8 +4,11 @@
 //! from the run and the checkers' verdicts alone, so that `duress report` can do it again.
 
 mod coincident;
+mod crash;
 mod evidence;
 mod fingerprint;
+mod gated;
+mod gates;
 mod known;
 mod outcome;
 mod placed;
@@ -14,10 +17,12 @@ mod recovery;
 mod trust;
 
 pub use crate::measure::{ErrorRow, FaultEffect, FaultState, LatencyRow, Quantiles, Reached};
+pub use crash::CRASH;
 pub use evidence::{Evidence, FaultTally, Tally};
+pub use gates::{Demand, GOALS, Gate, GateState, Gates, LOG, LOG_GOALS, Missed, Role, Rule, Scope, When};
 pub use known::{Known, KnownAs};
 pub(crate) use known::{excused, with_findings};
-pub use outcome::{Gates, Outcome};
+pub use outcome::Outcome;
 pub use placed::Placed;
 pub(crate) use placed::{grouped, in_order};
 pub use proof::Proof;
@@ -37,7 +42,8 @@ pub struct Conclusion {
     pub format: u32,
     /// The answer.
     pub outcome: Outcome,
-    /// Of the process: 0 valid or nothing but known violations, 1 violation, 2 unknown, 3 failed or inconclusive.
+    /// Of the process: 0 valid or nothing but known violations, 1 violation or crash, 2 unknown, 3 infrastructure or
+    /// inconclusive.
     pub exit_code: u8,
     /// The run did not come to its own end; the answer is about what there is.
     pub interrupted: bool,
@@ -47,6 +53,9 @@ pub struct Conclusion {
     pub lede: String,
     /// What keeps it from being a pass, the first one deciding; empty for a pass.
     pub reasons: Vec<String>,
+    /// What the user held it to, and how that came out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
     /// Can the run be trusted?
     pub trust: Vec<Trust>,
     /// What was exercised.
@@ -79,9 +88,10 @@ pub struct Conclusion {
 
 /// Draws the conclusion. Pure; safe for runs that failed, were killed or never began.
 pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
-    // Verdicts of an earlier conclusion have it already.
-    verdicts.retain(|verdict| verdict.checker != recovery::CHECKER);
+    // Verdicts of an earlier conclusion have them already.
+    verdicts.retain(|verdict| !is_of_the_run(verdict));
     verdicts.extend(recovery::verdict(run));
+    verdicts.extend(crash::verdict(run));
     let calls = Calls::new(&run.history);
     let quiet = Quiet::new(&calls, &run.faults, &run.info);
     let interrupted = matches!(run.info.status, RunStatus::Interrupted | RunStatus::Running);
@@ -91,6 +101,8 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         fault.taken = taken(&run.flows, fault.window.id);
     }
     let evidence = evidence::evidence(run, &calls, &faults);
+    let gates = gated::gates(run, &calls, &faults, &evidence);
+    verdicts.extend(gated::verdict(&gates, evidence.duration_ns));
     let findings = placed::place(run, &verdicts, evidence.duration_ns);
     let omitted = verdicts.iter().map(|v| v.findings_omitted).sum();
     let errors = errors(&calls, &run.faults);
@@ -101,6 +113,7 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         evidence: &evidence,
         findings: &findings,
         errors: &errors,
+        gates: &gates,
     });
     Conclusion {
         format: FORMAT,
@@ -109,8 +122,9 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         interrupted,
         headline: decided.headline,
         lede: decided.lede,
-        trust: trust::trust(run, &faults, &evidence, (&findings, omitted), &decided.reasons),
+        trust: trust::trust(run, &faults, &evidence, (&findings, omitted), (&gates, &decided.reasons)),
         reasons: decided.reasons,
+        gates,
         evidence,
         files: files(run, PlotFormat::default(), &findings),
         findings,
@@ -124,6 +138,11 @@ pub fn conclude(run: &Run, mut verdicts: Vec<Verdict>) -> Conclusion {
         flows: busiest(&run.flows),
         run: Some(run.info.clone()),
     }
+}
+
+/// Is it on what the run itself says, and not by a checker of its history?
+fn is_of_the_run(verdict: &Verdict) -> bool {
+    [recovery::CHECKER, crash::CHECKER, gated::CHECKER].contains(&verdict.checker.as_str())
 }
 
 impl Conclusion {
@@ -153,5 +172,6 @@ fn files(run: &Run, plots: PlotFormat, findings: &[Placed]) -> Vec<String> {
         .map(str::to_owned)
         .chain(plots.files(run))
         .chain(logs.map(str::to_owned))
+        .chain(run.info.kept.iter().cloned())
         .collect()
 }

@@ -4,8 +4,9 @@
 //! not by another checker that gave up, not by one beside it that is known. And nothing but a run that did what it was asked to
 //! do is a pass.
 
+use super::gates::Gate;
 use super::known::{Left, excused, left, with_findings};
-use super::{ErrorRow, Evidence, FaultEffect, FaultState, Placed};
+use super::{ErrorRow, Evidence, FaultEffect, FaultState, Placed, crash, gated};
 use crate::artifact::{Run, RunStatus};
 use crate::words::{self, count, counted};
 use duress_checkers::history::class;
@@ -19,16 +20,21 @@ use std::collections::BTreeSet;
 pub enum Outcome {
     /// No violation, in a run that can be trusted.
     Valid,
-    /// What the clients saw is not allowed.
+    /// What the clients saw is not allowed, or another promise was broken: it did not come back, or left
+    /// a limit that was set.
     Violation,
+    /// A server ended by itself, and nothing else was found.
+    Crash,
     /// It is not, and all of it is known already: nothing else was found, in a run that can be trusted.
     Known,
     /// A checker gave up, and no other found a violation.
     Unknown,
     /// The run did not do what it was asked to do: it proves nothing.
     Inconclusive,
-    /// The run broke down.
-    Failed,
+    /// The run broke down, and not by what it tests: no cluster could be made, a disk was full. Files of
+    /// older versions say `failed`.
+    #[serde(alias = "failed")]
+    Infrastructure,
 }
 
 impl Outcome {
@@ -36,10 +42,15 @@ impl Outcome {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Valid | Self::Known => 0,
-            Self::Violation => 1,
+            Self::Violation | Self::Crash => 1,
             Self::Unknown => 2,
-            Self::Inconclusive | Self::Failed => 3,
+            Self::Inconclusive | Self::Infrastructure => 3,
         }
+    }
+
+    /// Is it about the target, and bad?
+    pub fn is_finding(self) -> bool {
+        matches!(self, Self::Violation | Self::Crash)
     }
 
     /// One word, as in `verdict.json`.
@@ -47,27 +58,12 @@ impl Outcome {
         match self {
             Self::Valid => "valid",
             Self::Violation => "violation",
+            Self::Crash => "crash",
             Self::Known => "known",
             Self::Unknown => "unknown",
             Self::Inconclusive => "inconclusive",
-            Self::Failed => "failed",
+            Self::Infrastructure => "infrastructure",
         }
-    }
-}
-
-/// What a run has to have done before it may pass; decided when it starts, and kept in `run.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gates {
-    /// Fewer `ok` calls prove nothing; less than one never passes.
-    pub min_ok: u64,
-    /// Kinds of faults that were asked for: at least one of each has to bite while clients call.
-    pub kinds: BTreeSet<String>,
-}
-
-impl Default for Gates {
-    /// Ten calls, no faults.
-    fn default() -> Self {
-        Self { min_ok: 10, kinds: BTreeSet::new() }
     }
 }
 
@@ -79,6 +75,7 @@ pub(super) struct Facts<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) findings: &'a [Placed],
     pub(super) errors: &'a [ErrorRow],
+    pub(super) gates: &'a [Gate],
 }
 
 /// The decision.
@@ -93,10 +90,12 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decided {
     let failure = facts.failure();
     let doubts = facts.doubts();
     let unknown = facts.unknown();
-    let outcome = if facts.counting().next().is_some() {
+    let outcome = if facts.counting().any(|verdict| verdict.checker != crash::CHECKER) {
         Outcome::Violation
+    } else if facts.counting().next().is_some() {
+        Outcome::Crash
     } else if failure.is_some() {
-        Outcome::Failed
+        Outcome::Infrastructure
     } else if !doubts.is_empty() {
         Outcome::Inconclusive
     } else if !unknown.is_empty() {
@@ -147,7 +146,10 @@ impl Facts<'_> {
             }
             // What it was to show comes at its end: the last faults, healing, the final reads.
             RunStatus::Running => doubts.push("the run was cut off before its end".to_owned()),
-            RunStatus::Interrupted => doubts.push("the run was stopped before its end".to_owned()),
+            RunStatus::Interrupted => doubts.push(match &self.run.info.stopped {
+                Some(why) => format!("the run was stopped before its end: {why}"),
+                None => "the run was stopped before its end".to_owned(),
+            }),
             RunStatus::Finished | RunStatus::Failed => {}
         }
         if self.verdicts.is_empty() {
@@ -184,6 +186,7 @@ impl Facts<'_> {
             Left::All(why) => Some(why),
             Left::Undecided(_) | Left::Nothing => None,
         }));
+        doubts.extend(gated::doubts(self.gates));
         doubts.extend(self.garbled());
         doubts.extend(self.run.info.doubts.iter().cloned());
         doubts
@@ -259,10 +262,15 @@ impl Facts<'_> {
             Outcome::Valid => "No violation found".to_owned(),
             Outcome::Unknown => first("Unknown"),
             Outcome::Inconclusive => first("Inconclusive"),
-            Outcome::Failed => match &self.run.info.failure {
+            Outcome::Infrastructure => match &self.run.info.failure {
                 Some(failure) => format!("The run failed: {}", failure.what),
                 None => "The run failed".to_owned(),
             },
+            Outcome::Crash => {
+                let first = self.findings.iter().find(|finding| !finding.is_known());
+                let first = first.map_or("a server ended by itself", |finding| finding.title.as_str());
+                format!("Crash: {first}{}", self.more())
+            }
             Outcome::Violation => self.violation(),
             Outcome::Known => format!("Only known violations: {}", self.first_title(self.findings)),
         }
@@ -304,8 +312,8 @@ impl Facts<'_> {
 
     fn lede(&self, outcome: Outcome) -> String {
         match outcome {
-            Outcome::Violation => self.lede_of_violation(),
-            Outcome::Failed => {
+            Outcome::Violation | Outcome::Crash => self.lede_of_violation(),
+            Outcome::Infrastructure => {
                 let failure = self.run.info.failure.as_ref();
                 let why = failure
                     .map_or(String::new(), |f| format!("{}. What to do: {}. ", stop(&f.why), stop(&f.fix)));
@@ -348,18 +356,19 @@ impl Facts<'_> {
         let first = placed().find(|(_, placed)| !placed.is_known()).or_else(|| placed().next());
         let Some(((_, finding), placed)) = first else { return self.exercised() };
         let mut lede = format!("{}.", stop(&finding.sentence));
+        let came = if finding.counterexample.is_some() { "The answer came" } else { "That was" };
         match placed.fault {
             Some(_) if placed.coincident.is_empty() => lede.push_str(&format!(
-                " The answer came {}: a coincidence in time; whether it is the cause is for you to judge.",
+                " {came} {}: a coincidence in time; whether it is the cause is for you to judge.",
                 placed.relation
             )),
             Some(_) => lede.push_str(&format!(
-                " The answer came {}; {}: coincidences in time; whether one is the cause is for you to judge.",
+                " {came} {}; {}: coincidences in time; whether one is the cause is for you to judge.",
                 placed.relation,
                 placed.coincident.join("; ")
             )),
             None => {
-                lede.push_str(&format!(" The answer came at {} ({}).", words::at(placed.time), placed.relation));
+                lede.push_str(&format!(" {came} at {} ({}).", words::at(placed.time), placed.relation));
                 lede.push_str(&self.first_with_a_fault());
             }
         }

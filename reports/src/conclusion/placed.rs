@@ -39,6 +39,13 @@ pub struct Placed {
     /// The same in words, as far as it is no setting: `etcd register: stale read during partition; …`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub signature: String,
+    /// What is probably the same bug, whatever faults and workload it came with: coarser than the
+    /// fingerprint, in the same form. It excuses nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bug: String,
+    /// The kinds of faults that it came with: `during kill+partition`, `just after pause`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub moment: String,
     /// How it is listed among the known ones, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<KnownAs>,
@@ -79,7 +86,7 @@ pub(super) fn place(run: &Run, verdicts: &[Verdict], end: u64) -> Vec<Placed> {
         .zip(in_order(verdicts))
         .map(|(number, (verdict, finding))| {
             let (fault, relation, moment) = relation(finding.time, &run.faults, end);
-            let Fingerprint { hex, words } = Fingerprint::new(run, verdict, finding, &moment);
+            let Fingerprint { hex, words, bug } = Fingerprint::new(run, verdict, finding, &moment);
             Placed {
                 number,
                 checker: verdict.checker.clone(),
@@ -90,6 +97,8 @@ pub(super) fn place(run: &Run, verdicts: &[Verdict], end: u64) -> Vec<Placed> {
                 relation,
                 known: known::mark(&run.info.known, &hex, &run.info.started),
                 fingerprint: hex,
+                bug,
+                moment: moment.words(),
                 signature: words,
                 coincident: coincident::facts(run, finding, end),
                 proof: Proof::new(run, number, finding),

@@ -1,5 +1,6 @@
 //! Can this run be trusted? An idle or broken run must not look like a pass.
 
+use super::gates::{Gate, GateState};
 use super::{Evidence, FaultEffect, FaultState, Placed};
 use crate::artifact::{Run, RunStatus};
 use crate::words::counted;
@@ -36,12 +37,15 @@ pub(super) fn trust(
     faults: &[FaultEffect],
     evidence: &Evidence,
     (findings, omitted): (&[Placed], u64),
-    reasons: &[String],
+    (gates, reasons): (&[Gate], &[String]),
 ) -> Vec<Trust> {
     let mut trust = Vec::new();
     let mut say = |mark, text: String| trust.push(Trust { mark, text });
     reasons.iter().for_each(|reason| say(Mark::No, reason.clone()));
     known_lines(findings, omitted, &mut say);
+    for gate in gates.iter().filter(|gate| !gate.is_doubt()) {
+        say(if gate.state == GateState::Met { Mark::Yes } else { Mark::Note }, gate.words());
+    }
     faults_line(faults, &mut say);
     toothless(faults, reasons, &mut say);
     if evidence.total.ok > 0 {
@@ -54,7 +58,13 @@ pub(super) fn trust(
     }
     match run.info.status {
         RunStatus::Finished if !run.truncated => say(Mark::Yes, "history complete".to_owned()),
-        RunStatus::Interrupted => say(Mark::Note, "stopped by the user before its end".to_owned()),
+        RunStatus::Interrupted => say(
+            Mark::Note,
+            match &run.info.stopped {
+                Some(why) => format!("stopped before its end: {why}"),
+                None => "stopped by the user before its end".to_owned(),
+            },
+        ),
         RunStatus::Running => say(Mark::Note, "the run was cut off and never said that it ended".to_owned()),
         RunStatus::Finished | RunStatus::Failed => {}
     }

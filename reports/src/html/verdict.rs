@@ -41,10 +41,10 @@ pub(super) fn quoted(text: &str) -> Markup {
 pub(super) fn sign(outcome: Outcome) -> Markup {
     let (back, fore, path) = match outcome {
         Outcome::Valid => ("var(--good,#1f6f4a)", "var(--panel,#ffffff)", "M11 20l6 6 11-13"),
-        Outcome::Violation => (BAD.paint, ON_BAD.paint, "M12 12l14 14m0-14l-14 14"),
+        Outcome::Violation | Outcome::Crash => (BAD.paint, ON_BAD.paint, "M12 12l14 14m0-14l-14 14"),
         Outcome::Known => ("var(--ink3,#69737f)", "var(--panel,#ffffff)", "M12 12l14 14m0-14l-14 14"),
         Outcome::Unknown => (INFO.paint, "#241600", "M14 15c0-6 10-6 10 0 0 4-5 4-5 8m0 4v1"),
-        Outcome::Inconclusive | Outcome::Failed => (INFO.paint, "#241600", "M19 10v12m0 5v2"),
+        Outcome::Inconclusive | Outcome::Infrastructure => (INFO.paint, "#241600", "M19 10v12m0 5v2"),
     };
     html! {
         svg width="38" height="38" viewBox="0 0 38 38" fill="none" stroke="none" role="img" aria-label=(outcome.word()) {

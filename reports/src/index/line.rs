@@ -15,6 +15,10 @@ pub const MAX_LINE: usize = 64 << 10;
 const MAX_FINDINGS: usize = 50;
 /// Longest text of a line, in characters.
 const MAX_TEXT: usize = 300;
+/// Longest command that repeats a run, in characters.
+const MAX_COMMAND: usize = 1_000;
+/// The label that says which runs belong together, such as those of one night.
+const SESSION: &str = "session";
 /// Components of a path below the directory of runs.
 const MAX_DEPTH: usize = 3;
 
@@ -35,6 +39,9 @@ pub struct RunLine {
     pub faults: Vec<String>,
     /// The seed.
     pub seed: u64,
+    /// The command that repeats it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub repeat: String,
     /// How many nodes.
     pub nodes: usize,
     /// What was tested; absent for what lives inside Duress.
@@ -78,6 +85,9 @@ pub struct RunLine {
     /// Nanoseconds: the longest gap without any answer under a fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_answer_ns: Option<u64>,
+    /// Nanoseconds: the longest way back to the usual rate after a fault; absent when it is not known of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_ns: Option<u64>,
     /// Milliseconds that the checkers took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_ms: Option<u64>,
@@ -93,6 +103,15 @@ pub struct FindingLine {
     pub fingerprint: String,
     /// The same in words.
     pub signature: String,
+    /// See [`Placed::bug`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bug: String,
+    /// What kind it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub anomaly: String,
+    /// See [`Placed::moment`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub moment: String,
     /// The first one's number in the report.
     pub number: u64,
     /// How many.
@@ -119,6 +138,7 @@ impl RunLine {
             test: cut(&format!("{} {}", info.target, info.workload)),
             faults: info.gates.kinds.iter().map(|kind| cut(kind)).collect(),
             seed: info.seed,
+            repeat: words::short(&info.repeat, MAX_COMMAND),
             nodes: info.nodes.len(),
             version: version.map(cut),
             asked_rate: info.options.get("rate").map(|rate| cut(rate)),
@@ -135,6 +155,7 @@ impl RunLine {
             rate: None,
             p99_ms: None,
             no_answer_ns: None,
+            recovery_ns: None,
             gone: false,
         };
         match conclusion {
@@ -149,7 +170,7 @@ impl RunLine {
         let without = conclusion.findings.iter().filter(|f| f.fingerprint.is_empty()).count() as u64;
         let beyond: u64 = findings.iter().skip(MAX_FINDINGS).map(|f| f.count).sum();
         findings.truncate(MAX_FINDINGS);
-        let bit = conclusion.faults.iter().filter(|fault| fault.state == FaultState::Bit);
+        let bit = || conclusion.faults.iter().filter(|fault| fault.state == FaultState::Bit);
         let gap = |reached: &Reached| match reached {
             Reached::After(ns) => *ns,
             Reached::Not { within, .. } => *within,
@@ -162,7 +183,8 @@ impl RunLine {
             calls: conclusion.evidence.total.calls(),
             rate: conclusion.quiet_rate,
             p99_ms: conclusion.latency.iter().filter_map(|row| Some(row.ms?.p99)).reduce(f64::max),
-            no_answer_ns: bit.filter_map(|fault| fault.no_answer.as_ref().map(gap)).max(),
+            no_answer_ns: bit().filter_map(|fault| fault.no_answer.as_ref().map(gap)).max(),
+            recovery_ns: bit().filter_map(|fault| fault.recovered.as_ref().map(gap)).max(),
             ..self
         }
     }
@@ -195,9 +217,23 @@ impl RunLine {
         if self.faults.is_empty() { "none".to_owned() } else { self.faults.join(" + ") }
     }
 
+    /// What it belongs to: the label `session`, or the day (UTC) on which it began.
+    pub fn session(&self) -> &str {
+        let day = self.started.get(..10).unwrap_or(&self.started);
+        self.labels.get(SESSION).map_or(day, String::as_str)
+    }
+
     /// Did it come to an answer about the target, so that what it does not show was not there?
     pub(crate) fn counts(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Valid | Outcome::Known | Outcome::Violation))
+        self.outcome
+            .is_some_and(|outcome| outcome.is_finding() || matches!(outcome, Outcome::Valid | Outcome::Known))
+    }
+}
+
+impl FindingLine {
+    /// What findings of many runs are told by. Lines of older versions have fingerprints only.
+    pub(super) fn bug(&self) -> &str {
+        if self.bug.is_empty() { &self.fingerprint } else { &self.bug }
     }
 }
 
@@ -227,6 +263,9 @@ fn by_fingerprint(placed: &[Placed]) -> Vec<FindingLine> {
         lines.push(FindingLine {
             fingerprint: finding.fingerprint.clone(),
             signature: cut(&finding.signature),
+            bug: finding.bug.clone(),
+            anomaly: cut(&finding.anomaly),
+            moment: cut(&finding.moment),
             number: finding.number,
             count: 1,
             known: known.map(|known| cut(&known.words())),

@@ -6,7 +6,7 @@ mod finding;
 mod line;
 mod trend;
 
-pub use finding::{Life, OpenFinding};
+pub use finding::{Life, OpenFinding, RESOLVED_AFTER};
 pub use line::{FindingLine, MAX_LINE, RunLine};
 pub use trend::{Metric, Point, Trend};
 
@@ -91,7 +91,7 @@ fn matrix(runs: &[RunLine]) -> Matrix {
         let Some(column) = faults.iter().position(|set| *set == run.fault_set()) else { continue };
         let cell = row[column].get_or_insert(Cell { runs: 0, violations: 0, last: at });
         cell.runs += 1;
-        cell.violations += u64::from(run.outcome == Some(Outcome::Violation));
+        cell.violations += u64::from(run.outcome.is_some_and(Outcome::is_finding));
         cell.last = at;
     }
     Matrix { faults, tests: tests.into_iter().collect() }
@@ -103,7 +103,7 @@ fn canary(runs: &[RunLine]) -> Canary {
     for (at, run) in runs.iter().enumerate().filter(|(_, run)| run.canary && run.outcome.is_some()) {
         canary.runs += 1;
         canary.last = Some(at);
-        if run.outcome == Some(Outcome::Violation) {
+        if run.outcome.is_some_and(Outcome::is_finding) {
             canary.caught += 1;
         } else {
             canary.missed.push(at);

@@ -102,13 +102,18 @@ pub fn info(seconds: u64) -> RunInfo {
         warnings: Vec::new(),
         doubts: Vec::new(),
         unrecovered: None,
+        exits: Vec::new(),
+        noted: BTreeMap::new(),
+        stopped: None,
         failure: None,
         known: Vec::new(),
         canary: false,
         settings: [("reads".to_owned(), "serializable".to_owned())].into(),
         labels: BTreeMap::new(),
         check_ms: None,
+        declaration: None,
         clock_epoch: None,
+        kept: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::gateway::CLIENT_PORT;
 use super::settings::Config;
-use crate::{Launch, Node};
+use crate::{Launch, Node, Source};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -15,6 +15,10 @@ pub(super) const ENV: &[(&str, &str)] =
     if cfg!(target_arch = "aarch64") { &[("ETCD_UNSUPPORTED_ARCH", "arm64")] } else { &[] };
 
 impl Launch for Config {
+    fn source(&self) -> Source<'_> {
+        Source::Recipe(&super::RECIPE)
+    }
+
     fn args(&self, cluster: &[Node], node: &Node, data_dir: &Path) -> Vec<String> {
         args(self, (cluster, State::New), node, data_dir)
     }

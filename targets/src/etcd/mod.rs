@@ -29,20 +29,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// etcd in the registry.
-pub(crate) static ENTRY: TargetEntry = TargetEntry {
-    name: "etcd",
-    doc: "etcd, a key-value store replicated by Raft, over its v3 JSON gateway",
-    workloads: &["register", "set", "counter", "multi-register", "queue", "log", "lock"],
-    options: settings::OPTIONS,
-    default_nodes: 5,
-    max_nodes: None,
-    ports: &[gateway::CLIENT_PORT, launch::PEER_PORT],
-    recipe: Some(&RECIPE),
-    tool: Some(&TOOL),
-    make,
-};
+pub(crate) fn entry() -> TargetEntry {
+    TargetEntry {
+        name: "etcd".to_owned(),
+        doc: "etcd, a key-value store replicated by Raft, over its v3 JSON gateway".to_owned(),
+        workloads: client::workloads(),
+        options: settings::OPTIONS.map(Clone::clone).into(),
+        default_nodes: 5,
+        max_nodes: None,
+        ports: vec![gateway::CLIENT_PORT, launch::PEER_PORT],
+        tool: Some(&TOOL),
+        refuses: Vec::new(),
+        declaration: None,
+        make: Arc::new(make),
+    }
+}
 
-const RECIPE: Recipe = Recipe {
+pub(crate) static RECIPE: Recipe = Recipe {
     server: "etcd",
     version_args: &["--version"],
     version_prefix: "etcd Version: ",
@@ -100,6 +103,13 @@ impl Target for Etcd {
     async fn healthy(&self, node: &Node) -> Result<(), ClientError> {
         let range = Range::key("duress/health");
         probe::<Ranged>(node, "/v3/kv/range", &json!(range)).await.map(|_| ())
+    }
+
+    fn signs(&self) -> &[(&'static str, &'static str)] {
+        &[
+            ("snapshot-installed", "\"applied snapshot\""),
+            ("follower-lagged", "\"sending database snapshot\""),
+        ]
     }
 
     async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError> {

@@ -5,38 +5,32 @@ use crate::{OptionDoc, Settings, TargetError};
 use std::time::Duration;
 
 /// The settings, for help and for lists.
-pub(super) const OPTIONS: &[OptionDoc] = &[READS, FENCING, WORK, HEARTBEAT, ELECTION, SNAPSHOT];
+pub(super) static OPTIONS: [&OptionDoc; 6] = [&READS, &FENCING, &WORK, &HEARTBEAT, &ELECTION, &SNAPSHOT];
 
-const READS: OptionDoc = OptionDoc {
-    name: "reads",
-    default: "linearizable",
-    doc: "linearizable: through the leader's quorum; serializable: from the member's own, possibly stale state",
-};
-const FENCING: OptionDoc = OptionDoc {
-    name: "fencing",
-    default: "on",
-    doc: "workload lock. on: a change is made only if the lock is still held at that moment; off: whoever got the lock believes to hold it until he is done",
-};
-const WORK: OptionDoc = OptionDoc {
-    name: "work",
-    default: "50",
-    doc: "workload lock. milliseconds that a holder works between reading and writing; a lease is 2 seconds",
-};
-const HEARTBEAT: OptionDoc = OptionDoc {
-    name: "heartbeat-interval",
-    default: "100",
-    doc: "milliseconds between the leader's heartbeats",
-};
-const ELECTION: OptionDoc = OptionDoc {
-    name: "election-timeout",
-    default: "1000",
-    doc: "milliseconds without a heartbeat before an election; at least 5 heartbeats, better 10",
-};
-const SNAPSHOT: OptionDoc = OptionDoc {
-    name: "snapshot-count",
-    default: "10000",
-    doc: "log entries between snapshots of a member's state",
-};
+static READS: OptionDoc = OptionDoc::new(
+    "reads",
+    "linearizable",
+    "linearizable: through the leader's quorum; serializable: from the member's own, possibly stale state",
+);
+static FENCING: OptionDoc = OptionDoc::new(
+    "fencing",
+    "on",
+    "workload lock. on: a change is made only if the lock is still held at that moment; off: whoever got the lock believes to hold it until he is done",
+);
+static WORK: OptionDoc = OptionDoc::new(
+    "work",
+    "50",
+    "workload lock. milliseconds that a holder works between reading and writing; a lease is 2 seconds",
+);
+static HEARTBEAT: OptionDoc =
+    OptionDoc::new("heartbeat-interval", "100", "milliseconds between the leader's heartbeats");
+static ELECTION: OptionDoc = OptionDoc::new(
+    "election-timeout",
+    "1000",
+    "milliseconds without a heartbeat before an election; at least 5 heartbeats, better 10",
+);
+static SNAPSHOT: OptionDoc =
+    OptionDoc::new("snapshot-count", "10000", "log entries between snapshots of a member's state");
 
 /// Half a lease: the other half is for the requests of the same holder.
 const MAX_WORK_MS: u64 = 1_000;
@@ -73,8 +67,10 @@ pub(super) enum Reads {
 impl Config {
     pub(super) fn new(settings: &Settings, workload: &str) -> Result<Self, TargetError> {
         settings.only("etcd", OPTIONS)?;
-        let objects = Objects::of(workload)
-            .ok_or_else(|| TargetError::UnknownWorkload { target: "etcd", name: workload.to_owned() })?;
+        let objects = Objects::of(workload).ok_or_else(|| TargetError::UnknownWorkload {
+            target: "etcd".to_owned(),
+            name: workload.to_owned(),
+        })?;
         let reads = settings.value(&READS, "linearizable or serializable", |word| match word {
             "linearizable" => Some(Reads::Linearizable),
             "serializable" => Some(Reads::Serializable),
@@ -86,13 +82,13 @@ impl Config {
             _ => None,
         })?;
         // A setting that changes nothing would look as if it had been survived.
-        let idle = |option: &&OptionDoc| settings.0.get(option.name).is_some_and(|v| v != option.default);
+        let idle = |option: &&OptionDoc| settings.0.get(&*option.name).is_some_and(|v| *v != option.default);
         if objects != Objects::Locks
             && let Some(option) = [&FENCING, &WORK].into_iter().find(idle)
         {
             return Err(TargetError::BadValue {
-                name: option.name,
-                value: settings.0[option.name].clone(),
+                name: option.name.to_string(),
+                value: settings.0[&*option.name].clone(),
                 why: format!("the workload {workload} takes no locks"),
             });
         }
@@ -106,7 +102,7 @@ impl Config {
         let election_ms = number(&ELECTION, MAX_ELECTION_MS)?;
         if election_ms < MIN_HEARTBEATS_PER_ELECTION * heartbeat_ms {
             return Err(TargetError::BadValue {
-                name: ELECTION.name,
+                name: ELECTION.name.to_string(),
                 value: election_ms.to_string(),
                 why: format!(
                     "etcd wants at least {MIN_HEARTBEATS_PER_ELECTION} times {}, which is {heartbeat_ms}",

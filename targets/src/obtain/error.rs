@@ -15,15 +15,35 @@ pub enum ObtainError {
         /// As given.
         path: PathBuf,
         /// What it should be.
-        server: &'static str,
+        server: String,
         /// What is wrong with it.
         why: String,
+    },
+    /// The image that the user names will not do.
+    #[error("{} cannot be used as a root file system: {why}", path.display())]
+    Image {
+        /// As given.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A program that has to be there is not.
+    #[error("{place}: there is no program `{}`{where_}; {fix}", program.display())]
+    Missing {
+        /// Who names it.
+        place: String,
+        /// As named.
+        program: PathBuf,
+        /// ` on PATH`, or nothing.
+        where_: &'static str,
+        /// What to do.
+        fix: &'static str,
     },
     /// No source has it.
     #[error("{}", nowhere(server, version.as_deref(), tried))]
     Nowhere {
         /// What was looked for.
-        server: &'static str,
+        server: String,
         /// The version, if one was asked for.
         version: Option<String>,
         /// Every source, in order.

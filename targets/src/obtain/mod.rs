@@ -12,7 +12,9 @@ mod binary;
 mod cache;
 mod debian;
 mod error;
+pub mod image;
 mod libraries;
+mod named;
 mod recipe;
 mod release;
 mod request;
@@ -21,6 +23,7 @@ mod wheel;
 
 pub use cache::default_cache;
 pub use error::{ObtainError, Tried};
+pub use named::{UNVERSIONED, find, named};
 pub use recipe::{DebianPackage, Recipe, ReleaseArchive, Wheel};
 pub use request::Request;
 
@@ -77,7 +80,7 @@ pub fn obtain(
     match search.cached_or_fetched(&sources, talk) {
         Some(obtained) => Ok(obtained),
         None => Err(ObtainError::Nowhere {
-            server: recipe.server,
+            server: recipe.server.to_owned(),
             version: request.version.clone(),
             tried: search.tried,
         }),
@@ -86,7 +89,8 @@ pub fn obtain(
 
 /// The binary that the user names.
 fn given(recipe: &Recipe, request: &Request, bin: &Path) -> Result<Obtained, ObtainError> {
-    let unfit = |why: String| ObtainError::Unfit { path: bin.to_owned(), server: recipe.server, why };
+    let unfit =
+        |why: String| ObtainError::Unfit { path: bin.to_owned(), server: recipe.server.to_owned(), why };
     // Not `canonicalize`: a program may be many, and go by the name of the link to it.
     let path = std::path::absolute(bin).map_err(|e| unfit(e.to_string()))?;
     let (version, sha256) = fit(recipe, request, &path, None).map_err(unfit)?;

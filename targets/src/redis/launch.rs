@@ -2,10 +2,14 @@
 
 use super::connection::PORT;
 use super::settings::Config;
-use crate::{Launch, Node};
+use crate::{Launch, Node, Source};
 use std::path::Path;
 
 impl Launch for Config {
+    fn source(&self) -> Source<'_> {
+        Source::Recipe(&super::RECIPE)
+    }
+
     /// Everything else is as Redis has it when nobody says anything, with the background rewrite of
     /// the log, which begins at 64 MB: that is what users run.
     fn args(&self, _cluster: &[Node], node: &Node, data_dir: &Path) -> Vec<String> {

@@ -22,20 +22,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Redis in the registry.
-pub(crate) static ENTRY: TargetEntry = TargetEntry {
-    name: "redis",
-    doc: "Redis, a single server with an append-only file",
-    workloads: &["register", "set", "counter", "queue", "log"],
-    options: settings::OPTIONS,
-    default_nodes: 1,
-    max_nodes: Some(1),
-    ports: &[connection::PORT],
-    recipe: Some(&RECIPE),
-    tool: None,
-    make: |settings, workload| Ok(Arc::new(Redis { config: Config::new(settings, workload)? })),
-};
+pub(crate) fn entry() -> TargetEntry {
+    TargetEntry {
+        name: "redis".to_owned(),
+        doc: "Redis, a single server with an append-only file".to_owned(),
+        workloads: client::workloads(),
+        options: settings::OPTIONS.map(Clone::clone).into(),
+        default_nodes: 1,
+        max_nodes: Some(1),
+        ports: vec![connection::PORT],
+        tool: None,
+        refuses: Vec::new(),
+        declaration: None,
+        make: Arc::new(|settings, workload| Ok(Arc::new(Redis { config: Config::new(settings, workload)? }))),
+    }
+}
 
-static RECIPE: Recipe = Recipe {
+pub(crate) static RECIPE: Recipe = Recipe {
     server: "redis-server",
     version_args: &["--version"],
     version_prefix: "Redis server v=",

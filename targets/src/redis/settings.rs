@@ -4,18 +4,18 @@ use super::client::Objects;
 use crate::{OptionDoc, Settings, TargetError};
 
 /// The settings, for help and for lists.
-pub(super) const OPTIONS: &[OptionDoc] = &[APPENDONLY, APPENDFSYNC];
+pub(super) static OPTIONS: [&OptionDoc; 2] = [&APPENDONLY, &APPENDFSYNC];
 
-const APPENDONLY: OptionDoc = OptionDoc {
-    name: "appendonly",
-    default: "yes",
-    doc: "yes: every change is written to a log; no: the data is in memory only, and gone with the server",
-};
-const APPENDFSYNC: OptionDoc = OptionDoc {
-    name: "appendfsync",
-    default: "always",
-    doc: "when that log is flushed to disk. always: before a change is acknowledged; everysec: about once a second, and what is changed meanwhile waits in memory; no: when the kernel likes",
-};
+static APPENDONLY: OptionDoc = OptionDoc::new(
+    "appendonly",
+    "yes",
+    "yes: every change is written to a log; no: the data is in memory only, and gone with the server",
+);
+static APPENDFSYNC: OptionDoc = OptionDoc::new(
+    "appendfsync",
+    "always",
+    "when that log is flushed to disk. always: before a change is acknowledged; everysec: about once a second, and what is changed meanwhile waits in memory; no: when the kernel likes",
+);
 
 /// The settings of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +28,10 @@ pub(super) struct Config {
 impl Config {
     pub(super) fn new(settings: &Settings, workload: &str) -> Result<Self, TargetError> {
         settings.only("redis", OPTIONS)?;
-        let objects = Objects::of(workload)
-            .ok_or_else(|| TargetError::UnknownWorkload { target: "redis", name: workload.to_owned() })?;
+        let objects = Objects::of(workload).ok_or_else(|| TargetError::UnknownWorkload {
+            target: "redis".to_owned(),
+            name: workload.to_owned(),
+        })?;
         let appendonly = settings.value(&APPENDONLY, "yes or no", |word| match word {
             "yes" => Some(true),
             "no" => Some(false),
@@ -39,9 +41,9 @@ impl Config {
             ["always", "everysec", "no"].into_iter().find(|known| *known == word)
         })?;
         // A setting that changes nothing would look as if it had been survived.
-        if !appendonly && let Some(typed) = settings.0.get(APPENDFSYNC.name) {
+        if !appendonly && let Some(typed) = settings.0.get(&*APPENDFSYNC.name) {
             return Err(TargetError::BadValue {
-                name: APPENDFSYNC.name,
+                name: APPENDFSYNC.name.to_string(),
                 value: typed.clone(),
                 why: "with appendonly=no there is no log to flush".to_owned(),
             });

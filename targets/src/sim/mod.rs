@@ -24,24 +24,27 @@ use state::Bug;
 use std::sync::Arc;
 
 /// The cluster in the registry.
-pub static ENTRY: TargetEntry = TargetEntry {
-    name: NAME,
-    doc: "a small register cluster inside Duress, with a planted bug",
-    workloads: &["register"],
-    options: &[BUG, NODES, SEED],
-    default_nodes: 5,
-    max_nodes: Some(MAX_NODES),
-    ports: &[],
-    recipe: None,
-    tool: None,
-    make: |settings, _| Ok(Arc::new(Sim::new(settings)?)),
-};
+pub(crate) fn entry() -> TargetEntry {
+    TargetEntry {
+        name: NAME.to_owned(),
+        doc: "a small register cluster inside Duress, with a planted bug".to_owned(),
+        workloads: vec!["register".to_owned()],
+        options: OPTIONS.map(Clone::clone).into(),
+        default_nodes: 5,
+        max_nodes: Some(MAX_NODES),
+        ports: Vec::new(),
+        tool: None,
+        refuses: Vec::new(),
+        declaration: None,
+        make: Arc::new(|settings, _| Ok(Arc::new(Sim::new(settings)?))),
+    }
+}
 
 const NAME: &str = "sim";
-const BUG: OptionDoc =
-    OptionDoc { name: "bug", default: "stale-read", doc: "stale-read, lost-write or none" };
-const NODES: OptionDoc = OptionDoc { name: "nodes", default: "5", doc: "how many nodes, 1 to 9" };
-const SEED: OptionDoc = OptionDoc { name: "seed", default: "0", doc: "decides latencies and elections" };
+static OPTIONS: [&OptionDoc; 3] = [&BUG, &NODES, &SEED];
+static BUG: OptionDoc = OptionDoc::new("bug", "stale-read", "stale-read, lost-write or none");
+static NODES: OptionDoc = OptionDoc::new("nodes", "5", "how many nodes, 1 to 9");
+static SEED: OptionDoc = OptionDoc::new("seed", "0", "decides latencies and elections");
 const MAX_NODES: usize = 9;
 
 /// The cluster as a target.
@@ -52,8 +55,8 @@ struct Sim {
 impl Sim {
     /// A cluster whose nodes have yet to be started.
     fn new(settings: &Settings) -> Result<Self, TargetError> {
-        settings.only(NAME, ENTRY.options)?;
-        let bug = settings.value(&BUG, BUG.doc, Bug::parse)?;
+        settings.only(NAME, OPTIONS)?;
+        let bug = settings.value(&BUG, &BUG.doc, Bug::parse)?;
         let nodes = settings.value(&NODES, &format!("a whole number from 1 to {MAX_NODES}"), |text| {
             text.parse().ok().filter(|nodes| (1..=MAX_NODES).contains(nodes))
         })?;

@@ -2,7 +2,9 @@
 //! `DURESS_CLUSTERS=1`, since it fetches and starts servers.
 
 use duress_targets::obtain::{Obtained, Request, default_cache, obtain};
-use duress_targets::{Client, Completion, Launch, Node, Server, Settings, Target, TargetEntry, registry};
+use duress_targets::{
+    Client, Completion, Launch, Node, Registry, Server, Settings, Source, Target, TargetEntry,
+};
 use duress_workloads::Invocation;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
@@ -27,7 +29,7 @@ pub(crate) fn asked_for() -> bool {
 
 /// A cluster on addresses of its own; its members end with it.
 pub(crate) struct Cluster {
-    entry: &'static TargetEntry,
+    entry: Arc<TargetEntry>,
     obtained: Obtained,
     pub(crate) target: Arc<dyn Target>,
     pub(crate) nodes: Vec<Node>,
@@ -42,15 +44,17 @@ impl Cluster {
         n_nodes: u8,
         settings: &[(&str, &str)],
     ) -> Self {
-        let entry = registry::find(name).expect("registered");
-        let recipe = entry.recipe.expect("it is obtained");
+        let registry = Registry::builtin();
+        let entry = registry.find(name).expect("registered").clone();
+        let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let target = (entry.make)(&Settings(settings), "register").expect("settings");
+        let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
+        let Source::Recipe(recipe) = launch.source() else { unreachable!("it is obtained") };
         let request = Request {
             version: version.map(str::to_owned),
             ..Request::new(default_cache().expect("a place"))
         };
         let obtained = obtain(recipe, &request, &mut |line| eprintln!("{line}")).expect("obtained");
-        let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let target = (entry.make)(&Settings(settings), "register").expect("settings");
         // A network per cluster: fixed ports, no two alike.
         static CLUSTERS: AtomicU8 = AtomicU8::new(0);
         let [_, _, high, low] = std::process::id().to_be_bytes();

@@ -4,6 +4,7 @@
 //! here: a few objects live at a time, each for so many operations, because the time to check one
 //! grows quickly with its history; once the cluster is healed, every one is looked at once more.
 
+mod answer;
 mod final_reads;
 #[cfg(test)]
 mod laws;
@@ -36,6 +37,9 @@ pub(crate) trait Object: Default + Send + Sync + 'static {
         Invocation::new("read", Value::Null)
     }
 
+    /// Does a read of all of it show a list, and not one value?
+    const IS_LIST: bool = false;
+
     /// Has a look with this answer shown all, or is there more behind it?
     fn shows_all(_answered: &Value) -> bool {
         true
@@ -63,6 +67,10 @@ impl<O: Object> Workload for Objects<O> {
 
     fn checker(&self, keys: Keys) -> Box<dyn Checker> {
         Box::new(Linearizable::new(O::model(), keys))
+    }
+
+    fn answer(&self, f: &str, asked: &Value, answered: Option<&Value>) -> Result<Value, String> {
+        answer::read(&O::model(), O::IS_LIST, f, asked, answered)
     }
 
     fn watch(&self) -> Box<dyn Watch> {

@@ -86,6 +86,11 @@ impl<M: Model> Alphabet<M> {
         id
     }
 
+    /// The state of a number.
+    pub(super) fn state(&self, id: u32) -> &M::State {
+        &self.states[id as usize]
+    }
+
     /// An operation to step with.
     pub(super) fn know(&mut self, model: &M, op: M::Op) -> Known<M::Op> {
         self.serial += 1;

@@ -117,9 +117,10 @@ fn slots(mut mask: u64) -> impl Iterator<Item = usize> {
 }
 
 impl<M: Model> Frontier<M> {
-    pub(super) fn new(model: &M) -> Self {
+    /// Nothing has happened yet but what led to this state.
+    pub(super) fn new(state: M::State) -> Self {
         let mut alphabet = Alphabet::new();
-        let state = alphabet.id(model.initial());
+        let state = alphabet.id(state);
         let first = Config { state, done: 0, free: 0, used: Used::default() };
         Self {
             alphabet,
@@ -318,6 +319,18 @@ impl<M: Model> Frontier<M> {
         }
         self.configs.0.shrink_to_fit();
         self.optional.shrink_to_fit();
+    }
+
+    /// The state, where there is only one that can be and nothing is open or in doubt: all that what
+    /// happened means for what follows.
+    pub(super) fn settled(&self) -> Option<&M::State> {
+        match &self.configs.0[..] {
+            [one] if self.taken == 0 && self.optional.is_empty() => {
+                let nothing = Config { state: one.state, done: 0, free: 0, used: Used::default() };
+                (*one == nothing).then(|| self.alphabet.state(one.state))
+            }
+            _ => None,
+        }
     }
 
     /// Lets the layers from here on take no more steps than that.

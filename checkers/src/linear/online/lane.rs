@@ -72,9 +72,10 @@ impl<M: Model> Clone for Lane<M> {
 pub(super) type Stopped = (Stop, Option<Return>);
 
 impl<M: Model> Lane<M> {
-    pub(super) fn new(model: &M) -> Self {
+    /// A key that holds this.
+    pub(super) fn new(state: M::State) -> Self {
         Self {
-            frontier: Frontier::new(model),
+            frontier: Frontier::new(state),
             waiting: VecDeque::new(),
             returns: 0,
             looked: 0,
@@ -138,16 +139,20 @@ impl<M: Model> Lane<M> {
         }
     }
 
-    /// Gives back what it does not need while nothing happens, unless something does.
-    pub(super) fn rest(&mut self) {
-        if self.waiting.is_empty() && !std::mem::take(&mut self.stirred) {
-            self.frontier.rest();
-            self.waiting = VecDeque::new();
-            if self.calls.len() == self.vacant.len() {
-                self.calls = Vec::new();
-                self.vacant = Vec::new();
-            }
+    /// Gives back what it does not need while nothing happens, unless something does. The state that it
+    /// holds, if that is all that is left to be known.
+    pub(super) fn rest(&mut self) -> Option<&M::State> {
+        if !self.waiting.is_empty() || std::mem::take(&mut self.stirred) {
+            return None;
         }
+        self.frontier.rest();
+        self.waiting = VecDeque::new();
+        if self.calls.len() > self.vacant.len() {
+            return None;
+        }
+        self.calls = Vec::new();
+        self.vacant = Vec::new();
+        self.frontier.settled()
     }
 
     /// How many configurations there are.

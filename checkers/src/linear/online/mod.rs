@@ -3,7 +3,8 @@
 //!
 //! What is kept is what can still matter: the operations that are open, those in doubt, and for each
 //! key the configurations that are possible after the last return. That is a few hundred bytes
-//! for a key, however many operations it has seen.
+//! for a key, however many operations it has seen; and no more than its state where nothing is open or
+//! in doubt, since a run of hours meets ten thousands of keys and leaves them.
 //!
 //! An alarm is exact: no order of what was seen up to that event exists, whatever comes later. Silence
 //! is not: a key may be given up because it takes too much ([`Deferral`]), and is then counted. The
@@ -171,6 +172,8 @@ pub struct Online<M: Model> {
 /// A key.
 enum Key<M: Model> {
     Watched(Box<Lane<M>>),
+    /// Nobody uses it at present, and this is what it holds.
+    Settled(M::State),
     /// An alarm was given, or it takes too much.
     Closed,
 }
@@ -218,7 +221,7 @@ impl<M: Model> Online<M> {
             return Ok(known);
         }
         let number = u32::try_from(self.keys.len()).map_err(|_| HistoryError::TooLong)?;
-        self.keys.push(Key::Watched(Box::new(Lane::new(&self.model))));
+        self.keys.push(Key::Settled(self.model.initial()));
         self.by_key.insert(key.clone(), number);
         self.tally.keys += 1;
         Ok(number)
@@ -239,9 +242,13 @@ impl<M: Model> Online<M> {
             return Err(HistoryError::Overlap { process, index, open }.into());
         }
         let key = self.key(op)?;
-        let begun = match &mut self.keys[key as usize] {
+        let slot = &mut self.keys[key as usize];
+        if let Key::Settled(state) = slot {
+            *slot = Key::Watched(Box::new(Lane::new(state.clone())));
+        }
+        let begun = match slot {
             Key::Watched(lane) => lane.invoke().map(Some),
-            Key::Closed => Ok(None),
+            Key::Settled(_) | Key::Closed => Ok(None),
         };
         let (call, stopped) = match begun {
             Ok(call) => (call, Ok(())),
@@ -294,8 +301,11 @@ impl<M: Model> Online<M> {
     /// Lets one key rest, if nothing has happened on it since its last turn.
     fn rest(&mut self) {
         self.hand = if self.hand + 1 < self.keys.len() { self.hand + 1 } else { 0 };
-        if let Some(Key::Watched(lane)) = self.keys.get_mut(self.hand) {
-            lane.rest();
+        if let Some(slot) = self.keys.get_mut(self.hand)
+            && let Key::Watched(lane) = slot
+            && let Some(state) = lane.rest()
+        {
+            *slot = Key::Settled(state.clone());
         }
     }
 
@@ -304,7 +314,7 @@ impl<M: Model> Online<M> {
     pub fn load(&self) -> (usize, usize) {
         let lanes = self.keys.iter().filter_map(|key| match key {
             Key::Watched(lane) => Some(lane),
-            Key::Closed => None,
+            Key::Settled(_) | Key::Closed => None,
         });
         lanes.fold((0, 0), |(width, waiting), lane| (width.max(lane.width()), waiting + lane.waiting()))
     }
@@ -314,7 +324,7 @@ impl<M: Model> Online<M> {
     pub(super) fn held(&self) -> usize {
         let lanes = self.keys.iter().map(|key| match key {
             Key::Watched(lane) => lane.held(),
-            Key::Closed => 0,
+            Key::Settled(_) | Key::Closed => 0,
         });
         lanes.sum::<usize>() + self.keys.len() + self.by_key.len() + self.open.len()
     }

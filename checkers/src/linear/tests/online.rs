@@ -219,7 +219,7 @@ fn what_is_held_does_not_grow_with_what_has_happened() {
         (most, online.held())
     };
     assert_eq!(held(2_000).0, held(20_000).0);
-    // Keys at rest hold one configuration, one state, and themselves.
+    // Of keys that nobody uses their state is left, and their name.
     let mut online = Online::keyed(Register::default());
     for op in endless(100) {
         online.push(&op).expect("a history");
@@ -229,7 +229,39 @@ fn what_is_held_does_not_grow_with_what_has_happened() {
         let op = Op { index, process, kind, value: json!([99, 1]), ..endless(1).next().expect("one") };
         online.push(&op).expect("a history");
     }
-    assert!(online.held() < 5 * 8, "{}", online.held());
+    assert!(online.held() < 5 * 2 + 8, "{}", online.held());
+}
+
+#[test]
+fn a_key_that_was_left_is_judged_by_what_it_holds_when_somebody_comes_back() {
+    let mut online = Online::keyed(Register::default());
+    let event = |index: u64, kind, f: &str, value: Value| Op {
+        index,
+        kind,
+        f: f.to_owned(),
+        value,
+        process: Process::Client(9),
+        ..endless(1).next().expect("one")
+    };
+    let mut index = 0;
+    let mut call = |online: &mut Online<Register>, f: &str, asked: Value, answer: Value| {
+        index += 2;
+        assert_eq!(online.push(&event(index, Kind::Invoke, f, asked)).expect("a history"), None);
+        online.push(&event(index + 1, Kind::Ok, f, answer)).expect("a history")
+    };
+    for key in 0..50 {
+        assert_eq!(call(&mut online, "write", json!([key, key]), json!([key, key])), None);
+    }
+    // Long enough for all of them to be at rest.
+    for _ in 0..200 {
+        assert_eq!(call(&mut online, "read", json!([0, null]), json!([0, 0])), None);
+    }
+    assert!(online.held() < 50 * 2 + 8, "{}", online.held());
+    for key in 1..49 {
+        assert_eq!(call(&mut online, "read", json!([key, null]), json!([key, key])), None);
+    }
+    let alarm = call(&mut online, "read", json!([49, null]), json!([49, 7])).expect("an alarm");
+    assert_eq!(alarm.key, Some(json!(49)));
 }
 
 #[test]

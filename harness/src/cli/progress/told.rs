@@ -51,6 +51,8 @@ fn fault(state: &State, id: u32, time: Duration, event: &JournalEvent) -> Option
         }
         JournalEvent::Skipped { why } => line(Tone::Warn, format!("fault F{id} {what} skipped: {why}")),
         JournalEvent::Healing => None,
+        // Of one that was skipped enough has been said.
+        JournalEvent::Healed { .. } if known.is_none() => None,
         JournalEvent::Healed { evidence } => {
             line(Tone::Plain, format!("fault F{id} {what}: healed after {lasted}: {evidence}"))
         }

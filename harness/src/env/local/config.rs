@@ -26,6 +26,18 @@ pub struct Config {
     pub disks: Disks,
     /// The nodes' memory can run out.
     pub limited_memory: bool,
+    /// The root file system of all nodes; `None` for this machine's own.
+    pub rootfs: Option<Rootfs>,
+}
+
+/// A root file system for servers, such as a container image's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rootfs {
+    /// The folder with its files. What nodes write there is theirs alone, in memory, and goes with the
+    /// cluster; the files themselves stay as they are.
+    pub root: PathBuf,
+    /// The servers' working directory in it.
+    pub work_dir: PathBuf,
 }
 
 /// A server's command line.

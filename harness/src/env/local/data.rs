@@ -11,15 +11,15 @@ use std::path::Path;
 
 /// Most names in one data directory.
 const MAX_ENTRIES: usize = 10_000;
-/// Most blocks that are kept of one: 1 GiB.
-const MAX_BLOCKS: usize = (1 << 30) / Entry::BLOCK;
+/// Most bytes that are kept of one, what is all zeros not counted: 1 GiB.
+pub(super) const MAX_BYTES: usize = 1 << 30;
 /// Bytes that are read at once: a whole number of blocks.
 const CHUNK: usize = 256 * Entry::BLOCK;
 
-/// Reads all of a directory.
-pub(super) fn read(dir: &Path) -> io::Result<Files> {
+/// Reads all of a directory, unless it has more than so many bytes in it.
+pub(super) fn read(dir: &Path, most: usize) -> io::Result<Files> {
     let mut files = Files::default();
-    let mut blocks_left = MAX_BLOCKS;
+    let mut blocks_left = most / Entry::BLOCK;
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
@@ -61,7 +61,7 @@ fn read_file(path: &Path, blocks_left: &mut usize) -> io::Result<(u64, BTreeMap<
         for (number, block) in written {
             *blocks_left = blocks_left
                 .checked_sub(1)
-                .ok_or_else(|| io::Error::other("there is more data than can be kept in memory"))?;
+                .ok_or_else(|| io::Error::other("there is more of it than may be kept in memory"))?;
             blocks.insert(number, block.to_vec());
         }
         length += chunk.len() as u64;
@@ -118,10 +118,12 @@ mod tests {
         fs::write(here.path().join("empty"), "").expect("a file");
         fs::set_permissions(here.path().join("empty"), Permissions::from_mode(0o600)).expect("a mode");
         fs::write(there.path().join("other"), "x").expect("a file");
-        let files = read(here.path()).expect("read");
+        let files = read(here.path(), MAX_BYTES).expect("read");
         assert_eq!(files.told(), "2 files, 4 KiB");
         replace(there.path(), &files).expect("replaced");
-        assert_eq!(read(there.path()).expect("read"), files);
+        assert_eq!(read(there.path(), MAX_BYTES).expect("read"), files);
+        let error = read(here.path(), Entry::BLOCK - 1).expect_err("more than that");
+        assert!(error.to_string().contains("more of it than may be kept"), "{error}");
         assert_eq!(fs::read(there.path().join("member/wal/0.wal")).expect("the file"), log);
         replace(there.path(), &Files::default()).expect("replaced");
         assert_eq!(fs::read_dir(there.path()).expect("a folder").count(), 0);
@@ -131,7 +133,7 @@ mod tests {
     fn what_is_no_file_is_refused() {
         let dir = tempfile::tempdir().expect("one");
         std::os::unix::fs::symlink("/", dir.path().join("link")).expect("a link");
-        let error = read(dir.path()).expect_err("refused");
+        let error = read(dir.path(), MAX_BYTES).expect_err("refused");
         assert!(error.to_string().contains("neither a file nor a folder"), "{error}");
     }
 }

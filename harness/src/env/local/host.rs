@@ -2,7 +2,7 @@
 //! file system; it exists as long as its files are open or a process is in it.
 
 use super::disk::Mounted;
-use super::{Data, Disks};
+use super::{Data, Disks, Rootfs, root};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::fstat;
@@ -29,6 +29,7 @@ pub(super) struct Host {
     ipc: OwnedFd,
     /// What lies over the data directory, if that is to be a disk of our own making.
     pub(super) disk: Option<Mounted>,
+    own_root: bool,
 }
 
 /// What a host is to look like inside.
@@ -43,6 +44,8 @@ pub(super) struct Plan {
     pub(super) disks: Disks,
     /// A file to see instead of `/etc/hosts`.
     pub(super) hosts_file: PathBuf,
+    /// A root file system to see instead of this machine's, and an empty folder in which it is made.
+    pub(super) root: Option<(Rootfs, PathBuf)>,
 }
 
 impl Netns {
@@ -104,7 +107,13 @@ impl Host {
             let own = matches!(plan.disks, Disks::Faulty { .. });
             let disk = own.then(|| Mounted::over(&plan.data_dir)).transpose();
             let disk = disk.map_err(|e| step("mount a FUSE file system for the data", e))?;
-            bind(&plan.hosts_file, Path::new("/etc/hosts")).map_err(|e| step("mount over /etc/hosts", e))?;
+            let hosts = Path::new("/etc/hosts");
+            match &plan.root {
+                None => bind(&plan.hosts_file, hosts).map_err(|e| step("mount over /etc/hosts", e))?,
+                Some((rootfs, staging)) => {
+                    root::enter(rootfs, staging, &plan.data_dir, &plan.hosts_file)?;
+                }
+            }
             sethostname(&plan.name).map_err(|e| step("set the host name", e))?;
             Ok(Self {
                 net: Netns(open_own("net")?),
@@ -112,8 +121,14 @@ impl Host {
                 uts: open_own("uts")?,
                 ipc: open_own("ipc")?,
                 disk,
+                own_root: plan.root.is_some(),
             })
         })
+    }
+
+    /// Is its root file system another than this machine's?
+    pub(super) const fn has_own_root(&self) -> bool {
+        self.own_root
     }
 
     /// Runs `f` on a thread that sees its files.

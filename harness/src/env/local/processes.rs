@@ -1,6 +1,9 @@
 //! The processes of a node: all whose network namespace is the node's, however they were
 //! started and whatever session or parent they have.
 //!
+//! Commands that somebody runs on the node's host to ask how it is are none of them: those stay in the
+//! session of Duress, and servers have sessions of their own.
+//!
 //! The process that Duress started would not do: servers fork helpers, and a fault that leaves
 //! one of them running is not the fault that the report claims. Signals go through pidfds, so
 //! that a number which the kernel has given away again is never hit.
@@ -46,10 +49,12 @@ pub(super) enum Activity {
 /// The processes in a network namespace, in order of their numbers.
 pub(super) fn in_namespace(id: NamespaceId) -> Vec<Process> {
     let own = std::process::id();
+    let visiting = session("/proc/self/stat");
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let mut found: Vec<Process> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|&pid| pid != own && namespace_of(pid) == Some(id))
+        .filter(|&pid| visiting.is_none() || session(&format!("/proc/{pid}/stat")) != visiting)
         .filter_map(|pid| Process::open(pid, id))
         .collect();
     found.sort_by_key(|process| process.pid);
@@ -92,17 +97,27 @@ pub(super) fn kill(id: NamespaceId, pid: u32) -> Result<(), String> {
     }
 }
 
-/// Asks one process of a network namespace to end, and waits for it no longer than this.
-pub(super) fn terminate(id: NamespaceId, pid: u32, grace: Duration) -> Result<(), String> {
+/// Sends one process of a network namespace a signal that asks it to end, and waits for it no longer than
+/// this.
+pub(super) fn terminate(id: NamespaceId, pid: u32, signal: i32, grace: Duration) -> Result<(), String> {
+    let signal = Signal::try_from(signal).map_err(|e| format!("{signal} is no signal: {e}"))?;
     let deadline = Instant::now() + grace;
     let Some(process) = in_namespace(id).into_iter().find(|process| process.pid == pid) else {
         return Ok(());
     };
-    process.signal(Signal::SIGTERM).map_err(|e| format!("cannot terminate process {pid}: {e}"))?;
+    process.signal(signal).map_err(|e| format!("cannot terminate process {pid}: {e}"))?;
     // A stopped one hears it only when it goes on, and may wait for others before it obeys.
     resume_all(id)?;
     process.wait_until(deadline);
     Ok(())
+}
+
+/// Waits for one process of a network namespace to end, no longer than this.
+pub(super) fn await_end(id: NamespaceId, pid: u32, grace: Duration) {
+    let deadline = Instant::now() + grace;
+    if let Some(process) = in_namespace(id).into_iter().find(|process| process.pid == pid) {
+        process.wait_until(deadline);
+    }
 }
 
 /// Stops all threads of all processes in a network namespace, and sees that they stand still.
@@ -168,6 +183,13 @@ pub(super) fn activity(processes: &[Process]) -> Activity {
         (false, true) => Activity::Running,
         (false, false) => Activity::None,
     }
+}
+
+/// The session of a process, by its stat file, as we number it; 0 where that is of no concern to us.
+fn session(stat: &str) -> Option<u32> {
+    const SESSION: usize = 6;
+    const FIRST_AFTER_NAME: usize = 3;
+    stat_after_name(stat)?.split_whitespace().nth(SESSION - FIRST_AFTER_NAME)?.parse().ok()
 }
 
 /// When a process started, in clock ticks since the machine did: with its number, its identity.

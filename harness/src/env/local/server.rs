@@ -2,10 +2,13 @@
 //!
 //! Not here: what it has started itself (`processes`), and how it is started (`spawner`).
 
+use super::ServerCommand;
 use super::disk::NodeDisk;
-use super::{ServerCommand, Stop};
+use crate::env::Stop;
+use duress_targets::Stopping;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+use std::collections::VecDeque;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
@@ -26,6 +29,38 @@ pub(super) struct Server {
     pub(super) ended: Vec<(ExitStatus, Option<&'static str>)>,
     /// Why it may end by itself.
     pub(super) excuse: Option<&'static str>,
+    /// How it is asked to end.
+    pub(super) stopping: Stopping,
+    /// The numbers of all that were started, and how they ended, the last of them.
+    pub(super) past: Past,
+}
+
+/// What became of a node's servers.
+#[derive(Default)]
+pub(super) struct Past {
+    pub(super) pids: VecDeque<u32>,
+    pub(super) exits: VecDeque<String>,
+}
+
+/// Servers of one node whose end is remembered.
+const MAX_PAST: usize = 1_000;
+
+impl Past {
+    fn started(&mut self, pid: u32) {
+        while self.pids.len() >= MAX_PAST {
+            self.pids.pop_front();
+        }
+        self.pids.push_back(pid);
+    }
+
+    fn ended(&mut self, pid: u32, status: ExitStatus, how: &str) {
+        while self.exits.len() >= MAX_PAST {
+            self.exits.pop_front();
+        }
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
+        let core = if status.core_dumped() { ", with a core file" } else { "" };
+        self.exits.push_back(format!("{now} process {pid}: {status}{core}, {how}"));
+    }
 }
 
 /// Which of a node's processes is its server.
@@ -39,7 +74,20 @@ pub(super) enum Main {
 
 impl Server {
     pub(super) fn new(command: ServerCommand) -> Self {
-        Self { command, child: None, ended: Vec::new(), excuse: None }
+        Self {
+            command,
+            child: None,
+            ended: Vec::new(),
+            excuse: None,
+            stopping: Stopping::default(),
+            past: Past::default(),
+        }
+    }
+
+    /// It has been started.
+    pub(super) fn begin(&mut self, child: Child) {
+        self.past.started(child.id());
+        self.child = Some(child);
     }
 
     /// Notes it if the server has ended by itself.
@@ -47,6 +95,7 @@ impl Server {
         if let Some(child) = &mut self.child
             && let Ok(Some(status)) = ended(child)
         {
+            self.past.ended(child.id(), status, "by itself");
             self.ended.push((status, self.excuse(disk)));
             self.child = None;
         }
@@ -59,7 +108,9 @@ impl Server {
 
     /// How it ended, if it does within this time; then nobody else is told of it.
     pub(super) fn end_within(&mut self, patience: Duration) -> Option<ExitStatus> {
-        let status = wait_until(self.child.as_mut()?, Instant::now() + patience)?;
+        let child = self.child.as_mut()?;
+        let status = wait_until(child, Instant::now() + patience)?;
+        self.past.ended(child.id(), status, "as its memory ran out");
         self.child = None;
         Some(status)
     }
@@ -73,7 +124,9 @@ impl Server {
             return Err(format!("process {pid} is not in the node's network namespace and does not end"));
         };
         // It crashed or ended in the moment before the signal.
-        if how == Stop::Kill && status.signal() != Some(libc::SIGKILL) {
+        let early = how == Stop::Kill && status.signal() != Some(libc::SIGKILL);
+        self.past.ended(child.id(), status, if early { "by itself" } else { "as asked" });
+        if early {
             self.ended.push((status, self.excuse(disk)));
         }
         Ok(())

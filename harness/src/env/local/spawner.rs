@@ -10,20 +10,21 @@
 
 #![expect(unsafe_code, reason = "fork, and code between fork and exec, have no safe wrapper")]
 
-use super::ServerCommand;
 use super::host::Host;
 use super::memory::Group;
 use super::trap::Filter;
+use super::{ServerCommand, core_file};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, chdir, fork, pipe2, read, setsid};
+use nix::unistd::{ForkResult, Pid, chdir, fork, pipe2, read, setpgid, setsid};
 use std::ffi::CString;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -50,14 +51,18 @@ pub(super) struct Spawner {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A server to be started.
+/// A server to be started, or somebody who asks how it is.
 pub(super) struct Start {
     pub(super) host: Arc<Host>,
     pub(super) command: ServerCommand,
     /// The working directory, as seen inside the host.
     pub(super) work_dir: PathBuf,
-    /// Where its output is appended.
-    pub(super) log: PathBuf,
+    /// What it prints.
+    pub(super) stdout: File,
+    /// What it complains about.
+    pub(super) stderr: File,
+    /// It serves nobody, and only asks how the node is.
+    pub(super) visits: bool,
     /// The group that its memory counts for, if any.
     pub(super) memory: Option<Arc<Group>>,
 }
@@ -207,18 +212,20 @@ fn mount_proc(host: &Host) -> Result<(), Errno> {
 }
 
 fn start_server(start: Start) -> io::Result<Child> {
-    let Start { host, command, work_dir, log, memory } = start;
-    let output = OpenOptions::new().create(true).append(true).open(&log)?;
+    let Start { host, command, work_dir, stdout, stderr, visits, memory } = start;
     let work_dir = CString::new(work_dir.as_os_str().as_bytes())?;
+    let core = core_file::limit();
+    // This machine's search path means nothing in an image.
+    let own_path = std::env::var_os("PATH").filter(|_| !host.has_own_root());
     let mut process = Command::new(&command.program);
     process
         .args(&command.args)
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()))
+        .env("PATH", own_path.unwrap_or_else(|| DEFAULT_PATH.into()))
         .envs(command.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
-        .stdout(output.try_clone()?)
-        .stderr(output);
+        .stdout(stdout)
+        .stderr(stderr);
     // SAFETY: system calls only, on memory that was allocated before the fork.
     unsafe {
         process.pre_exec(move || {
@@ -228,17 +235,26 @@ fn start_server(start: Start) -> io::Result<Child> {
             host.enter()?;
             // Not `current_dir`: that comes before, and entering the mounts undoes it.
             chdir(work_dir.as_c_str())?;
-            setsid()?;
+            // Who visits stays in our session, and is known by that: see `processes`.
+            if visits {
+                setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+            } else {
+                setsid()?;
+            }
             // In a user namespace, only who may be dumped may be traced, and so be given clocks. Exec
             // sets it anew.
             prctl::set_dumpable(true)?;
+            if let Some(limit) = core {
+                let (_, most) = getrlimit(Resource::RLIMIT_CORE)?;
+                setrlimit(Resource::RLIMIT_CORE, limit.min(most), most)?;
+            }
             Ok(())
         })
     };
     process.spawn()
 }
 
-/// Where servers look for programs when Duress itself has no `PATH`.
+/// Where servers look for programs in an image, and when Duress itself has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 fn wait_for_end(init: Pid) {

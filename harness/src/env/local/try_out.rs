@@ -8,11 +8,12 @@ use super::network::Wiring;
 use super::spawner::{Spawner, Start};
 use super::switch::PRIORITY;
 use super::trap::Filter;
-use super::{Data, Disks, Ports, Privilege, ServerCommand, in_child};
+use super::{Data, Disks, Ports, Privilege, Rootfs, ServerCommand, in_child};
 use crate::env::EnvError;
 use crate::env::disk::Keep;
 use crate::env::memory::OutOfMemory;
 use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -102,7 +103,9 @@ pub(crate) fn memory() -> io::Result<()> {
             env: Vec::new(),
         },
         work_dir: "/".into(),
-        log: "/dev/null".into(),
+        stdout: silence()?,
+        stderr: silence()?,
+        visits: false,
         memory: Some(Arc::clone(&group)),
     };
     let mut server = spawner.start(server)?;
@@ -112,6 +115,20 @@ pub(crate) fn memory() -> io::Result<()> {
     }
     let seen = OutOfMemory { end: Some(server.wait()?), ..seen };
     if seen.bit() { Ok(()) } else { Err(io::Error::other(seen.to_string())) }
+}
+
+/// Makes a host whose root is an image's: here, of files that every machine has.
+pub(crate) fn rootfs() -> io::Result<()> {
+    let rootfs = Rootfs { root: "/usr".into(), work_dir: "/".into() };
+    let plan = Plan { data: Data::Disk, root: Some((rootfs, "/mnt".into())), ..plan(Disks::Plain) };
+    Host::create(&plan).map(drop)
+}
+
+/// What makes [`rootfs`] possible.
+pub(crate) const ROOTFS_FIX: &str = super::root::FIX;
+
+fn silence() -> io::Result<File> {
+    OpenOptions::new().write(true).open("/dev/null")
 }
 
 /// Makes a PID namespace with its init.
@@ -152,12 +169,17 @@ pub(crate) fn trap() -> io::Result<()> {
 }
 
 fn make_host(disks: Disks) -> io::Result<Host> {
-    // Seen on the host only: outside, these two stay what they are.
-    Host::create(&Plan {
+    Host::create(&plan(disks))
+}
+
+/// Seen on the host only: outside, these folders stay what they are.
+fn plan(disks: Disks) -> Plan {
+    Plan {
         name: "doctor".into(),
         data_dir: DATA.into(),
         data: Data::Memory,
         disks,
         hosts_file: "/etc/hosts".into(),
-    })
+        root: None,
+    }
 }

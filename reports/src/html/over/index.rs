@@ -1,7 +1,7 @@
 //! The index of all runs.
 
 use super::{head, link, mark, outcome_word, shown, trend};
-use crate::index::{Cell, Index, Life, OpenFinding, RunLine};
+use crate::index::{Cell, Index, Life, OpenFinding, RESOLVED_AFTER, RunLine};
 use crate::words::{self, count, counted};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -100,8 +100,10 @@ fn findings(index: &Index) -> Markup {
         section #findings {
             h2 { "Findings" }
             p.sub {
-                "The same fingerprint is, as far as anybody can tell, the same bug: same test, kind, faults, shape of the "
-                "proof, and role of the node that answered. Runs that came to no answer are not counted."
+                "A row is probably one bug: same target, settings, checker and kind, whatever faults it came with. Its "
+                "fingerprints tell these apart, too; known.toml lists fingerprints. New: only in the last session (the label "
+                code { "session" } ", or the day). Resolved: not in " (count(RESOLVED_AFTER)) " runs of its tests. Runs that "
+                "came to no answer are not counted."
             }
             @if index.findings.is_empty() { p.note { "None in any of these runs." } } @else {
                 div.panel tabindex="0" { table {
@@ -121,21 +123,33 @@ fn finding_row(index: &Index, finding: &OpenFinding) -> Markup {
     let anchor = format!("#f{}", finding.number);
     html! {
         tr.known[finding.known.is_some()] {
-            th { (to_report(last, &shown(&finding.signature), &anchor)) }
+            th {
+                (to_report(last, &shown(&finding.signature), &anchor))
+                @if finding.moments.len() > 1 {
+                    small { "in all " (shown(&finding.moments.iter().cloned().collect::<Vec<_>>().join(", "))) }
+                }
+            }
             td {
                 @match (&finding.known, finding.life) {
                     (None, Life::New) => b.no { "new" },
                     (None, Life::Ongoing) => b.no { "ongoing" },
                     (None, Life::NotSeen(_)) => span.hm { "not seen lately" },
+                    (None, Life::Resolved(_)) => span.yes { "resolved" },
                     (Some(_), _) => "known",
                 }
-                @if let Life::NotSeen(runs) = finding.life { small { "not in the last " (counted(runs, "run", "runs")) } }
+                @let without = finding.life.without();
+                @if without > 0 { small { "not in the last " (counted(without, "run", "runs")) } }
                 @if let Some(known) = &finding.known { small { (shown(known)) } }
             }
             td.r { (count(finding.seen)) " of " (count(finding.of)) }
             td { (stamp(&first.started)) }
             td { (stamp(&last.started)) }
-            td { code { (shown(&finding.fingerprint)) } }
+            td {
+                code { (shown(&finding.fingerprint)) }
+                @if finding.fingerprints.len() > 1 {
+                    small { "and " (count(finding.fingerprints.len() as u64 - 1)) " more" }
+                }
+            }
         }
     }
 }

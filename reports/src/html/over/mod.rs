@@ -54,10 +54,10 @@ fn head(title: &str, script: Option<&str>) -> Markup {
 fn mark(outcome: Option<Outcome>) -> Markup {
     let (sign, class) = match outcome {
         Some(Outcome::Valid) => ("✓", "yes"),
-        Some(Outcome::Violation) => ("✕", "no"),
+        Some(Outcome::Violation | Outcome::Crash) => ("✕", "no"),
         Some(Outcome::Known) => ("✕", "dim"),
         Some(Outcome::Unknown) => ("?", "hm"),
-        Some(Outcome::Inconclusive | Outcome::Failed) => ("!", "hm"),
+        Some(Outcome::Inconclusive | Outcome::Infrastructure) => ("!", "hm"),
         None => ("–", "dim"),
     };
     html! { span class=(class) aria-hidden="true" { (sign) } }

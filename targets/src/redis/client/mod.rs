@@ -73,6 +73,11 @@ const WORKLOADS: [(&str, Objects); 5] = [
     ("log", Objects::Logs),
 ];
 
+/// Their names.
+pub(super) fn workloads() -> Vec<String> {
+    WORKLOADS.iter().map(|(name, _)| (*name).to_owned()).collect()
+}
+
 impl Objects {
     /// Of a workload.
     pub(super) fn of(workload: &str) -> Option<Self> {
@@ -120,9 +125,11 @@ mod tests {
 
     #[test]
     fn every_workload_that_is_offered_has_its_objects() {
-        let offered = super::super::ENTRY.workloads;
-        assert!(offered.iter().copied().eq(WORKLOADS.iter().map(|(name, _)| *name)));
-        assert!(offered.iter().all(|name| duress_workloads::registry::find(name).is_some()));
+        let offered = workloads();
+        assert!(
+            !offered.is_empty()
+                && offered.iter().all(|name| duress_workloads::registry::find(name).is_some())
+        );
         assert_eq!(Objects::of("no such"), None);
     }
 

@@ -1,0 +1,91 @@
+//! One node of a cluster on this machine: its host, its server, and where its files are.
+
+use super::disk::NodeDisk;
+use super::host::{self, Host, NamespaceId, Plan};
+use super::memory::Group;
+use super::server::{Main, Server};
+use super::starve::Starving;
+use super::trap::Traps;
+use super::{Data, Disks, Rootfs, unable};
+use crate::env::EnvError;
+use duress_targets::Node;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(super) struct LocalNode {
+    pub(super) node: Node,
+    pub(super) dir: PathBuf,
+    pub(super) log: PathBuf,
+    pub(super) host: Arc<Host>,
+    /// The server's working directory, as seen on the host.
+    pub(super) work_dir: PathBuf,
+    pub(super) namespace: NamespaceId,
+    pub(super) disk: Option<NodeDisk>,
+    pub(super) memory: Option<Arc<Group>>,
+    pub(super) server: Mutex<Server>,
+    /// Not in `server`, which is held for as long as it takes to start or end it.
+    pub(super) main: Mutex<Main>,
+    pub(super) starving: Mutex<Option<Starving>>,
+    pub(super) traps: Arc<Traps>,
+}
+
+impl LocalNode {
+    pub(super) fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn main(&self) -> Main {
+        *self.main.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_main(&self, main: Main) {
+        *self.main.lock().unwrap_or_else(PoisonError::into_inner) = main;
+    }
+
+    pub(super) fn starving(&self) -> MutexGuard<'_, Option<Starving>> {
+        self.starving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn error(&self, what: &str, why: String) -> EnvError {
+        EnvError::Node { node: self.node.name.clone(), what: what.into(), why, log: self.log.clone() }
+    }
+}
+
+pub(super) fn node_dir(work_dir: &Path, node: &Node) -> PathBuf {
+    work_dir.join(&node.name)
+}
+
+pub(super) fn make_host(
+    nodes: &[Node],
+    index: usize,
+    dir: &Path,
+    (data, disks, rootfs): (Data, Disks, Option<&Rootfs>),
+) -> Result<Host, EnvError> {
+    let plan = Plan {
+        name: nodes[index].name.clone(),
+        data_dir: dir.join("data"),
+        data,
+        disks,
+        hosts_file: dir.join("hosts"),
+        root: rootfs.map(|rootfs| (rootfs.clone(), dir.join("root"))),
+    };
+    let staging = plan.root.iter().map(|(_, staging)| staging);
+    staging
+        .chain([&plan.data_dir])
+        .try_for_each(fs::create_dir_all)
+        .and_then(|()| {
+            host::write_hosts_file(&plan.hosts_file, nodes.iter().map(|n| (n.name.as_str(), n.addr)))
+        })
+        .map_err(|e| EnvError::Unable {
+            what: format!("prepare the directory {}", dir.display()),
+            why: e.to_string(),
+            fix: "choose a directory on a file system with room, that you may write to".into(),
+        })?;
+    let host = Host::create(&plan);
+    if let Some((_, staging)) = &plan.root {
+        // An empty folder at worst.
+        let _ = fs::remove_dir(staging);
+    }
+    host.map_err(|e| unable(&format!("make the host of {}", plan.name), &e))
+}

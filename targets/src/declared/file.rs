@@ -1,0 +1,104 @@
+//! The file as it stands there: tables and keys, and where each of them is. What they mean is checked in
+//! [`super::resolve`]. Each key is explained in `targets/docs/own-cluster.md`.
+
+use super::words::Words;
+use crate::hosts::{Docker, Kube, Ssh};
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use toml::Spanned;
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct File {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) doc: Option<String>,
+    pub(super) workloads: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub(super) nodes: Nodes,
+    pub(super) ports: Spanned<BTreeMap<String, Spanned<i64>>>,
+    pub(super) server: Spanned<ServerTable>,
+    pub(super) health: Option<Spanned<Probe>>,
+    pub(super) leader: Option<Spanned<Leader>>,
+    pub(super) client: Option<Spanned<ClientTable>>,
+    pub(super) http: Option<Spanned<crate::http::Spec>>,
+    #[serde(default)]
+    pub(super) settings: BTreeMap<String, Spanned<Setting>>,
+    #[serde(default)]
+    pub(super) workload: BTreeMap<String, Spanned<BTreeMap<String, String>>>,
+    #[serde(default)]
+    pub(super) refuses: BTreeMap<String, Spanned<String>>,
+    pub(super) ssh: Option<Spanned<Ssh>>,
+    pub(super) docker: Option<Spanned<Docker>>,
+    pub(super) kube: Option<Spanned<Kube>>,
+}
+
+/// `[nodes]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Nodes {
+    pub(super) default: Option<Spanned<i64>>,
+    pub(super) max: Option<Spanned<i64>>,
+}
+
+/// `[server]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ServerTable {
+    pub(super) start: Spanned<Words>,
+    pub(super) first: Option<Spanned<Words>>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, Spanned<String>>,
+    pub(super) stop: Option<Spanned<Words>>,
+    pub(super) version: Option<Spanned<Words>>,
+}
+
+/// `[health]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Probe {
+    pub(super) command: Option<Spanned<Words>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) send: Option<Spanned<String>>,
+    pub(super) says: Option<String>,
+}
+
+/// `[leader]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Leader {
+    pub(super) command: Option<Spanned<Words>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) send: Option<Spanned<String>>,
+    pub(super) says: Option<String>,
+    pub(super) term_after: Option<String>,
+}
+
+/// `[client]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ClientTable {
+    pub(super) command: Spanned<Words>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, Spanned<String>>,
+    #[serde(default, deserialize_with = "length")]
+    pub(super) start_timeout: Option<Duration>,
+}
+
+/// `[settings]`, one of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Setting {
+    pub(super) default: String,
+    pub(super) doc: String,
+    pub(super) one_of: Option<Vec<String>>,
+}
+
+fn length<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(text)?;
+    let length = humantime::parse_duration(&text);
+    length
+        .map(Some)
+        .map_err(|error| serde::de::Error::custom(format!("`{text}` is no length of time: {error}")))
+}

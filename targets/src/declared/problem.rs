@@ -1,0 +1,188 @@
+//! What is wrong with a target's file: where, what, and what to do, in one sentence.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A mistake in a target's file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {why}; {fix}", self.place())]
+pub struct Problem {
+    /// The file, as it was named.
+    pub file: PathBuf,
+    /// The line, from 1; none when the file as a whole is meant.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub why: String,
+    /// What to do.
+    pub fix: String,
+}
+
+impl Problem {
+    /// `my-db.toml:12`
+    pub fn place(&self) -> String {
+        place(&self.file, self.line)
+    }
+}
+
+/// `my-db.toml:12`
+pub(super) fn place(file: &Path, line: Option<usize>) -> String {
+    match line {
+        Some(line) => format!("{}:{line}", file.display()),
+        None => file.display().to_string(),
+    }
+}
+
+/// The text of a file, to say where in it something is.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) file: &'a Path,
+    pub(super) text: &'a str,
+}
+
+impl Source<'_> {
+    pub(super) fn problem(
+        &self,
+        at: &Range<usize>,
+        why: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            file: self.file.to_owned(),
+            line: Some(self.line(at.start)),
+            why: why.into(),
+            fix: fix.into(),
+        }
+    }
+
+    /// Lines are counted from 1.
+    pub(super) fn line(&self, at: usize) -> usize {
+        self.before(at).matches('\n').count() + 1
+    }
+
+    fn before(&self, at: usize) -> &str {
+        self.text.get(..at).unwrap_or(self.text)
+    }
+
+    /// `[server]`: the table that a place is in; the file itself before the first.
+    fn table(&self, at: usize) -> String {
+        let end = self.text[self.before(at).len()..].find('\n').map_or(self.text.len(), |n| at + n);
+        let lines = self.before(end).lines().rev().map(str::trim);
+        let header = lines.filter_map(|line| line.split('#').next()?.trim().strip_prefix('[')).find(|line| {
+            // Not the continuation of a list over several lines.
+            line.trim_end().ends_with(']') && !line.contains(['"', '\''])
+        });
+        header.map_or_else(
+            || "the file".to_owned(),
+            |line| format!("[{}]", line.trim_end().trim_matches(['[', ']'])),
+        )
+    }
+
+    /// The key on the left of a place.
+    fn key(&self, at: usize) -> &str {
+        let line = self.before(at).rsplit('\n').next().unwrap_or_default();
+        let rest = self.text[self.before(at).len()..].split('\n').next().unwrap_or_default();
+        let key = if line.contains('=') { line } else { rest };
+        key.split('=').next().unwrap_or_default().trim()
+    }
+
+    /// What the parser says, in our words.
+    pub(super) fn refused(&self, error: &toml::de::Error) -> Problem {
+        let message = error.message().trim();
+        let Some(at) = error.span() else {
+            return Problem {
+                file: self.file.to_owned(),
+                line: None,
+                why: message.to_owned(),
+                fix: "write it as own-cluster.md says".to_owned(),
+            };
+        };
+        let table = self.table(at.start);
+        if let Some(rest) = message.strip_prefix("unknown field ") {
+            let mut quoted = rest.split('`').skip(1).step_by(2);
+            let unknown = quoted.next().unwrap_or_default();
+            let known: Vec<&str> = quoted.collect();
+            // The name of a table is a key of the file.
+            let table = if self.before(at.start).ends_with('[') { "the file".to_owned() } else { table };
+            return self.problem(
+                &at,
+                format!("unknown key `{unknown}` in {table}"),
+                nearest(unknown, &known),
+            );
+        }
+        if let Some(rest) = message.strip_prefix("missing field ") {
+            let key = rest.trim_matches('`');
+            let (table, fix) = if at.start == 0 {
+                ("the file".to_owned(), format!("add `{key}`: see own-cluster.md"))
+            } else {
+                (table, format!("add `{key} = …`"))
+            };
+            return self.problem(&at, format!("{table} has no `{key}`"), fix);
+        }
+        for wrong in ["invalid type: ", "invalid value: "] {
+            if let Some((found, expected)) =
+                message.strip_prefix(wrong).and_then(|m| m.split_once(", expected "))
+            {
+                let why = format!("`{}` is {}", self.key(at.start), plain(found));
+                return self.problem(&at, why, format!("write {}", plain(expected)));
+            }
+        }
+        let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.problem(&at, one_line, "correct the line")
+    }
+}
+
+/// The parser's words for types, as one who writes a file knows them.
+fn plain(words: &str) -> String {
+    let (kind, shown) = words.split_once(" `").map_or((words, ""), |(kind, shown)| (kind, shown));
+    let kind = match kind {
+        "integer" => "the number",
+        "floating point" => "the number",
+        "boolean" => "the truth value",
+        "string" => "the text",
+        "sequence" => "a list",
+        "map" => "a table",
+        "a sequence" => "a list, [\"…\", \"…\"]",
+        "a string" => "a text, in quotes",
+        "a map" => "a table",
+        "i64" | "u16" | "usize" => "a whole number",
+        "a boolean" => "true or false",
+        other if other.starts_with("string ") => return other.replacen("string", "the text", 1),
+        other => other,
+    };
+    if shown.is_empty() { kind.to_owned() } else { format!("{kind} `{shown}") }
+}
+
+/// What may have been meant, or all that there is.
+pub(super) fn nearest(word: &str, known: &[&str]) -> String {
+    let closest = known.iter().map(|other| (distance(word, other), *other)).min();
+    match closest {
+        Some((distance, other)) if distance <= 2 && distance < other.len() => {
+            format!("did you mean `{other}`?")
+        }
+        Some(_) => format!("there is {}", known.join(", ")),
+        None => "leave it out".to_owned(),
+    }
+}
+
+/// Levenshtein's: letters that are to be put in, taken out or replaced.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("file", &self.file).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,367 @@
+//! Files that are right, and every mistake in one with the sentence that it gets.
+
+use super::*;
+use std::fmt::Write as _;
+
+const GOOD: &str = r#"
+name = "my-db"
+workloads = ["register", "set"]
+
+[nodes]
+default = 3
+max = 5
+
+[ports]
+client = 7000
+peer = 7001
+
+[server]
+start = "sh -c 'exec serve {port.client}' --peers {peers:{node}={address}:{port.peer}} {each peers:--join={node}} --sync={set.sync}"
+first = ["sh", "--first", "--dir={data}"]
+env = { MODE = "{set.sync}" }
+stop = "SIGINT"
+
+[health]
+send = "PING\r\n"
+says = "PONG"
+
+[leader]
+command = "sh -c 'echo {node}'"
+term-after = "term="
+
+[client]
+command = "sh {here}/client.sh"
+
+[settings.sync]
+default = "yes"
+doc = "whether"
+one-of = ["yes", "no"]
+
+[workload.set]
+table = "sets"
+
+[refuses]
+clock = "it says that it trusts clocks"
+"#;
+
+/// A directory with the client of [`GOOD`].
+fn home() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("client.sh"), "exit 0\n").expect("written");
+    dir
+}
+
+fn declare(text: &str) -> Result<TargetEntry, String> {
+    entry(Path::new("my-db.toml"), text, home().path()).map_err(|problem| problem.to_string())
+}
+
+fn nodes() -> Vec<Node> {
+    (1..=3).map(|n: u8| Node { name: format!("n{n}"), addr: [10, 77, 0, n].into() }).collect()
+}
+
+#[test]
+fn a_file_becomes_a_target() {
+    let entry = declare(GOOD).expect("it is right");
+    assert_eq!((entry.name.as_str(), entry.default_nodes, entry.max_nodes), ("my-db", 3, Some(5)));
+    assert_eq!(entry.ports, [7000, 7001]);
+    assert_eq!(entry.workloads, ["register", "set"]);
+    assert_eq!(entry.refuses[0].place, "my-db.toml:39");
+    let typed = Settings([("sync".to_owned(), "no".to_owned())].into());
+    let target = (entry.make)(&typed, "register").expect("a target");
+    let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
+    let nodes = nodes();
+    let args = launch.args(&nodes, &nodes[1], Path::new("/data"));
+    let expected = [
+        "-c",
+        "exec serve 7000",
+        "--peers",
+        "n1=10.77.0.1:7001,n3=10.77.0.3:7001",
+        "--join=n1",
+        "--join=n3",
+        "--sync=no",
+    ];
+    assert_eq!(args, expected);
+    assert_eq!(launch.args(&nodes, &nodes[0], Path::new("/data")), ["--first", "--dir=/data"]);
+    assert_eq!(launch.env(), [("MODE".to_owned(), "no".to_owned())]);
+    assert_eq!(launch.stopping(&nodes, &nodes[0]), Stopping::Signal(libc::SIGINT));
+    assert!(matches!(launch.source(), Source::Named { place: "my-db.toml:14", .. }));
+    let refused = (entry.make)(&Settings([("sync".to_owned(), "maybe".to_owned())].into()), "set");
+    assert_eq!(
+        refused.err().map(|e| e.to_string()).expect("refused"),
+        "sync=maybe cannot be: it takes yes or no"
+    );
+}
+
+#[test]
+fn a_server_that_duress_knows_is_obtained() {
+    let text = GOOD
+        .replace("sh -c 'exec serve {port.client}'", "redis-server")
+        .replace("\"sh\", ", "\"redis-server\", ");
+    let target = (declare(&text).expect("right").make)(&Settings::default(), "set").expect("a target");
+    let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
+    assert!(matches!(launch.source(), Source::Recipe(recipe) if recipe.server == "redis-server"));
+}
+
+/// What is changed in the file, and what is said about it.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    ("start = \"sh", "strat = \"sh", "my-db.toml:14: unknown key `strat` in [server]; did you mean `start`?"),
+    ("[health]", "[healht]", "my-db.toml:19: unknown key `healht` in the file; did you mean `health`?"),
+    ("default = 3", "defualt = 3", "my-db.toml:6: unknown key `defualt` in [nodes]; did you mean `default`?"),
+    (
+        "stop = \"SIGINT\"",
+        "quit = \"SIGINT\"",
+        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version",
+    ),
+    (
+        "default = 3",
+        "default = \"three\"",
+        "my-db.toml:6: `default` is the text \"three\"; write a whole number",
+    ),
+    ("default = 3", "default = 12", "my-db.toml:6: `default` is 12, which is out of range; use 1 to 9"),
+    (
+        "default = 3",
+        "default = 6",
+        "my-db.toml:6: by default there are 6 nodes, and 5 at most; raise `max`, or lower `default`",
+    ),
+    ("client = 7000", "client = 70000", "my-db.toml:10: port 70000 is out of range; use 1 to 65535"),
+    (
+        "client = 7000",
+        "client = 7001",
+        "my-db.toml:11: ports `peer` and `client` are both 7001; give each port a number of its own",
+    ),
+    (
+        "client = 7000",
+        "clients = 7000",
+        "my-db.toml:9: [ports] has no `client`; add the port that clients talk to: client = 7000",
+    ),
+    ("peer = 7001", "client = 7001", "my-db.toml:11: duplicate key; correct the line"),
+    (
+        "\"register\", \"set\"",
+        "\"register\", \"sets\"",
+        "my-db.toml:3: there is no workload `sets`; did you mean `set`?",
+    ),
+    (
+        "\"register\", \"set\"",
+        "\"set\", \"set\"",
+        "my-db.toml:3: the workload `set` is there twice; leave one out",
+    ),
+    (
+        "[\"register\", \"set\"]",
+        "[]",
+        "my-db.toml:3: there are no workloads; name those that its clients can do: workloads = [\"register\"]",
+    ),
+    (
+        "[\"register\", \"set\"]",
+        "\"register\"",
+        "my-db.toml:3: `workloads` is the text \"register\"; write a list, [\"…\", \"…\"]",
+    ),
+    (
+        "workloads = [\"register\", \"set\"]",
+        "",
+        "my-db.toml:1: the file has no `workloads`; add `workloads`: see own-cluster.md",
+    ),
+    (
+        "name = \"my-db\"",
+        "name = \"my db\"",
+        "my-db.toml:2: `my db` cannot be a name; use letters, digits and dashes: it becomes part of file names",
+    ),
+    (
+        "--peers",
+        "{adress}",
+        "my-db.toml:14: `{adress}` is nothing that is filled in; did you mean `address`?, and {{ is a brace",
+    ),
+    (
+        "{port.client}",
+        "{port.cleint}",
+        "my-db.toml:14: `{port.cleint}`: there is no such port; did you mean `client`?",
+    ),
+    (
+        "--sync={set.sync}",
+        "{set.snyc}",
+        "my-db.toml:14: `{set.snyc}`: there is no such setting; did you mean `sync`?",
+    ),
+    (
+        "MODE = \"{set.sync}\"",
+        "MODE = \"{node}\"",
+        "my-db.toml:16: `{node}` is not known here; use `here`, `port.NAME` or `set.NAME`: clients are told their node, and environments are the same for all",
+    ),
+    (
+        "echo {node}",
+        "echo {data}",
+        "my-db.toml:24: `{data}` is not known here; only the server is told where its data is",
+    ),
+    (
+        "{each peers:--join={node}}",
+        "| tee log",
+        "my-db.toml:14: `|` needs a shell, and none is run: write [\"sh\", \"-c\", \"…\"]; correct the line",
+    ),
+    (
+        "'exec serve {port.client}'",
+        "'exec serve",
+        "my-db.toml:14: the quote ' is not closed; correct the line",
+    ),
+    (
+        "[\"sh\", \"--first\"",
+        "[\"bash\", \"--first\"",
+        "my-db.toml:15: `first` starts `bash`, and `start` starts `sh`; let both start the same program",
+    ),
+    (
+        "\"SIGINT\"",
+        "\"SIGNIT\"",
+        "my-db.toml:17: `SIGNIT` is no signal that ends a server; did you mean `SIGINT`?",
+    ),
+    (
+        "command = \"sh -c",
+        "command = \"no-such-program -c",
+        "my-db.toml:24: there is no program `no-such-program` on PATH; install it, or write its path",
+    ),
+    (
+        "sh {here}/client.sh",
+        "sh {here}/cleint.sh",
+        "my-db.toml:28: there is no file `{here}/cleint.sh`; check the path",
+    ),
+    (
+        "sh {here}/client.sh",
+        "./nowhere.sh",
+        "my-db.toml:28: there is no program `HERE/./nowhere.sh`; check the path",
+    ),
+    (
+        "send = \"PING\\r\\n\"",
+        "",
+        "my-db.toml:19: [health] asks nothing; give it a `command`, a `url` or a `send`, or leave it out",
+    ),
+    (
+        "says = \"PONG\"",
+        "url = \"http://{address}/\"",
+        "my-db.toml:21: [health] has `send` and `url`; keep one of them",
+    ),
+    (
+        "send = \"PING\\r\\n\"",
+        "url = \"{address}/health\"",
+        "my-db.toml:20: `{address}/health` is no address; write http://{address}:{port.client}/…",
+    ),
+    (
+        "default = \"yes\"",
+        "default = \"on\"",
+        "my-db.toml:30: the default `on` of `sync` is not among `one-of`; add it there, or choose another",
+    ),
+    (
+        "[workload.set]",
+        "[workload.queue]",
+        "my-db.toml:35: [workload.queue] is for a workload that `workloads` does not name; there is register, set",
+    ),
+    (
+        "\"it says that it trusts clocks\"",
+        "\"\"",
+        "my-db.toml:39: `clock` is refused for no reason; say why, for whoever asks for it",
+    ),
+    (
+        "[client]\ncommand = \"sh {here}/client.sh\"",
+        "",
+        "my-db.toml: nothing says how clients talk to it; add [client] with a command, or [http]",
+    ),
+    ("[ports]", "[ports", "my-db.toml:9: "),
+];
+
+#[test]
+fn every_mistake_is_one_sentence_with_its_line_and_what_to_do() {
+    let mut wrong = String::new();
+    let home = home();
+    for (right, mistake, sentence) in MISTAKES {
+        assert!(GOOD.contains(right), "{right}");
+        let text = GOOD.replacen(right, mistake, 1);
+        let told = match entry(Path::new("my-db.toml"), &text, home.path()) {
+            Ok(_) => "nothing".to_owned(),
+            Err(problem) => problem.to_string().replace(&home.path().display().to_string(), "HERE"),
+        };
+        let fits = if sentence.ends_with(": ") { told.starts_with(sentence) } else { told == *sentence };
+        if !fits || told.contains('\n') {
+            let _ = write!(wrong, "{mistake}\n  expected {sentence}\n  told     {told}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn files_to_begin_with_are_right_and_name_every_key() {
+    let home = home();
+    let mut named = String::new();
+    for client in crate::exec::skeletons::SKELETONS.iter().map(Some).chain([None]) {
+        let text = skeleton("first-try", client);
+        // What runs the client need not be on this machine.
+        let text =
+            client.map_or(text.clone(), |client| text.replace(&format!("{:?}", client.command[0]), "\"sh\""));
+        let made = entry(Path::new("first-try.toml"), &text, home.path());
+        let made = made.unwrap_or_else(|problem| panic!("{problem}"));
+        assert_eq!(made.name, "first-try");
+        assert!(!text.contains("NAME") && !text.contains("COMMAND"), "{text}");
+        named += &text;
+    }
+    for key in KEYS {
+        assert!(named.contains(key), "no file to begin with names {key}");
+    }
+}
+
+/// Every key that a file may have, besides those of [http], [ssh], [docker] and [kube].
+const KEYS: [&str; 24] = [
+    "name",
+    "doc",
+    "workloads",
+    "[nodes]",
+    "default",
+    "max",
+    "[ports]",
+    "client",
+    "[server]",
+    "start",
+    "first",
+    "env",
+    "stop",
+    "version",
+    "[health]",
+    "command",
+    "url",
+    "send",
+    "says",
+    "[leader]",
+    "term-after",
+    "[client]",
+    "[refuses]",
+    "one-of",
+];
+
+#[test]
+fn the_page_explains_every_key() {
+    let page = include_str!("../../docs/own-cluster.md");
+    let page: Vec<&str> = page.lines().filter(|line| line.starts_with('|')).collect();
+    let explained = |key: &str| {
+        page.iter().any(|line| line.split('|').nth(1).unwrap_or_default().contains(&format!("`{key}`")))
+    };
+    for key in KEYS.iter().chain(&["start-timeout", "[workload.NAME]", "[settings.NAME]"]) {
+        assert!(explained(key), "own-cluster.md does not explain {key}");
+    }
+    // What the code knows, out of what it says of a key that it does not: so none is forgotten here.
+    for (table, text) in [
+        ("", GOOD.replacen("name =", "nonsense =", 1)),
+        ("[nodes]", GOOD.replacen("default = 3", "nonsense = 3", 1)),
+        ("[server]", GOOD.replacen("start =", "nonsense =", 1)),
+        ("[health]", GOOD.replacen("says =", "nonsense =", 1)),
+        ("[leader]", GOOD.replacen("term-after =", "nonsense =", 1)),
+        ("[client]", GOOD.replacen("command = \"sh {here}", "nonsense = \"sh {here}", 1)),
+        ("[settings.sync]", GOOD.replacen("one-of", "nonsense", 1)),
+    ] {
+        let told = declare(&text).err().expect("refused");
+        let known = told.split_once("; there is ").unwrap_or_else(|| panic!("{table}: {told}")).1;
+        for key in known.split(", ") {
+            assert!(
+                explained(key) || explained(&format!("[{key}]")) || explained(&format!("[{key}.NAME]")),
+                "{table}: {key}"
+            );
+        }
+    }
+    let holes =
+        ["{node}", "{address}", "{index}", "{first}", "{port.NAME}", "{data}", "{here}", "{set.NAME}"];
+    for hole in holes.iter().chain(&["{peers:TEXT}", "{nodes:TEXT}", "{each peers:TEXT}"]) {
+        assert!(explained(hole), "own-cluster.md does not explain {hole}");
+    }
+}
