@@ -74,12 +74,12 @@ fn summary(bisected: &Bisected) -> String {
         Found::Between { before, after, came, certain } => {
             let verb = if *came { "came" } else { "went" };
             let sure = if *certain {
-                "Their rates differ beyond doubt, as far as 95 % is."
+                "The intervals of their rates have nothing in common."
             } else {
-                "Their rates may be the same all the same: use more --times."
+                "The intervals of their rates overlap, so the rates may be the same: use more --times."
             };
             format!(
-                "It {verb} between {before} and {after}. {sure} Those in between are taken to have it on one side only."
+                "It {verb} between {before} and {after}. {sure} What was not tested is taken to be like its neighbours."
             )
         }
         Found::Everywhere => "Both ends show it; what is between them was not tested.".to_owned(),

@@ -42,8 +42,10 @@ fn summary(reproduced: &Reproduced) -> String {
     let finding = &reproduced.finding;
     let signature = if finding.signature.is_empty() { &finding.title } else { &finding.signature };
     let mut text = format!("{signature}\n\n  shown in {}, at a confidence of 95 %\n", reproduced.rate);
-    let _ =
-        writeln!(text, "  {} with the same fingerprint {}", reproduced.same_fingerprint, finding.fingerprint);
+    if !finding.fingerprint.is_empty() {
+        let same = reproduced.same_fingerprint;
+        let _ = writeln!(text, "  {same} of them with the same fingerprint, {}", finding.fingerprint);
+    }
     if reproduced.unanswered > 0 {
         let _ = writeln!(text, "  {} more came to no answer, and do not count", reproduced.unanswered);
     }
@@ -52,11 +54,12 @@ fn summary(reproduced: &Reproduced) -> String {
     }
     let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
     for run in &reproduced.runs {
-        *outcomes.entry(&run.headline).or_default() += 1;
+        let what = if run.shown == Some(true) { "shown" } else { &run.headline };
+        *outcomes.entry(what).or_default() += 1;
     }
     text.push('\n');
-    for (headline, count) in outcomes {
-        let _ = writeln!(text, "  {count:>4} × {headline}");
+    for (what, count) in outcomes {
+        let _ = writeln!(text, "  {count:>4} × {what}");
     }
     for run in reproduced.runs.iter().filter(|run| !run.others.is_empty()) {
         let _ = writeln!(text, "\n  ANOTHER VIOLATION: {}, {}", run.others.join("; "), run.run.display());

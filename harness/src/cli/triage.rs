@@ -15,7 +15,8 @@ use std::path::PathBuf;
 pub(super) struct Again {
     /// The run directory, or the fingerprint of a finding
     run: String,
-    /// Which of its findings: a number or a fingerprint [default: the first that is not known]
+    /// Which of its findings: a number or a fingerprint [default: the kind that the run has
+    /// most of and that is not known]
     #[arg(long)]
     finding: Option<String>,
     /// Directory that holds the runs, for fingerprints

@@ -101,6 +101,7 @@ mod tests {
             outcome: None,
             headline: "x".to_owned(),
             shown: shown.into(),
+            number: None,
             same_fingerprint: false,
             others: Vec::new(),
             at_ms: None,

@@ -17,7 +17,8 @@ pub(super) fn of(shrunk: &Shrunk) -> String {
     let _ = write!(text, "\n## Run it\n\n```sh\n{}\n```\n", shrunk.command);
     if let Some(minimal) = &shrunk.minimal {
         let report = minimal.join("report.html");
-        let _ = write!(text, "\nThe last run that showed it: `{}`\n", report.display());
+        let number = shrunk.number.map_or(String::new(), |number| format!(", its finding {number}"));
+        let _ = write!(text, "\nThe last run that showed it: `{}`{number}\n", report.display());
     }
     let _ = write!(text, "\n## What is left\n\n{}", sizes(&shrunk.before, &shrunk.after));
     if !shrunk.table.is_empty() {

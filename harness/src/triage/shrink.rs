@@ -67,6 +67,8 @@ pub struct Shrunk {
     pub command: String,
     /// The last run of that which showed it.
     pub minimal: Option<PathBuf>,
+    /// The number of the finding in the report of that.
+    pub number: Option<u64>,
     /// The operations that prove it there.
     pub core: Option<Core>,
     /// Which faults matter.
@@ -204,6 +206,7 @@ impl<'a> Work<'a> {
             after: size,
             command: String::new(),
             minimal: None,
+            number: None,
             core: None,
             table: Vec::new(),
             steps: Vec::new(),
@@ -324,14 +327,16 @@ impl<'a> Work<'a> {
         let dir = self.lab.dir.clone();
         let schedule = dir.join("schedule.toml");
         write_whole(&schedule, self.best.schedule().as_bytes())?;
-        let (_, command) = self.best.command(&self.lab.original.registry, Some(&schedule))?;
-        let shown = self.lab.last_shown(&self.key).map(|answer| answer.run).filter(|run| run.exists());
+        let (_, command) = self.best.command(&self.original.registry, Some(&schedule))?;
+        let shown = self.lab.last_shown(&self.key).filter(|answer| answer.run.exists());
+        let (shown, number) = shown.map(|answer| (answer.run, answer.number)).unzip();
         self.lab.clear(&self.key, shown.as_deref());
         if let Some(run) = &shown
             && self.shrunk.minimal.as_ref() != Some(run)
         {
             self.shrunk.core = Core::find(run, &self.original.sought, &dir.join("core.jsonl"))?;
             self.shrunk.minimal = shown;
+            self.shrunk.number = number.flatten();
         }
         let mut others = BTreeSet::new();
         let all = self.lab.ledger.all();

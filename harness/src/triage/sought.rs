@@ -42,6 +42,8 @@ pub struct Answer {
     pub headline: String,
     /// Did it show? Absent when the run says nothing about that.
     pub shown: Option<bool>,
+    /// Its number in the report of that run.
+    pub number: Option<u64>,
     /// With the same fingerprint.
     pub same_fingerprint: bool,
     /// Other violations, in words.
@@ -57,7 +59,8 @@ pub struct Answer {
 }
 
 impl Sought {
-    /// The finding of a run with this number or fingerprint; without either the first that is not known.
+    /// The finding of a run with this number or fingerprint; without either the first of the kind that the
+    /// run has most of, known ones left out unless there are no others: what shows often shows again.
     ///
     /// # Errors
     /// When there is none.
@@ -67,7 +70,7 @@ impl Sought {
             Some(which) => findings
                 .iter()
                 .find(|placed| placed.fingerprint == which || placed.number.to_string() == which),
-            None => findings.iter().find(|placed| placed.known.is_none()).or(findings.first()),
+            None => most(findings.iter().filter(|placed| placed.known.is_none())).or(most(findings.iter())),
         };
         let found = found.ok_or_else(|| {
             Failure::usage(
@@ -98,6 +101,7 @@ impl Sought {
             outcome: None,
             headline: String::new(),
             shown: None,
+            number: None,
             same_fingerprint: false,
             others: Vec::new(),
             at_ms: None,
@@ -142,13 +146,32 @@ impl Sought {
             outcome: Some(conclusion.outcome),
             headline: conclusion.headline.clone(),
             shown,
-            same_fingerprint: same().any(|placed| placed.fingerprint == self.fingerprint),
+            number: same().next().map(|placed| placed.number),
+            // Runs of older versions have none.
+            same_fingerprint: !self.fingerprint.is_empty()
+                && same().any(|placed| placed.fingerprint == self.fingerprint),
             others,
             at_ms: first.map(|time| time / 1_000_000),
             ops: first.map(until),
             ..answer
         }
     }
+}
+
+/// The first of the kind that there are most of.
+fn most<'a>(findings: impl Iterator<Item = &'a Placed>) -> Option<&'a Placed> {
+    let mut kinds: Vec<(&Placed, usize)> = Vec::new();
+    for finding in findings {
+        let same = |(first, _): &&mut (&Placed, usize)| {
+            (&first.checker, &first.anomaly) == (&finding.checker, &finding.anomaly)
+        };
+        match kinds.iter_mut().find(same) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((finding, 1)),
+        }
+    }
+    // Of several with the largest count, `max_by_key` takes the last.
+    kinds.into_iter().rev().max_by_key(|(_, count)| *count).map(|(first, _)| first)
 }
 
 fn words(placed: &Placed) -> &str {

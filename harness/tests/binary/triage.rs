@@ -44,6 +44,7 @@ fn a_run_is_made_again_and_made_smaller() {
     reproduced(&bench);
     shrunk(&bench);
     refused(&bench);
+    gone(&bench);
 }
 
 fn reproduced(bench: &Bench) {
@@ -113,4 +114,13 @@ fn refused(bench: &Bench) {
     assert!(nowhere.stderr.contains("no run below runs"), "{}", nowhere.stderr);
     let one = bench.duress(&["bisect", "run", "--versions", "3.4.23"]).expect(254);
     assert!(one.stderr.contains("two or more"), "{}", one.stderr);
+}
+
+/// Without the bug it never shows, and that is said so.
+fn gone(bench: &Bench) {
+    let mut info = bench.json("run/run.json");
+    info["repeat"] = format!("{} --set bug=none", info["repeat"].as_str().expect("a command")).into();
+    fs::write(bench.path("run/run.json"), info.to_string()).expect("written");
+    let told = json(&bench.duress(&["repro", "run", "--times", "1", "--json"]).expect(0).stdout);
+    assert!(told["rate"]["shown"] == 0 && told["rate"]["of"] == 1, "{told:#}");
 }
