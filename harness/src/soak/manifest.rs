@@ -139,3 +139,59 @@ fn refused(path: &Path, why: String) -> Failure {
         "use the version of Duress that wrote it, or another --dir",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::soak::matrix::Combination;
+
+    fn manifest() -> Manifest {
+        let of = |at: u64| Combination {
+            test: at.to_string(),
+            faults: String::new(),
+            weight: 1 + at % 2,
+            args: Vec::new(),
+        };
+        let matrix = Matrix {
+            combinations: (0..5).map(of).collect(),
+            retries: 1,
+            canary_every: 20,
+            partial: false,
+            thin: false,
+            limit_ms: 1,
+        };
+        Manifest::new(matrix, 7)
+    }
+
+    #[test]
+    fn shards_together_are_the_whole_and_overlap_nowhere() {
+        for (trials, whole) in [(Some(14), 14), (None, 5)] {
+            let shard = |part| Manifest { trials, of: 3, shards: BTreeSet::from([part]), ..manifest() };
+            let mut all: Vec<u64> = (1..=3).flat_map(|part| shard(part).due()).collect();
+            all.sort_unstable();
+            assert_eq!(all, (1..=whole).collect::<Vec<_>>());
+            // Joined, those that are not there are still due.
+            assert_eq!(Manifest { merged: true, ..shard(2) }.due(), all);
+            assert_eq!(shard(1).hash(), shard(3).hash());
+        }
+    }
+
+    #[test]
+    fn the_hash_is_of_the_trials_and_not_of_how_many() {
+        let hash = manifest().hash();
+        assert_eq!(Manifest { trials: Some(9), budget_ms: Some(1), ..manifest() }.hash(), hash);
+        assert_ne!(Manifest { seed: 8, ..manifest() }.hash(), hash);
+        assert_ne!(Manifest { of: 2, ..manifest() }.hash(), hash);
+        assert_ne!(Manifest { duress: "0.0.0".to_owned(), ..manifest() }.hash(), hash);
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_other_formats_are_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(Manifest::read(dir.path()).expect("none"), None);
+        manifest().write(dir.path()).expect("written");
+        assert_eq!(Manifest::read(dir.path()).expect("one"), Some(manifest()));
+        Manifest { format: 2, ..manifest() }.write(dir.path()).expect("written");
+        assert!(Manifest::read(dir.path()).is_err());
+    }
+}
