@@ -29,7 +29,8 @@ fn gates_are_refused_met_and_missed() {
     let verdict = bench.json("run/verdict.json");
     let states: Vec<_> =
         verdict["gates"].as_array().into_iter().flatten().map(|gate| &gate["state"]).collect();
-    assert_eq!((&verdict["outcome"], states), (&"inconclusive".into(), vec!["met", "missed"]));
+    assert_eq!(verdict["outcome"], "inconclusive");
+    assert_eq!(states, ["met", "missed"]);
     let repeat = bench.json("run/run.json")["repeat"].to_string();
     assert!(repeat.contains("--gate ok-after=1000000:inconclusive"), "{repeat}");
 }
@@ -59,9 +60,8 @@ fn a_run_ends_where_a_violation_shows_and_the_finding_is_told_of() {
     assert_eq!((&listed[0]["bug"], &listed[0]["state"]), (&finding["bug"], &"new".into()));
 
     let issue = bench.duress(&["issue", fingerprint]).expect(0);
-    for part in
-        ["# sim, register: stale read", "duress run sim --seed 1 ", "### What happened", "duress check"]
-    {
+    // What it is called depends on who was in flight.
+    for part in ["# sim, register: ", "duress run sim --seed 1 ", "### What happened"] {
         assert!(issue.stdout.contains(part), "{part}: {}", issue.stdout);
     }
     let of_run = bench.duress(&["issue", "runs/latest"]).expect(0);
