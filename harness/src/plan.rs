@@ -344,6 +344,10 @@ impl Plan {
         if let Some(ops) = o.ops {
             table.insert("ops".to_owned(), ops.to_string());
         }
+        if !o.gates.is_empty() {
+            let gates: Vec<String> = o.gates.iter().map(ToString::to_string).collect();
+            table.insert("gates".to_owned(), gates.join(", "));
+        }
         for option in &self.entry.options {
             let value = o.settings.get(&*option.name).map_or(&*option.default, String::as_str);
             table.insert(format!("set {}", option.name), value.to_owned());

@@ -39,7 +39,7 @@ pub fn annotations(run: &Run, conclusion: &Conclusion, file: Option<&str>) -> St
         Outcome::Inconclusive | Outcome::Infrastructure => said.push(("error", &name, c.headline.clone())),
         // Somebody may have found one and hand over none.
         Outcome::Violation | Outcome::Crash if said.is_empty() => {
-            said.push(("error", &name, c.headline.clone()))
+            said.push(("error", &name, c.headline.clone()));
         }
         Outcome::Violation | Outcome::Crash | Outcome::Known | Outcome::Valid => {}
     }

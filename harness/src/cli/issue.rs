@@ -32,8 +32,8 @@ impl IssueArgs {
             let named = |line: &&duress_reports::index::FindingLine| {
                 [&line.fingerprint, &line.bug].contains(&&self.what)
             };
-            let runs = index.runs.iter().rev().filter(|run| !run.gone);
-            let found = runs.filter_map(|run| Some((run, run.findings.iter().find(named)?))).next();
+            let mut runs = index.runs.iter().rev().filter(|run| !run.gone);
+            let found = runs.find_map(|run| Some((run, run.findings.iter().find(named)?)));
             let (run, line) = found.ok_or_else(|| {
                 refuse(
                     "no run here has a finding with this fingerprint",

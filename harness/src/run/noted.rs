@@ -35,8 +35,7 @@ pub(super) fn count(dir: &RunDir, info: &RunInfo, texts: &BTreeMap<&str, &str>) 
         while Read::by_ref(&mut lines).take(MAX_LINE).read_until(b'\n', &mut line).is_ok_and(|read| read > 0)
         {
             let said = String::from_utf8_lossy(&line);
-            for (goal, text) in texts.iter().filter(|(_, text)| said.contains(**text)) {
-                debug_assert!(!text.is_empty());
+            for (goal, _) in texts.iter().filter(|(_, text)| said.contains(**text)) {
                 *counts.entry((*goal).to_owned()).or_default() += 1;
             }
             line.clear();

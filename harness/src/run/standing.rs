@@ -56,6 +56,9 @@ impl Phases<'_> {
         )];
         for (at, node) in self.nodes.iter().enumerate() {
             notes.push(match self.env.state(at) {
+                ProcessState::Running { pid } | ProcessState::Paused { pid } if pid == own => {
+                    format!("{} lives inside this process", node.name)
+                }
                 ProcessState::Running { pid } | ProcessState::Paused { pid } => format!(
                     "{} at {}: nsenter --target {pid} {user}--mount --uts --ipc --net",
                     node.name, node.addr

@@ -60,9 +60,8 @@ fn a_run_ends_where_a_violation_shows_and_the_finding_is_told_of() {
     assert_eq!((&listed[0]["bug"], &listed[0]["state"]), (&finding["bug"], &"new".into()));
 
     let issue = bench.duress(&["issue", fingerprint]).expect(0);
-    for part in
-        ["# sim, register: stale read", "duress run sim --seed 1 ", "### What happened", "duress check"]
-    {
+    // What it is called depends on who was in flight.
+    for part in ["# sim, register: ", "duress run sim --seed 1 ", "### What happened"] {
         assert!(issue.stdout.contains(part), "{part}: {}", issue.stdout);
     }
     let of_run = bench.duress(&["issue", "runs/latest"]).expect(0);

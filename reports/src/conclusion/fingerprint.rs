@@ -62,15 +62,15 @@ impl Fingerprint {
     }
 }
 
-/// Coarser than a fingerprint: without the faults, the workload, the role and, where the anomaly has a
-/// name, the shape. One stale read under many faults is one thing to look into, so that is what
+/// Coarser than a fingerprint: without the faults, the role, the shape of a proof and, where the anomaly
+/// has a name, the workload. One stale read under many faults is one thing to look into, so that is what
 /// lists of findings count; to excuse by it would excuse too much.
 fn bug(run: &Run, verdict: &Verdict, finding: &Finding, shape: Option<&str>) -> String {
     let mut parts: Vec<&str> = vec![BUG_VERSION, &run.info.target, &verdict.checker, &finding.anomaly];
     if finding.anomaly == UNNAMED {
         parts.push(&run.info.workload);
     }
-    if finding.anomaly == UNNAMED || finding.counterexample.is_none() {
+    if finding.counterexample.is_none() {
         parts.push(shape.unwrap_or_default());
     }
     parts.extend(run.info.settings.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));

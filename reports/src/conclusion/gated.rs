@@ -154,7 +154,7 @@ impl Judge<'_> {
             .filter(|seen| seen.leads == Some(true))
             .filter_map(|seen| seen.term)
             .collect();
-        (!terms.is_empty()).then(|| terms.len() as u64)
+        (!terms.is_empty()).then_some(terms.len() as u64)
     }
 
     fn leader_changes(&self, least: u64) -> Judged {
