@@ -1,59 +1,73 @@
-//! Hosts on a bridge of the kernel, in a namespace of its own; all of it ends with their processes.
+//! A bridge of the kernel beside a cluster's switch: every host has an interface on either, and is the
+//! same otherwise. The bridge is in a namespace of its own, and ends with its process.
 
-use crate::Host;
+use duress::env::Environment as _;
+use duress::env::local::Local;
+use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+/// The interface of a host that is on the bridge.
+const INTERFACE: &str = "eth1";
+
 pub(crate) struct Bridge {
-    /// The first has the bridge, the others are hosts.
-    processes: Vec<Child>,
+    /// Has its namespace.
+    holder: Child,
 }
 
 impl Bridge {
-    /// `None` where the machine does not let us.
-    pub(crate) fn new(hosts: usize) -> Option<Self> {
-        let mut bridge = Self { processes: Vec::new() };
-        for _ in 0..=hosts {
-            let mut command = Command::new("unshare");
-            bridge
-                .processes
-                .push(command.args(["--net", "sleep", "1000"]).stderr(Stdio::null()).spawn().ok()?);
-        }
-        // They have their namespaces once they are asleep.
+    /// Connects all hosts of a cluster of so many nodes, and that of its clients. `None` where the machine
+    /// does not let us.
+    pub(crate) fn between(cluster: &Local, nodes: usize) -> Option<Self> {
+        let mut unshare = Command::new("unshare");
+        let holder = unshare.args(["--net", "sleep", "1000"]).stderr(Stdio::null()).spawn().ok()?;
+        let bridge = Self { holder };
+        // It has its namespace once it is asleep.
         thread::sleep(Duration::from_millis(300));
-        let middle = bridge.processes[0].id();
-        ip(middle, "link add br0 type bridge")?;
-        ip(middle, "link set br0 up")?;
-        for n in 0..hosts {
-            let (host, address) = bridge.host(n);
-            ip(middle, &format!("link add p{n} type veth peer name eth0 netns {host}"))?;
-            ip(middle, &format!("link set p{n} master br0 up"))?;
-            ip(host, &format!("addr add {address}/24 dev eth0"))?;
-            ip(host, "link set lo up")?;
-            ip(host, "link set eth0 up")?;
+        bridge.ip("link add br0 type bridge")?;
+        bridge.ip("link set br0 up")?;
+        for host in 0..=nodes {
+            bridge.connect(cluster, host, nodes)?;
         }
         Some(bridge)
     }
 
-    pub(crate) fn host(&self, n: usize) -> Host {
+    /// Where a node is on it; the clients are behind the last node.
+    pub(crate) fn address(host: usize) -> IpAddr {
         // There are a few.
-        (self.processes[n + 1].id(), [10, 78, 0, n as u8 + 1].into())
+        [10, 78, 0, host as u8 + 1].into()
+    }
+
+    fn connect(&self, cluster: &Local, host: usize, nodes: usize) -> Option<()> {
+        let (outer, address) = (format!("port{host}"), Self::address(host));
+        let holder = self.holder.id();
+        thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                let entered = if host == nodes { cluster.enter() } else { cluster.enter_node(host) };
+                entered.ok()?;
+                run("ip", &format!("link add {INTERFACE} type veth peer name {outer} netns {holder}"))?;
+                run("ip", &format!("addr add {address}/24 dev {INTERFACE}"))?;
+                run("ip", &format!("link set {INTERFACE} up"))
+            });
+            inside.join().expect("it ends")
+        })?;
+        self.ip(&format!("link set {outer} master br0 up"))
+    }
+
+    /// `ip` in the bridge's namespace.
+    fn ip(&self, words: &str) -> Option<()> {
+        run("nsenter", &format!("--net --target {} ip {words}", self.holder.id()))
     }
 }
 
 impl Drop for Bridge {
     fn drop(&mut self) {
-        for child in &mut self.processes {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
     }
 }
 
-fn ip(pid: u32, words: &str) -> Option<()> {
-    let pid = pid.to_string();
-    let mut command = Command::new("nsenter");
-    command.args(["--net", "--target", &pid, "ip"]).args(words.split(' '));
-    command.status().ok()?.success().then_some(())
+fn run(program: &str, words: &str) -> Option<()> {
+    Command::new(program).args(words.split(' ')).status().ok()?.success().then_some(())
 }
