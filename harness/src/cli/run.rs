@@ -180,7 +180,7 @@ enum Data {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Disks {
+pub(super) enum Disks {
     /// A file system of our own, in memory, that can do wrong in all ways; only for runs with such faults
     Own,
     /// A real ext4 in memory, which loses what was not fsynced when its power fails, and does nothing else

@@ -2,6 +2,7 @@
 
 use super::print;
 use super::progress::{Progress, View};
+use super::run::Disks;
 use crate::env::trap::{Call, Moment};
 use crate::event::Stage;
 use crate::failure::Failure;
@@ -41,6 +42,9 @@ pub(super) struct SweepArgs {
     /// How
     #[arg(long, value_enum, default_value_t = Crash::PowerFailure)]
     crash: Crash,
+    /// What the node's disk is made with; what is not `own` needs root
+    #[arg(long, value_enum, default_value_t = Disks::Own)]
+    disks: Disks,
     /// Same seed: same operations
     #[arg(long, short, default_value_t = 1)]
     seed: u64,
@@ -146,6 +150,10 @@ impl SweepArgs {
         let ops = self.ops.to_string();
         let seed = self.seed.to_string();
         let rate = self.rate.to_string();
+        let disks = match self.disks {
+            Disks::Own => "own",
+            Disks::Ext4 => "ext4",
+        };
         let mut words: Vec<OsString> = [
             &self.target,
             "--workload",
@@ -165,9 +173,8 @@ impl SweepArgs {
             "--rate",
             &rate,
             "--allow-majority-loss",
-            // One sweep is one thing to tell, not a thousand.
-            "--ci",
-            "none",
+            "--disks",
+            disks,
         ]
         .map(OsString::from)
         .into();

@@ -408,6 +408,25 @@ fn a_server_is_crashed_at_each_of_its_syncs() {
     assert!(description.ends_with("after the 2nd sync of n1"), "{description}");
 }
 
+#[test]
+fn a_sweep_crashes_a_real_ext4() {
+    if !clusters_wanted("a_sweep_crashes_a_real_ext4") {
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let doctor = bench.duress(&["doctor"]).stdout;
+    if !doctor.lines().any(|line| line.contains("ext4") && line.ends_with("works")) {
+        return eprintln!("skipped: this machine has no ext4 for us\n{doctor}");
+    }
+    let sweep = ["sweep", "redis", "--set", "appendfsync=always", "--disks", "ext4", "--ops", "4"];
+    let rest = ["--when", "before", "--jobs", "2", "--keep", "--dir", "sweep"];
+    bench.duress(&[&sweep[..], &rest].concat()).expect(0);
+    let verdict = bench.json("sweep/sync-00001-before/verdict.json");
+    let fault = verdict["faults"][0].to_string();
+    assert!(fault.contains("its ext4 was shut down"), "{fault}");
+}
+
 /// Redis flushes once a second there, so whatever it said in between is gone.
 #[test]
 fn a_sweep_finds_what_is_acknowledged_too_early() {

@@ -15,6 +15,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
 use nix::unistd::{read, write};
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -34,6 +35,8 @@ const TIMER: u64 = u64::MAX - 1;
 pub(super) struct Forwarder {
     epoll: Epoll,
     ports: Vec<OwnedFd>,
+    /// Ports that may have frames: they were reported since they were last found empty.
+    ready: BTreeSet<usize>,
     wake: Arc<EventFd>,
     commands: Receiver<Command>,
     probes: SyncSender<ProbeFate>,
@@ -59,7 +62,9 @@ impl Forwarder {
     ) -> nix::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         for (index, port) in ports.iter().enumerate() {
-            epoll.add(port, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
+            // Reported when something arrives, not for as long as it is there: for that the kernel would ask
+            // each port that we have just emptied once more, before every sleep.
+            epoll.add(port, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, index as u64))?;
         }
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, COMMANDS))?;
         let waiting = Waiting::new()?;
@@ -68,6 +73,7 @@ impl Forwarder {
         Ok(Self {
             epoll,
             ports,
+            ready: BTreeSet::new(),
             wake,
             commands,
             probes,
@@ -86,12 +92,13 @@ impl Forwarder {
     pub(super) fn run(mut self) {
         let mut events = [EpollEvent::empty(); EVENTS];
         loop {
-            let ready = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
-                Ok(ready) => ready,
+            let patience = if self.ready.is_empty() { EpollTimeout::NONE } else { EpollTimeout::ZERO };
+            let reported = match self.epoll.wait(&mut events, patience) {
+                Ok(reported) => reported,
                 Err(Errno::EINTR) => continue,
                 Err(error) => unreachable!("epoll on our own files: {error}"),
             };
-            for event in &events[..ready] {
+            for event in &events[..reported] {
                 match event.data() {
                     COMMANDS => {
                         if self.obey() == Next::Stop {
@@ -102,7 +109,12 @@ impl Forwarder {
                         // Only wakes us up.
                         let _ = self.waiting.timer.wait();
                     }
-                    port => self.serve(port as usize),
+                    port => _ = self.ready.insert(port as usize),
+                }
+            }
+            for port in std::mem::take(&mut self.ready) {
+                if self.serve(port) == Left::Perhaps {
+                    self.ready.insert(port);
                 }
             }
             self.release();
@@ -155,20 +167,21 @@ impl Forwarder {
         self.release();
     }
 
-    fn serve(&mut self, from: usize) {
+    fn serve(&mut self, from: usize) -> Left {
         for _ in 0..BATCH {
             match read(&self.ports[from], &mut self.buffer) {
                 Ok(length) => self.forward(from, length),
                 Err(Errno::EINTR | Errno::ENETDOWN | Errno::ENOBUFS) => {}
-                Err(Errno::EAGAIN) => return,
+                Err(Errno::EAGAIN) => return Left::Nothing,
                 Err(_) => {
                     // The interface is gone (a root server can remove it). A dead file that
-                    // stays in the set would be reported for ever, at real-time priority.
+                    // stays in the set may be reported again and again, at real-time priority.
                     let _ = self.epoll.delete(&self.ports[from]);
-                    return;
+                    return Left::Nothing;
                 }
             }
         }
+        Left::Perhaps
     }
 
     fn forward(&mut self, from: usize, length: usize) {
@@ -270,6 +283,13 @@ fn miss(
     if let Some(ticket) = counted {
         flows.take_back(ticket, None, bytes);
     }
+}
+
+/// What a port still has after a batch.
+#[derive(PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Perhaps,
 }
 
 #[derive(PartialEq, Eq)]

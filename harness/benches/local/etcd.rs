@@ -1,8 +1,8 @@
 //! What three members of etcd do on the switch, next to the kernel's bridge: in turns, so that both have
-//! the same machine.
+//! the same machine, and on hosts that differ in nothing else: same namespaces, logs, data, sessions.
 
 use crate::bridge::Bridge;
-use crate::{Host, inside};
+use crate::switch_time;
 use duress::env::Environment as _;
 use duress::env::local::{Config, Data, Disks, Local, Network, Ports, Privilege, ServerCommand};
 use duress_targets::obtain::{self, Obtained};
@@ -10,7 +10,6 @@ use duress_targets::{Completion, Node, Registry, Server, Settings, Source, Targe
 use duress_workloads::Invocation;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,9 +18,9 @@ const MEMBERS: usize = 3;
 /// Clients that write, one after the other each.
 const CLIENTS: usize = 8;
 /// Turns of each network.
-const TURNS: usize = 5;
+const TURNS: usize = 12;
 /// Length of a turn.
-const TURN: Duration = Duration::from_secs(4);
+const TURN: Duration = Duration::from_secs(2);
 /// How long a cluster may take until it serves.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -35,26 +34,49 @@ pub(crate) fn compare(privilege: Privilege) {
         return println!("etcd: not to be had");
     };
     let dir = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
-    let switched = on_switch(privilege, &*target, &obtained, dir.path());
     let nodes = Local::addresses(MEMBERS);
-    let writes = |turn: usize| {
-        let enter = || switched.enter().expect("the clients' host");
-        on_own_thread(|| (enter(), writes(&target, &nodes, turn)).1)
+    let switched = cluster(privilege, &*target, &obtained, (&dir.path().join("switch"), &nodes));
+    start(&switched);
+    let bridged_nodes: Vec<Node> = (nodes.iter().enumerate())
+        .map(|(n, node)| Node { addr: Bridge::address(n), ..node.clone() })
+        .collect();
+    let bridged = cluster(privilege, &*target, &obtained, (&dir.path().join("bridge"), &bridged_nodes));
+    let Some(_bridge) = Bridge::between(&bridged, MEMBERS) else {
+        let writes = writes(&target, (&switched, &nodes), 0);
+        return println!("etcd on the switch: {writes:.0} writes per second; no bridge");
     };
-    let Some(bridge) = Bridge::new(MEMBERS + 1) else {
-        return println!("etcd on the switch: {:.0} writes per second; no bridge", writes(0));
-    };
-    let members = Bridged::new(&bridge, &*target, &obtained, dir.path());
+    start(&bridged);
     let mut ratios = Vec::new();
     for turn in 0..TURNS {
-        let ours = writes(turn);
-        let clients = bridge.host(MEMBERS);
-        let theirs = inside(clients.0, || self::writes(&target, &members.nodes, turn));
-        println!("etcd, turn {turn}: {ours:.0} writes per second on the switch, {theirs:.0} on the bridge");
-        ratios.push(ours / theirs);
+        let ours = || {
+            let before = switch_time().unwrap_or_default();
+            let writes = writes(&target, (&switched, &nodes), turn);
+            let worked = switch_time().unwrap_or_default() - before;
+            (writes, worked.as_secs_f64() * 1e6 / (writes * TURN.as_secs_f64()))
+        };
+        let theirs = || writes(&target, (&bridged, &bridged_nodes), turn);
+        // Whoever comes second finds another machine than the first.
+        let (theirs, (ours, worked)) = if turn % 2 == 0 {
+            let ours = ours();
+            (theirs(), ours)
+        } else {
+            (theirs(), ours())
+        };
+        let ratio = ours / theirs;
+        println!(
+            "etcd, turn {turn}: {ours:.0} writes per second on the switch, {worked:.0} µs of its thread each; \
+             {theirs:.0} on the bridge; {ratio:.2}"
+        );
+        ratios.push(ratio);
     }
     ratios.sort_by(f64::total_cmp);
-    println!("etcd: {:.2} of the bridge's throughput (median of {TURNS})", ratios[TURNS / 2]);
+    let quarter = |n: usize| ratios[(TURNS - 1) * n / 4];
+    println!(
+        "etcd: {:.2} of the bridge's throughput (median of {TURNS}; half of them {:.2} to {:.2})",
+        quarter(2),
+        quarter(1),
+        quarter(3)
+    );
 }
 
 fn obtain(recipe: &obtain::Recipe) -> Option<Obtained> {
@@ -62,12 +84,17 @@ fn obtain(recipe: &obtain::Recipe) -> Option<Obtained> {
     obtain::obtain(recipe, &request, &mut |_: &str| ()).ok()
 }
 
-fn on_switch(privilege: Privilege, target: &dyn Target, obtained: &Obtained, dir: &Path) -> Local {
-    let nodes = Local::addresses(MEMBERS);
+/// A cluster whose members find each other at these addresses. Nobody runs yet.
+fn cluster(
+    privilege: Privilege,
+    target: &dyn Target,
+    obtained: &Obtained,
+    (dir, nodes): (&Path, &[Node]),
+) -> Local {
     let Server::Processes(launch) = target.server() else { unreachable!("etcd is a program") };
     let server = |node: &Node| ServerCommand {
         program: obtained.path.clone(),
-        args: launch.args(&nodes, node, &Local::data_dir(dir, node)),
+        args: launch.args(nodes, node, &Local::data_dir(dir, node)),
         env: [launch.env(), obtained.env()].concat(),
     };
     let config = Config {
@@ -82,51 +109,26 @@ fn on_switch(privilege: Privilege, target: &dyn Target, obtained: &Obtained, dir
         limited_memory: false,
         rootfs: None,
     };
-    let cluster = Local::create(privilege, config).expect("a cluster");
+    Local::create(privilege, config).expect("a cluster")
+}
+
+fn start(cluster: &Local) {
     (0..MEMBERS).for_each(|node| cluster.start(node).expect("a server"));
-    cluster
 }
 
-/// Members on the hosts of a bridge.
-struct Bridged {
-    nodes: Vec<Node>,
-    processes: Vec<Child>,
-}
-
-impl Bridged {
-    fn new(bridge: &Bridge, target: &dyn Target, obtained: &Obtained, dir: &Path) -> Self {
-        let hosts: Vec<Host> = (0..MEMBERS).map(|n| bridge.host(n)).collect();
-        let node = |(n, (_, addr)): (usize, &Host)| Node { name: format!("b{n}"), addr: *addr };
-        let nodes: Vec<Node> = hosts.iter().enumerate().map(node).collect();
-        let Server::Processes(launch) = target.server() else { unreachable!("etcd is a program") };
-        let start = |(node, (pid, _)): (&Node, &Host)| {
-            Command::new("nsenter")
-                .args(["--net", "--target", &pid.to_string()])
-                .arg(&obtained.path)
-                .args(launch.args(&nodes, node, &dir.join(&node.name)))
-                .envs([launch.env(), obtained.env()].concat())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("a server")
-        };
-        let processes = nodes.iter().zip(&hosts).map(start).collect();
-        Self { nodes, processes }
-    }
-}
-
-impl Drop for Bridged {
-    fn drop(&mut self) {
-        for child in &mut self.processes {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+/// Acknowledged writes per second, by clients on the cluster's own host for them.
+fn writes(target: &Arc<dyn Target>, (cluster, nodes): (&Local, &[Node]), turn: usize) -> f64 {
+    thread::scope(|scope| {
+        let clients = scope.spawn(|| {
+            cluster.enter().expect("the clients' host");
+            written(target, nodes, turn)
+        });
+        clients.join().expect("it ends")
+    })
 }
 
 /// Acknowledged writes per second, by the thread that calls.
-fn writes(target: &Arc<dyn Target>, nodes: &[Node], turn: usize) -> f64 {
+fn written(target: &Arc<dyn Target>, nodes: &[Node], turn: usize) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let patience = Instant::now() + PATIENCE;
@@ -155,8 +157,4 @@ fn writes(target: &Arc<dyn Target>, nodes: &[Node], turn: usize) -> f64 {
         let done: u64 = clients.join_all().await.into_iter().sum();
         done as f64 / TURN.as_secs_f64()
     })
-}
-
-fn on_own_thread<T: Send>(f: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| scope.spawn(f).join().expect("it ends"))
 }

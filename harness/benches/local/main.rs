@@ -1,24 +1,30 @@
-//! What the switch costs: how long a partition takes, the way there and back between two hosts, bytes
-//! per second, and what etcd does on it, next to the kernel's own bridge. `cargo bench -p duress --bench
-//! network`, as root and with `ip` for the bridge, which is left out otherwise.
+//! What hosts on this machine cost. Their network: how long a partition takes, the way there and back
+//! between two hosts, bytes per second, and what etcd does on it, next to the kernel's own bridge. Their
+//! disks: fsyncs per second, next to the kernel's own file systems.
+//!
+//! `cargo bench -p duress --bench local`, as root; and with `ip` for the bridge, which is left out
+//! otherwise. `-- disk` or `-- network` for one of them.
 
 mod bridge;
+mod disk;
 mod etcd;
 
 use bridge::Bridge;
 use duress::env::Environment as _;
 use duress::env::cut::Cut;
-use duress::env::local::{Config, Data, Disks, Local, Network, Ports, ServerCommand, acquire};
+use duress::env::local::{Config, Data, Disks, Local, Network, Ports, Privilege, ServerCommand, acquire};
 use duress::env::packet::{Policies, Policy};
 use nix::sched::{CloneFlags, setns};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Of the clusters that only carry packets.
+const NODES: usize = 5;
 /// Partitions made and healed.
 const CUTS: usize = 500;
 /// Datagrams there and back.
@@ -30,46 +36,71 @@ const PORT: u16 = 7000;
 
 fn main() {
     let privilege = acquire().expect("a machine that can make clusters");
+    let asked: Vec<String> = std::env::args().filter(|word| ["disk", "network"].contains(&&**word)).collect();
+    let wants = |what: &str| asked.is_empty() || asked.iter().any(|word| word == what);
+    if wants("disk") {
+        disk::compare(privilege);
+    }
+    if wants("network") {
+        network(privilege);
+    }
+}
+
+fn network(privilege: Privilege) {
     for ports in [Ports::Tap, Ports::Packet] {
         let dir = tempfile::tempdir().expect("a directory");
-        let sleep =
-            ServerCommand { program: "/bin/sleep".into(), args: vec!["1000".into()], env: Vec::new() };
-        let config = Config {
-            work_dir: dir.path().to_owned(),
-            servers: vec![sleep; 5],
-            log_name: "log".into(),
-            data: Data::Memory,
-            network: Network::Switched(ports),
-            calls: BTreeSet::new(),
-            clocks: false,
-            disks: Disks::Plain,
-            limited_memory: false,
-            rootfs: None,
-        };
-        let Ok(cluster) = Local::create(privilege, config) else {
+        let Some(cluster) = sleeping(privilege, dir.path(), (NODES, ports, Disks::Plain)) else {
             println!("{ports:?}: not on this machine");
             continue;
         };
-        (0..5).for_each(|node| cluster.start(node).expect("a server"));
         partitions(&cluster, ports);
-        let address = |node: usize| Local::addresses(5)[node].addr;
-        let pid = |node: usize| match cluster.state(node) {
-            duress::env::ProcessState::Running { pid } => pid,
-            state => panic!("{state:?}"),
-        };
+        let host = |node: usize| (pid(&cluster, node), Local::addresses(NODES)[node].addr);
         let before = (frames(&cluster), switch_time());
-        talk(&format!("switch, {ports:?}"), (pid(0), address(0)), (pid(1), address(1)));
+        talk(&format!("switch, {ports:?}"), host(0), host(1));
         let after = (frames(&cluster), switch_time());
         if let (Some(before_time), Some(after_time)) = (before.1, after.1) {
             let each = (after_time - before_time).as_secs_f64() * 1e6 / (after.0 - before.0) as f64;
             println!("switch, {ports:?}: {each:.2} µs of its thread per frame");
         }
     }
-    match Bridge::new(2) {
-        Some(bridge) => talk("kernel bridge", bridge.host(0), bridge.host(1)),
+    let dir = tempfile::tempdir().expect("a directory");
+    let cluster = sleeping(privilege, dir.path(), (NODES, Ports::Auto, Disks::Plain)).expect("a cluster");
+    match Bridge::between(&cluster, NODES) {
+        Some(_bridge) => {
+            let host = |node: usize| (pid(&cluster, node), Bridge::address(node));
+            talk("kernel bridge", host(0), host(1));
+        }
         None => println!("kernel bridge: needs root, and `ip` and `unshare`"),
     }
+    drop(cluster);
     etcd::compare(privilege);
+}
+
+/// Nodes that do nothing.
+fn sleeping(privilege: Privilege, dir: &Path, (nodes, ports, disks): (usize, Ports, Disks)) -> Option<Local> {
+    let sleep = ServerCommand { program: "/bin/sleep".into(), args: vec!["1000".into()], env: Vec::new() };
+    let config = Config {
+        work_dir: dir.to_owned(),
+        servers: vec![sleep; nodes],
+        log_name: "log".into(),
+        data: Data::Memory,
+        network: Network::Switched(ports),
+        calls: BTreeSet::new(),
+        clocks: false,
+        disks,
+        limited_memory: false,
+        rootfs: None,
+    };
+    let cluster = Local::create(privilege, config).ok()?;
+    (0..nodes).for_each(|node| cluster.start(node).expect("a server"));
+    Some(cluster)
+}
+
+fn pid(cluster: &Local, node: usize) -> u32 {
+    match cluster.state(node) {
+        duress::env::ProcessState::Running { pid } => pid,
+        state => panic!("{state:?}"),
+    }
 }
 
 /// Three against two, all twelve links at once.
