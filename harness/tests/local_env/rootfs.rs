@@ -121,7 +121,7 @@ pub(super) fn an_image_without_the_program_is_an_error(setting: &Setting) {
 
 pub(super) fn what_is_left_of_a_node_is_saved(setting: &Setting) {
     let dir = tempfile::tempdir().expect("a folder");
-    let script = "echo $$ > data/pid; sleep 0.2 & wait; kill -SEGV $$";
+    let script = "[ -e data/pid ] || echo $$ > data/pid; sleep 0.2 & wait; kill -SEGV $$";
     let config = config(setting.ports, dir.path(), 1, script, Data::Memory);
     let cluster = Cluster { local: Local::create(setting.privilege, config).expect("a cluster"), dir };
     cluster.start(0).expect("started");
