@@ -1,8 +1,8 @@
 //! Clients that are programs of the user's, in any language: they speak JSON lines on their standard input
 //! and output, one process per connection.
 //!
-//! [`protocol`] is what is said and which rules that has, [`lines`] how it gets through pipes, [`process`]
-//! the program's life and end, [`talk`] one conversation, [`client`] one connection of the engine's. The
+//! `protocol` is what is said and which rules that has, `lines` how it gets through pipes, `process`
+//! the program's life and end, `talk` one conversation, `client` one connection of the engine's. The
 //! user's page about it is `targets/docs/client-protocol.md`. Not here: what a system's servers are.
 
 mod class;

@@ -1,6 +1,6 @@
 //! Key-value systems that are asked over HTTP: what is sent and what answers mean is a template, in a file.
 //!
-//! [`template`] is text with holes, [`answer`] what an answer means, [`client`] one operation. Not here:
+//! `template` is text with holes, `answer` what an answer means, `client` one operation. Not here:
 //! systems whose operations take more than one request; they need a client program ([`crate::exec`]).
 
 mod answer;
