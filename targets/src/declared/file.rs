@@ -5,6 +5,7 @@ use super::words::Words;
 use crate::hosts::{Docker, Kube, Ssh};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
 
@@ -52,6 +53,7 @@ pub(super) struct ServerTable {
     pub(super) env: BTreeMap<String, Spanned<String>>,
     pub(super) stop: Option<Spanned<Words>>,
     pub(super) version: Option<Spanned<Words>>,
+    pub(super) rootfs: Option<Spanned<PathBuf>>,
 }
 
 /// `[health]`

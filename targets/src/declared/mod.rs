@@ -107,6 +107,8 @@ struct Meaning {
     env: Vec<(String, Template)>,
     stop: Option<Stop>,
     version: Option<Command>,
+    /// An image, in whose files the servers run.
+    rootfs: Option<PathBuf>,
     health: Health,
     leader: Option<Leader>,
     clients: Clients,
@@ -116,6 +118,8 @@ struct Meaning {
     /// With the values that each may have.
     options: Vec<Choice>,
     hosts: Hosts,
+    /// From where the nodes' programs with `/` in their names are seen.
+    programs: PathBuf,
     /// The directory of the file.
     here: PathBuf,
 }
@@ -237,7 +241,7 @@ impl Declared {
         let program = command
             .words
             .first()
-            .map_or_else(PathBuf::new, |word| program(word, &self.meaning.here, &self.settings));
+            .map_or_else(PathBuf::new, |word| program(word, &self.meaning.programs, &self.settings));
         HostCommand { program, args, env: self.env() }
     }
 
@@ -270,10 +274,14 @@ impl Launch for Declared {
     fn source(&self) -> Source<'_> {
         let (program, place) = &self.meaning.program;
         // What Duress knows how to get need not be installed.
-        match program.to_str().and_then(crate::registry::recipe) {
+        match program.to_str().and_then(crate::registry::recipe).filter(|_| self.meaning.rootfs.is_none()) {
             Some(recipe) => Source::Recipe(recipe),
             None => Source::Named { program, place },
         }
+    }
+
+    fn rootfs(&self) -> Option<&Path> {
+        self.meaning.rootfs.as_deref()
     }
 
     fn args(&self, cluster: &[Node], node: &Node, data_dir: &Path) -> Vec<String> {

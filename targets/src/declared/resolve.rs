@@ -41,6 +41,7 @@ pub(super) fn resolve(source: Source<'_>, here: &Path) -> Result<Meaning, Proble
         env: resolver.environment(&server.env)?,
         stop: server.stop.as_ref().map(|stop| resolver.stop(stop)).transpose()?,
         version: server.version.as_ref().map(|words| resolver.helper(words, Scope::Node)).transpose()?,
+        rootfs: server.rootfs.as_ref().map(|path| resolver.rootfs(path)).transpose()?,
         health: resolver.health(file.health.as_ref())?,
         leader: file.leader.as_ref().map(|leader| resolver.leader(leader)).transpose()?,
         clients: resolver.clients(&file)?,
@@ -54,6 +55,7 @@ pub(super) fn resolve(source: Source<'_>, here: &Path) -> Result<Meaning, Proble
             kube: file.kube.as_ref().map(|table| resolver.placed(table)),
         },
         ports: resolver.ports,
+        programs: resolver.programs.to_owned(),
         here: here.to_owned(),
     };
     Ok(meaning)
@@ -67,6 +69,8 @@ struct Resolver<'a> {
     here: &'a Path,
     ports: BTreeMap<String, u16>,
     settings: Vec<&'a str>,
+    /// From where the nodes' programs with `/` in their names are seen.
+    programs: &'a Path,
     /// The nodes are elsewhere, perhaps, and programs with them.
     elsewhere: bool,
 }
@@ -74,7 +78,9 @@ struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     fn new(source: Source<'a>, here: &'a Path, file: &'a File) -> Result<Self, Problem> {
         let settings = file.settings.keys().map(String::as_str).collect();
-        let elsewhere = file.ssh.is_some() || file.docker.is_some() || file.kube.is_some();
+        let in_image = file.server.get_ref().rootfs.is_some();
+        let programs = if in_image { Path::new("/") } else { here };
+        let elsewhere = in_image || file.ssh.is_some() || file.docker.is_some() || file.kube.is_some();
         let mut ports: BTreeMap<String, u16> = BTreeMap::new();
         for (name, number) in file.ports.get_ref() {
             let (at, number) = (number.span(), *number.get_ref());
@@ -96,7 +102,7 @@ impl<'a> Resolver<'a> {
                 "add the port that clients talk to: client = 7000",
             ));
         }
-        Ok(Self { source, here, ports, settings, elsewhere })
+        Ok(Self { source, here, programs, ports, settings, elsewhere })
     }
 
     fn template(&self, text: &str, at: &Range<usize>, scope: Scope) -> Result<Template, Problem> {
@@ -200,7 +206,17 @@ impl<'a> Resolver<'a> {
         let word = words.get_ref().0.first().map_or("", String::as_str);
         let template = self.template(word, &words.span(), Scope::All)?;
         let place = super::problem::place(self.source.file, Some(self.source.line(words.span().start)));
-        Ok((super::program(&template, self.here, &BTreeMap::new()), place))
+        Ok((super::program(&template, self.programs, &BTreeMap::new()), place))
+    }
+
+    fn rootfs(&self, path: &Spanned<PathBuf>) -> Result<PathBuf, Problem> {
+        let image = self.here.join(path.get_ref());
+        if image.exists() {
+            return Ok(image);
+        }
+        let why = format!("there is no image `{}`", path.get_ref().display());
+        let fix = "check the path, seen from this file; `docker save IMAGE -o image.tar` writes one";
+        Err(self.source.problem(&path.span(), why, fix))
     }
 
     fn first(&self, first: &Spanned<Words>, server: &ServerTable) -> Result<Command, Problem> {

@@ -102,6 +102,20 @@ fn a_server_that_duress_knows_is_obtained() {
     assert!(matches!(launch.source(), Source::Recipe(recipe) if recipe.server == "redis-server"));
 }
 
+#[test]
+fn programs_of_an_image_are_looked_for_in_there() {
+    let text = GOOD
+        .replace("sh -c 'exec serve {port.client}'", "./bin/redis-server")
+        .replace("\"sh\", ", "\"./bin/redis-server\", ")
+        .replace("stop = \"SIGINT\"", "stop = \"SIGINT\"\nrootfs = \"/\"")
+        .replace("command = \"sh -c", "command = \"/opt/health -c");
+    let target = (declare(&text).expect("right").make)(&Settings::default(), "set").expect("a target");
+    let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
+    assert_eq!(launch.rootfs(), Some(Path::new("/")));
+    let Source::Named { program, .. } = launch.source() else { unreachable!("nothing of it is obtained") };
+    assert_eq!(program, Path::new("/./bin/redis-server"));
+}
+
 /// What is changed in the file, and what is said about it.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("start = \"sh", "strat = \"sh", "my-db.toml:14: unknown key `strat` in [server]; did you mean `start`?"),
@@ -209,6 +223,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "\"SIGINT\"",
         "\"SIGNIT\"",
         "my-db.toml:17: `SIGNIT` is no signal that ends a server; did you mean `SIGINT`?",
+    ),
+    (
+        "stop = \"SIGINT\"",
+        "stop = \"SIGINT\"\nrootfs = \"none.tar\"",
+        "my-db.toml:18: there is no image `none.tar`; check the path, seen from this file; `docker save IMAGE -o image.tar` writes one",
     ),
     (
         "command = \"sh -c",
