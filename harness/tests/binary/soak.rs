@@ -101,10 +101,11 @@ fn summaries(bench: &Bench, dir: &str) {
 
 fn kept(bench: &Bench) {
     let runs = || fs::read_dir(bench.path("whole/runs")).expect("runs").count();
+    // A canary may have taken more than one attempt.
     let before = runs();
     let asked = ["gc", "whole", "--max-size", "1B"];
     let told = bench.duress(&asked).expect(0);
-    assert!(told.stdout.contains("8 runs to remove") && runs() == before, "{}", told.stdout);
+    assert!(told.stdout.contains(&format!("{before} runs to remove")) && runs() == before, "{}", told.stdout);
     bench.duress(&["gc", "whole", "--thin", "--yes"]).expect(0);
     assert!(!bench.path("whole/runs/t000001/history.jsonl").exists());
     assert!(bench.path("whole/runs/t000001/report.html").exists());
@@ -112,7 +113,7 @@ fn kept(bench: &Bench) {
     assert_eq!(runs(), 0);
     // What they were is still known.
     let csv = bench.duress(&["export", "whole"]).expect(0);
-    assert_eq!(csv.stdout.lines().count(), 9, "{}", csv.stdout);
+    assert_eq!(csv.stdout.lines().count(), before + 1, "{}", csv.stdout);
     let metrics = bench.duress(&["export", "--format", "openmetrics", "whole", "a"]).expect(0);
     assert!(metrics.stdout.contains("duress_canaries_total{caught=\"true\"} 4"), "{}", metrics.stdout);
 }
