@@ -68,7 +68,10 @@ impl Environment for Local {
         let mut server = node.server();
         server.reap(node.disk.as_ref());
         if server.child.is_some() {
-            return Ok(());
+            if self.state(at).has_server() {
+                return Ok(());
+            }
+            server.wait_by_itself(node.disk.as_ref()).map_err(|why| node.error("start its server", why))?;
         }
         // Helpers of the last server would hold its ports and its data.
         processes::kill_all(node.namespace).map_err(|why| node.error("start its server", why))?;

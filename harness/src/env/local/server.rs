@@ -101,6 +101,18 @@ impl Server {
         }
     }
 
+    /// Waits for a server that is in no namespace any more: the kernel may have to close its files, a core
+    /// file among them, before one can hear how it ended.
+    pub(super) fn wait_by_itself(&mut self, disk: Option<&NodeDisk>) -> Result<(), String> {
+        if let Some(child) = &mut self.child
+            && wait_until(child, Instant::now() + REAP_TIMEOUT).is_none()
+        {
+            return Err(format!("process {} is not in the node's namespaces and does not end", child.id()));
+        }
+        self.reap(disk);
+        Ok(())
+    }
+
     fn excuse(&self, disk: Option<&NodeDisk>) -> Option<&'static str> {
         let disk = disk.filter(|disk| disk.is_to_blame());
         disk.map(|_| "its disk had failed it").or(self.excuse)
