@@ -420,6 +420,24 @@ fn where_everybody_was_down_nothing_has_to_succeed_meanwhile() {
     assert_eq!(idle(&["n1", "n2", "n3"]), Outcome::Valid);
 }
 
+/// Clients call during the first two of every ten milliseconds.
+#[test]
+fn what_is_over_between_two_calls_is_met_by_those_at_work_while_it_was_applied() {
+    let reasons = |applied: u64| {
+        let kill = common::fault(1, "kill", "n1", &["n1"], 10_000, 13_000);
+        let transfer = FaultWindow {
+            start: applied * MS,
+            healed: Some(5_008 * MS),
+            ..common::fault(2, "leader-transfer", "the leader n1", &["n1"], 5_004, 5_006)
+        };
+        let mut run = run_of(steady(30, &[], true), vec![kill, transfer]);
+        run.info.gates.kinds = ["kill".to_owned(), "leader-transfer".to_owned()].into();
+        valid(&run).reasons.join("; ")
+    };
+    assert!(!reasons(5_000).contains("leader-transfer"), "{}", reasons(5_000));
+    assert!(reasons(5_004).contains("no leader-transfer took effect"), "{}", reasons(5_004));
+}
+
 #[test]
 fn ok_under_fault_is_what_a_naive_scan_finds() {
     let run = common::run(100);

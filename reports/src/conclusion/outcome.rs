@@ -7,7 +7,7 @@
 use super::gates::Gate;
 use super::known::{Left, excused, left, with_findings};
 use super::{ErrorRow, Evidence, FaultEffect, FaultState, Placed, crash, gated};
-use crate::artifact::{Run, RunStatus};
+use crate::artifact::{FaultWindow, Run, RunStatus};
 use crate::words::{self, count, counted};
 use duress_checkers::history::class;
 use duress_checkers::{Valid, Verdict};
@@ -216,11 +216,23 @@ impl Facts<'_> {
 
     /// Kinds that were asked for, and of which no fault bit while a client had a call open.
     fn missing_kinds(&self) -> impl Iterator<Item = String> {
-        let noticed = |f: &&FaultEffect| f.state == FaultState::Bit && f.ok + f.fail + f.info > 0;
+        let noticed = |f: &&FaultEffect| {
+            f.state == FaultState::Bit && (f.ok + f.fail + f.info > 0 || self.met(&f.window))
+        };
         let bit: BTreeSet<&str> =
             self.faults.iter().filter(noticed).map(|f| f.window.kind.as_str()).collect();
         let missing = self.run.info.gates.kinds.iter().filter(move |kind| !bit.contains(kind.as_str()));
         missing.map(|kind| format!("no {kind} took effect while clients were at work, and it was asked for"))
+    }
+
+    /// Was a call open while this fault was applied, in effect or undone? What is over in an instant, such as
+    /// a change of leaders, may be seen to be in effect between two calls.
+    fn met(&self, window: &FaultWindow) -> bool {
+        let until = window.healed.or(window.heal).unwrap_or(u64::MAX);
+        self.run
+            .history
+            .calls()
+            .any(|call| call.invoke.time <= until && call.completion.is_none_or(|op| op.time >= window.start))
     }
 
     /// Answers that a client could not make sense of, and clients that broke down: the history
