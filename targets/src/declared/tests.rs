@@ -124,7 +124,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "stop = \"SIGINT\"",
         "quit = \"SIGINT\"",
-        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version",
+        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version, rootfs",
     ),
     (
         "default = 3",
