@@ -1,6 +1,5 @@
-//! Where the nodes of a cluster can be when this machine does not make them: hosts reached by ssh,
-//! containers, pods. Data only, as it stands in a target's file: how one gets there is the harness'
-//! business.
+//! Where the nodes of a cluster can be when this machine does not make them: hosts reached by ssh. Data
+//! only, as it stands in a file: how one gets there is the harness' business.
 
 use serde::{Deserialize, Deserializer};
 use std::net::IpAddr;
@@ -63,52 +62,6 @@ pub struct SshTable {
     pub jump: Option<String>,
 }
 
-/// Containers that exist already, one per node.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Docker {
-    /// Their names, in the order of the nodes; or the services of `compose`.
-    pub containers: Vec<String>,
-    /// A compose file that makes them; it is brought up and down by the run.
-    pub compose: Option<PathBuf>,
-    /// The engine's command line.
-    #[serde(default)]
-    pub engine: Engine,
-    /// The network by which they reach each other, if they have several.
-    pub network: Option<String>,
-}
-
-/// Which engine runs the containers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Engine {
-    /// `docker`
-    #[default]
-    Docker,
-    /// `podman`
-    Podman,
-}
-
-/// Pods of a `StatefulSet`, one per node.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Kube {
-    /// Its name: the pods are `NAME-0`, `NAME-1`, …
-    pub statefulset: String,
-    /// The server's container, if a pod has several.
-    pub container: Option<String>,
-    /// The namespace.
-    pub namespace: Option<String>,
-    /// The context of kubectl's configuration.
-    pub context: Option<String>,
-    /// An image with a shell, for the ephemeral container in which the agent works.
-    #[serde(default = "debug_image")]
-    pub image: String,
-    /// After so long without a word from here a pod heals itself.
-    #[serde(default = "dead_man", deserialize_with = "duration")]
-    pub dead_man: Duration,
-}
-
 fn remote_dir() -> PathBuf {
     "/var/tmp/duress".into()
 }
@@ -121,31 +74,7 @@ fn dead_man() -> Duration {
     Duration::from_secs(15)
 }
 
-fn debug_image() -> String {
-    "debian:stable-slim".to_owned()
-}
-
 /// `15s`, `1m 30s`.
 fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
     humantime::parse_duration(&String::deserialize(text)?).map_err(serde::de::Error::custom)
-}
-
-/// Where nodes can be, and where in the file that stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hosts {
-    /// `[ssh]`
-    pub ssh: Option<Placed<Ssh>>,
-    /// `[docker]`
-    pub docker: Option<Placed<Docker>>,
-    /// `[kube]`
-    pub kube: Option<Placed<Kube>>,
-}
-
-/// A table of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed<T> {
-    /// `my-db.toml:40`, for errors about it.
-    pub place: String,
-    /// What it says.
-    pub table: T,
 }

@@ -2,7 +2,6 @@
 //! [`super::resolve`]. Each key is explained in `targets/docs/own-cluster.md`.
 
 use super::words::Words;
-use crate::hosts::{Docker, Kube, Ssh};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,9 +29,6 @@ pub(super) struct File {
     pub(super) workload: BTreeMap<String, Spanned<BTreeMap<String, String>>>,
     #[serde(default)]
     pub(super) refuses: BTreeMap<String, Spanned<String>>,
-    pub(super) ssh: Option<Spanned<Ssh>>,
-    pub(super) docker: Option<Spanned<Docker>>,
-    pub(super) kube: Option<Spanned<Kube>>,
 }
 
 /// `[nodes]`

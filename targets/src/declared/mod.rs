@@ -18,7 +18,6 @@ mod words;
 pub use problem::Problem;
 pub use skeleton::skeleton;
 
-use crate::hosts::Hosts;
 use crate::{
     Client, ClientError, Context, HostCommand, Launch, Node, NodeStatus, OnHosts, OptionDoc, Refusal, Server,
     Settings, Source, Stopping, Surroundings, Target, TargetEntry, TargetError, exec, http,
@@ -41,8 +40,6 @@ pub struct Declaration {
     pub path: PathBuf,
     /// All of it.
     pub text: String,
-    /// Where nodes can be that this machine does not make.
-    pub hosts: Hosts,
 }
 
 /// Is this argument a file, and not the name of a target?
@@ -73,8 +70,7 @@ pub fn read(path: &Path) -> Result<TargetEntry, Problem> {
 
 fn entry(path: &Path, text: &str, here: &Path) -> Result<TargetEntry, Problem> {
     let meaning = Arc::new(resolve::resolve(problem::Source { file: path, text }, here)?);
-    let declaration =
-        Declaration { path: path.to_owned(), text: text.to_owned(), hosts: meaning.hosts.clone() };
+    let declaration = Declaration { path: path.to_owned(), text: text.to_owned() };
     let made = Arc::clone(&meaning);
     Ok(TargetEntry {
         name: meaning.name.clone(),
@@ -117,7 +113,6 @@ struct Meaning {
     refuses: Vec<Refusal>,
     /// With the values that each may have.
     options: Vec<Choice>,
-    hosts: Hosts,
     /// From where the nodes' programs with `/` in their names are seen.
     programs: PathBuf,
     /// The directory of the file.

@@ -6,7 +6,6 @@ use super::problem::{Problem, Source, nearest};
 use super::template::{Names, Scope, Template};
 use super::words::Words;
 use super::{Choice, Clients, Command, Meaning, Stop};
-use crate::hosts::{Hosts, Placed};
 use crate::obtain;
 use crate::{OptionDoc, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,11 +48,6 @@ pub(super) fn resolve(source: Source<'_>, here: &Path) -> Result<Meaning, Proble
         workloads,
         refuses: resolver.refusals(&file)?,
         options: resolver.options(&file)?,
-        hosts: Hosts {
-            ssh: file.ssh.as_ref().map(|table| resolver.placed(table)),
-            docker: file.docker.as_ref().map(|table| resolver.placed(table)),
-            kube: file.kube.as_ref().map(|table| resolver.placed(table)),
-        },
         ports: resolver.ports,
         programs: resolver.programs.to_owned(),
         here: here.to_owned(),
@@ -71,8 +65,8 @@ struct Resolver<'a> {
     settings: Vec<&'a str>,
     /// From where the nodes' programs with `/` in their names are seen.
     programs: &'a Path,
-    /// The nodes are elsewhere, perhaps, and programs with them.
-    elsewhere: bool,
+    /// The nodes' programs are in an image.
+    in_image: bool,
 }
 
 impl<'a> Resolver<'a> {
@@ -80,7 +74,6 @@ impl<'a> Resolver<'a> {
         let settings = file.settings.keys().map(String::as_str).collect();
         let in_image = file.server.get_ref().rootfs.is_some();
         let programs = if in_image { Path::new("/") } else { here };
-        let elsewhere = in_image || file.ssh.is_some() || file.docker.is_some() || file.kube.is_some();
         let mut ports: BTreeMap<String, u16> = BTreeMap::new();
         for (name, number) in file.ports.get_ref() {
             let (at, number) = (number.span(), *number.get_ref());
@@ -102,17 +95,12 @@ impl<'a> Resolver<'a> {
                 "add the port that clients talk to: client = 7000",
             ));
         }
-        Ok(Self { source, here, programs, ports, settings, elsewhere })
+        Ok(Self { source, here, programs, ports, settings, in_image })
     }
 
     fn template(&self, text: &str, at: &Range<usize>, scope: Scope) -> Result<Template, Problem> {
         let names = Names { ports: &self.ports, settings: &self.settings, scope };
         Template::parse(text, names).map_err(|(why, fix)| self.source.problem(at, why, fix))
-    }
-
-    fn placed<T: Clone>(&self, table: &Spanned<T>) -> Placed<T> {
-        let line = self.source.line(table.span().start);
-        Placed { place: super::problem::place(self.source.file, Some(line)), table: table.get_ref().clone() }
     }
 
     fn name(&self, file: &File) -> Result<String, Problem> {
@@ -187,7 +175,7 @@ impl<'a> Resolver<'a> {
     /// One whose program has to be there.
     fn helper(&self, words: &Spanned<Words>, scope: Scope) -> Result<Command, Problem> {
         let (program, place) = self.program(words)?;
-        if !self.elsewhere {
+        if !self.in_image {
             let request = obtain::Request::new(PathBuf::new());
             obtain::find(&program, &place, &request).map_err(|error| self.missing(words, &error))?;
         }

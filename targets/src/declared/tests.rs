@@ -321,7 +321,7 @@ fn files_to_begin_with_are_right_and_name_every_key() {
     }
 }
 
-/// Every key that a file may have, besides those of [http], [ssh], [docker] and [kube].
+/// Every key that a file may have, besides those of [http].
 const KEYS: [&str; 24] = [
     "name",
     "doc",
