@@ -185,6 +185,11 @@ impl Drop for Lab {
             let _ = daemon.wait();
         }
         for name in (0..4).map(Self::host).chain([Self::namespace("b")]) {
+            // Sessions outlive their daemon, and those whose wire was cut for long.
+            let sessions = Command::new("ip").args(["netns", "pids", &name]).output();
+            for pid in String::from_utf8_lossy(&sessions.map(|o| o.stdout).unwrap_or_default()).lines() {
+                let _ = Command::new("kill").args(["-KILL", pid]).status();
+            }
             let _ = Command::new("ip").args(["netns", "del", &name]).status();
         }
     }
