@@ -13,6 +13,7 @@ pub mod kernel_log;
 pub mod local;
 pub mod memory;
 pub mod packet;
+pub mod place;
 pub mod remote;
 pub mod salvage;
 pub mod sim;

@@ -4,18 +4,19 @@
 
 use super::{MAX_NODES, RunOptions};
 use crate::env::disk::Layer;
-use crate::env::remote;
+use crate::env::place::Place;
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
 use duress_targets::{Server, Source, Target, TargetEntry};
 
 /// Real hosts are not broken in all ways in which our own are, and what is on them stays there.
 pub(super) fn check(
+    place: &Place,
     options: &RunOptions,
     (entry, target): (&TargetEntry, &dyn Target),
     schedule: &[PlannedFault],
 ) -> Result<(), Failure> {
-    if options.on.is_none() {
+    if place.is_here() {
         return Ok(());
     }
     let refuse = |what: String, why: &str, fix: &str| Err(Failure::usage(what, why, fix));
@@ -34,7 +35,7 @@ pub(super) fn check(
         let what = "--on with --disks ext4, --data disk or --capture".to_owned();
         return refuse(what, "disks and networks of real hosts are their own", "leave one out");
     }
-    match remote::refusal(schedule) {
+    match place.refusal(schedule) {
         Some((kind, why)) => refuse(format!("{kind} with --on"), why, "use other faults, or leave out --on"),
         None => Ok(()),
     }
