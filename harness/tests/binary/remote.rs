@@ -244,7 +244,7 @@ fn break_with_proof(lab: &Lab) {
         ("4400ms", "300ms", "kind = 'lifecycle'\nnodes = 'n3'\nact = 'upgrade-and-back'"),
     ]);
     let fixed = ["--schedule", "schedule.toml", "--time", "5s", "--seed", "1"];
-    let versions = ["--version", "3.4.23", "--upgrade-to", "3.5.1"];
+    let versions = ["--upgrade-to", "3.5.1"];
     let run = |dir| {
         let run = ["run", "etcd", "--on", "hosts.toml", "--dir", dir];
         lab.duress(&[&run, &fixed[..], &versions].concat())

@@ -116,6 +116,31 @@ fn programs_of_an_image_are_looked_for_in_there() {
     assert_eq!(program, Path::new("/./bin/redis-server"));
 }
 
+/// On hosts the same file is read without its programs, which are there or not, and says what has to be there.
+#[test]
+fn what_hosts_need_is_known_and_is_where_they_have_it() {
+    let text = GOOD
+        .replace("sh -c 'exec serve {port.client}'", "./serve {here}/conf/a.toml")
+        .replace("\"sh\", ", "\"./serve\", ")
+        .replace("command = \"sh -c", "command = \"no-such-program -c")
+        .replace("[health]\nsend = \"PING\\r\\n\"", "[health]\ncommand = \"./health {address}\"");
+    let home = home();
+    assert!(entry(Path::new("my-db.toml"), &text, (home.path(), false)).is_err());
+    let there = entry(Path::new("my-db.toml"), &text, (home.path(), true)).expect("programs are elsewhere");
+    let target = (there.make)(&Settings::default(), "set").expect("a target");
+    let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
+    let needs = launch.needs();
+    assert_eq!(needs.folder, home.path());
+    let files: Vec<_> = needs.files.iter().map(|named| named.path.to_str().expect("plain")).collect();
+    assert_eq!(files, ["conf/a.toml", "serve", "serve", "health"]);
+    let programs: Vec<_> = needs.programs.iter().map(|named| (named.path.as_path(), &*named.place)).collect();
+    assert_eq!(programs, [(Path::new("no-such-program"), "my-db.toml:24")]);
+    let first = || launch.args(&nodes(), &nodes()[1], Path::new("/data"))[0].clone();
+    assert_eq!(first(), home.path().join("conf/a.toml").display().to_string());
+    launch.moved(Path::new("/there"));
+    assert_eq!(first(), "/there/conf/a.toml");
+}
+
 /// What is changed in the file, and what is said about it.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("start = \"sh", "strat = \"sh", "my-db.toml:14: unknown key `strat` in [server]; did you mean `start`?"),
@@ -289,7 +314,7 @@ fn every_mistake_is_one_sentence_with_its_line_and_what_to_do() {
     for (right, mistake, sentence) in MISTAKES {
         assert!(GOOD.contains(right), "{right}");
         let text = GOOD.replacen(right, mistake, 1);
-        let told = match entry(Path::new("my-db.toml"), &text, home.path()) {
+        let told = match entry(Path::new("my-db.toml"), &text, (home.path(), false)) {
             Ok(_) => "nothing".to_owned(),
             Err(problem) => problem.to_string().replace(&home.path().display().to_string(), "HERE"),
         };
@@ -310,7 +335,7 @@ fn files_to_begin_with_are_right_and_name_every_key() {
         // What runs the client need not be on this machine.
         let text =
             client.map_or(text.clone(), |client| text.replace(&format!("{:?}", client.command[0]), "\"sh\""));
-        let made = entry(Path::new("first-try.toml"), &text, home.path());
+        let made = entry(Path::new("first-try.toml"), &text, (home.path(), false));
         let made = made.unwrap_or_else(|problem| panic!("{problem}"));
         assert_eq!(made.name, "first-try");
         assert!(!text.contains("NAME") && !text.contains("COMMAND"), "{text}");
