@@ -7,6 +7,7 @@
 mod exits;
 mod helpers;
 mod interrupts;
+mod last_words;
 pub(crate) mod noted;
 mod phases;
 mod salvaging;
@@ -438,6 +439,7 @@ fn environment(
     let local = Local::create(privilege, config)?;
     for (at, node) in nodes.iter().enumerate() {
         local.set_stopping(at, &launch.stopping(nodes, node))?;
+        local.set_files(at, &launch.files(nodes, node, &Local::data_dir(&work_dir, node)))?;
     }
     let env: Arc<dyn Environment> = Arc::new(local);
     plan.target.attach(Arc::new(helpers::Helpers::on(&env, nodes)));
