@@ -17,7 +17,7 @@ pub(super) fn of(log: &Path) -> Option<String> {
     let mut end = Vec::new();
     log.take(END).read_to_end(&mut end).ok()?;
     let end = String::from_utf8_lossy(&end);
-    let last = end.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let last = end.lines().map(str::trim).rfind(|line| line.contains(char::is_alphanumeric))?;
     Some(last.chars().take(SHOWN).collect())
 }
 
@@ -33,7 +33,7 @@ mod tests {
         for (text, last) in [
             ("", None),
             ("\n \n", None),
-            ("starting\n  cannot open x: no such file \n\n", Some("cannot open x: no such file")),
+            ("starting\n  cannot open x: no such file \n    ^^^^\n", Some("cannot open x: no such file")),
         ] {
             std::fs::write(&log, text).expect("written");
             assert_eq!(of(&log).as_deref(), last, "{text:?}");

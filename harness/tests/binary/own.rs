@@ -111,8 +111,8 @@ fn init_writes_once() {
     assert!(refused.stderr.contains("that cannot be a name"), "{}", refused.stderr);
     let refused = bench.duress(&["init", "x", "--language", "cobol"]).expect(254);
     assert!(refused.stderr.contains("choose from python"), "{}", refused.stderr);
-    bench.duress(&["init", "web", "--http"]).expect(0);
-    bench.duress(&["list", "targets", "web.toml"]).expect(0);
+    bench.duress(&["init", "web", "--http", "--dir", "a/b"]).expect(0);
+    bench.duress(&["list", "targets", "a/b/web.toml"]).expect(0);
 }
 
 /// Who asks how a node is runs on its host, and is none of its processes: a node that is paused stands still

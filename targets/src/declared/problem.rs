@@ -137,7 +137,11 @@ impl Source<'_> {
         }
         let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
         // Ours say what to do; the parser's do not.
-        let (why, fix) = one_line.split_once("; ").unwrap_or((&one_line, "correct the line"));
+        let fix = match self.text.parse::<toml::Table>() {
+            Ok(_) => "correct the line",
+            Err(_) => "a quote, a bracket or an `=` may be missing",
+        };
+        let (why, fix) = one_line.split_once("; ").unwrap_or((&one_line, fix));
         self.problem(&at, why, fix)
     }
 }

@@ -372,7 +372,7 @@ fn files_to_begin_with_are_right_and_name_every_key() {
     let mut named = String::new();
     for client in crate::exec::skeletons::SKELETONS.iter().map(Some).chain([None]) {
         let text = skeleton("first-try", client);
-        for client in client {
+        if let Some(client) = client {
             std::fs::write(home.path().join(client.file), client.text).expect("written");
         }
         // What runs the client need not be on this machine.

@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for Template {
         let template = Self(String::deserialize(text)?);
         if template.is_doubled() {
             return Err(de::Error::custom(format!(
-                "`{{{{` would be sent as two braces: write one, {}",
+                "`{{{{` would be sent as two braces; write one: {}",
                 r#"body = '{"value": {value}}'"#
             )));
         }
