@@ -52,7 +52,7 @@ fn home() -> tempfile::TempDir {
 }
 
 fn declare(text: &str) -> Result<TargetEntry, String> {
-    entry(Path::new("my-db.toml"), text, home().path()).map_err(|problem| problem.to_string())
+    entry(Path::new("my-db.toml"), text, (home().path(), false)).map_err(|problem| problem.to_string())
 }
 
 fn nodes() -> Vec<Node> {
@@ -123,9 +123,9 @@ fn a_file_is_text_whatever_editor_wrote_it() {
     let home = home();
     let path = home.path().join("my-db.toml");
     std::fs::write(&path, format!("\u{feff}{GOOD}")).expect("written");
-    assert_eq!(read(&path).map(|entry| entry.name), Ok("my-db".to_owned()));
+    assert_eq!(read(&path, false).map(|entry| entry.name), Ok("my-db".to_owned()));
     std::fs::write(&path, [GOOD.as_bytes(), b"# caf\xe9\n"].concat()).expect("written");
-    let told = read(&path).err().expect("refused").to_string();
+    let told = read(&path, false).err().expect("refused").to_string();
     assert!(told.ends_with("my-db.toml:41: it is no UTF-8; save it in that encoding"), "{told}");
 }
 
@@ -354,7 +354,7 @@ fn every_mistake_is_one_sentence_with_its_line_and_what_to_do() {
     for (right, mistake, sentence) in MISTAKES {
         assert!(GOOD.contains(right), "{right}");
         let text = GOOD.replacen(right, mistake, 1);
-        let told = match entry(Path::new("my-db.toml"), &text, home.path()) {
+        let told = match entry(Path::new("my-db.toml"), &text, (home.path(), false)) {
             Ok(_) => "nothing".to_owned(),
             Err(problem) => problem.to_string().replace(&home.path().display().to_string(), "HERE"),
         };
@@ -378,7 +378,7 @@ fn files_to_begin_with_are_right_and_name_every_key() {
         // What runs the client need not be on this machine.
         let text =
             client.map_or(text.clone(), |client| text.replace(&format!("{:?}", client.command[0]), "\"sh\""));
-        let made = entry(Path::new("first-try.toml"), &text, home.path());
+        let made = entry(Path::new("first-try.toml"), &text, (home.path(), false));
         let made = made.unwrap_or_else(|problem| panic!("{problem}"));
         assert_eq!(made.name, "first-try");
         assert!(!text.contains("NAME") && !text.contains("COMMAND"), "{text}");
