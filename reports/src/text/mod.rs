@@ -5,7 +5,7 @@ mod example;
 mod picture;
 
 use crate::artifact::{Run, RunDir, RunInfo};
-use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, grouped, in_order};
+use crate::conclusion::{Conclusion, Evidence, FaultState, Mark, Outcome, Reached, grouped, in_order};
 use crate::words::{self, count};
 use duress_checkers::{Counterexample, Kind, Valid, Verdict};
 use std::fmt::Write;
@@ -150,11 +150,15 @@ fn reasons(out: &mut String, conclusion: &Conclusion) {
     }
 }
 
-/// What kept a run from proving anything may be a client that does not work: its errors say so.
+/// Where nothing is read or nothing is written, the client may not work at all: its errors say why.
 fn errors(out: &mut String, conclusion: &Conclusion) {
+    let Evidence { ok_reads, ok_writes, .. } = conclusion.evidence;
+    if conclusion.outcome != Outcome::Inconclusive || (ok_reads > 0 && ok_writes > 0) {
+        return;
+    }
     let unexplained = conclusion.errors.iter().filter(|row| !row.expected && row.no_fault > 0);
     let told: Vec<_> = unexplained.take(MAX_ERRORS).collect();
-    if conclusion.outcome != Outcome::Inconclusive || told.is_empty() {
+    if told.is_empty() {
         return;
     }
     out.push_str("\n  errors outside faults\n");
