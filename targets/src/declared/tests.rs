@@ -126,7 +126,7 @@ fn a_file_is_text_whatever_editor_wrote_it() {
     assert_eq!(read(&path, false).map(|entry| entry.name), Ok("my-db".to_owned()));
     std::fs::write(&path, [GOOD.as_bytes(), b"# caf\xe9\n"].concat()).expect("written");
     let told = read(&path, false).err().expect("refused").to_string();
-    assert!(told.ends_with("my-db.toml:41: it is no UTF-8; save it in that encoding"), "{told}");
+    assert!(told.ends_with("my-db.toml:40: it is no UTF-8; save it in that encoding"), "{told}");
 }
 
 #[test]
