@@ -9,6 +9,7 @@ mod exits;
 mod helpers;
 mod hosts;
 mod interrupts;
+mod last_words;
 pub(crate) mod noted;
 mod phases;
 mod salvaging;

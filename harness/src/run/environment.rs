@@ -14,8 +14,8 @@ use crate::plan::Plan;
 use crate::store::Claim;
 use duress_reports::artifact::RunInfo;
 use duress_targets::obtain::image::Image;
-use duress_targets::{Launch, Node, Server};
-use std::path::PathBuf;
+use duress_targets::{Launch, Node, Server, ServerFiles};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The nodes of a plan. A host that nobody knows keeps the run from even beginning.
@@ -60,7 +60,10 @@ pub(super) fn make(
     let parts = Parts { plan, claim, nodes, prepared, launch, dir, log_name, listener };
     let env: Arc<dyn Environment> = match &plan.place {
         Place::Here => Arc::new(here(parts)?),
-        Place::Ssh(hosts) => Arc::new(hosts::make(parts, hosts, info)?),
+        Place::Ssh(hosts) => {
+            no_own_files(launch, nodes)?;
+            Arc::new(hosts::make(parts, hosts, info)?)
+        }
     };
     for (at, node) in nodes.iter().enumerate() {
         env.set_stopping(at, &launch.stopping(nodes, node))?;
@@ -93,7 +96,24 @@ fn here(parts: Parts<'_>) -> Result<Local, Failure> {
         limited_memory: limited_memory(plan),
         rootfs: prepared.image.as_ref().map(rootfs),
     };
-    Ok(Local::create(privilege, config)?)
+    let local = Local::create(privilege, config)?;
+    for (at, node) in nodes.iter().enumerate() {
+        local.set_files(at, &launch.files(nodes, node, &Local::data_dir(&dir, node)))?;
+    }
+    Ok(local)
+}
+
+/// Agents give servers a directory of their own, and send what they print.
+fn no_own_files(launch: &dyn Launch, nodes: &[Node]) -> Result<(), Failure> {
+    let has = nodes.iter().any(|node| launch.files(nodes, node, Path::new("")) != ServerFiles::default());
+    if !has {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "--on with `dir` or `logs` in [server]",
+        "they are for nodes on this machine",
+        "leave them out, and let the server print its log",
+    ))
 }
 
 fn rootfs(image: &Image) -> local::Rootfs {

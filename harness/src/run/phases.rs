@@ -347,8 +347,12 @@ impl Phases<'_> {
         Ok(())
     }
 
-    fn unhealthy(&self, node: usize, why: String) -> Failure {
+    fn unhealthy(&self, node: usize, mut why: String) -> Failure {
         let log = self.info.nodes[node].log.as_ref().map(|log| self.dir.path().join(log));
+        // Most of the time that says it all.
+        if let Some(said) = log.as_deref().and_then(super::last_words::of) {
+            why = format!("{why}; the last that it printed: {said}");
+        }
         Failure::Run(RunFailure {
             what: "the cluster did not become healthy".to_owned(),
             why,
