@@ -152,7 +152,7 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Merge(args) => args.run(),
         Command::Gc(args) => args.run(),
         Command::Export(args) => args.run(),
-        Command::Agent(args) => args.run(),
+        Command::Agent(args) => args.run(registry),
         Command::Findings(args) => args.run(),
         Command::Issue(args) => args.run(),
         Command::Repro(args) => args.run(registry),

@@ -2,6 +2,7 @@
 
 use super::helpers::Helpers;
 use super::{Prepared, hosts};
+use crate::engine::Fleet;
 use crate::env::Environment;
 use crate::env::disk::Layer;
 use crate::env::local::{self, Local};
@@ -35,13 +36,15 @@ pub(super) struct Parts<'a> {
     pub(super) log_name: String,
     /// Hears what the user should know.
     pub(super) listener: &'a dyn Listener,
+    /// Where clients are, if not here.
+    pub(super) fleet: Option<&'a Arc<Fleet>>,
 }
 
 /// Makes it; nothing is started yet. What is known only now of the nodes is noted.
 pub(super) fn make(
     plan: &Plan,
     claim: &Claim,
-    nodes: &[Node],
+    (nodes, fleet): (&[Node], Option<&Arc<Fleet>>),
     prepared: &Prepared,
     (info, listener): (&mut RunInfo, &dyn Listener),
 ) -> Result<Arc<dyn Environment>, Failure> {
@@ -57,7 +60,7 @@ pub(super) fn make(
     for node in &mut info.nodes {
         node.log = Some(format!("nodes/{}/{log_name}", node.name));
     }
-    let parts = Parts { plan, claim, nodes, prepared, launch, dir, log_name, listener };
+    let parts = Parts { plan, claim, nodes, prepared, launch, dir, log_name, listener, fleet };
     let env: Arc<dyn Environment> = match &plan.place {
         Place::Here => Arc::new(here(parts)?),
         Place::Ssh(hosts) => {
