@@ -24,7 +24,7 @@ use cut::{Crossing, Cut};
 use data::Files;
 use disk::{FaultyDisk, Keep};
 use duress_reports::artifact::Flow;
-use duress_targets::{HostCommand, Stopping};
+use duress_targets::{HostCommand, ServerFiles, Stopping};
 use memory::OutOfMemory;
 use packet::{Behavior, Policies, Traffic};
 use salvage::Salvage;
@@ -193,6 +193,12 @@ pub trait Environment: Send + Sync {
     /// Replaces how a node's server is asked to end from now on ([`Stop::Terminate`]).
     fn set_stopping(&self, _node: usize, how: &Stopping) -> Result<(), EnvError> {
         if *how == Stopping::default() { Ok(()) } else { Err(no_data("end a server in another way")) }
+    }
+
+    /// Replaces where a node's server works from its next start on, and what it writes logs into.
+    fn set_files(&self, _node: usize, files: &ServerFiles) -> Result<(), EnvError> {
+        let none = *files == ServerFiles::default();
+        if none { Ok(()) } else { Err(no_data("give a server another directory, or keep its own logs")) }
     }
 
     /// Runs a command on a node's host, for so long at most; what it printed on standard output, of which

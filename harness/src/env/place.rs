@@ -6,11 +6,12 @@
 use super::local::Local;
 use super::remote::HostAbilities;
 use super::remote::hosts::Hosts;
+use super::remote::transport::Transport;
 use super::{EnvError, remote};
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
 use duress_targets::Node;
-use duress_targets::hosts::Ssh;
+use duress_targets::hosts::{Load, Ssh};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -34,6 +35,7 @@ pub enum Place {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Tables {
     ssh: Option<Ssh>,
+    load: Option<Load>,
 }
 
 impl Place {
@@ -53,9 +55,16 @@ impl Place {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             refused(path, Some(line), error.message().trim(), FIX)
         })?;
+        if tables.load.is_some() && tables.ssh.is_none() {
+            let why =
+                "[load] has clients on other machines, which reach only nodes that are hosts of their own";
+            return Err(refused(path, None, why, "give the nodes' hosts, too: [ssh]"));
+        }
         match tables {
-            Tables { ssh: Some(ssh) } => Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?))),
-            Tables { ssh: None } => Err(refused(path, None, "it says of no place where it is", FIX)),
+            Tables { ssh: Some(ssh), load } => {
+                Ok(Self::Ssh(Box::new(Hosts::new(ssh, load.as_ref(), (path, &text))?)))
+            }
+            Tables { ssh: None, .. } => Err(refused(path, None, "it says of no place where it is", FIX)),
         }
     }
 
@@ -80,6 +89,14 @@ impl Place {
         match self {
             Self::Here => Ok(Local::addresses(count)),
             Self::Ssh(hosts) => hosts.nodes(count),
+        }
+    }
+
+    /// Ways to the machines from which clients work; none when that is this one.
+    pub fn load(&self) -> Vec<Box<dyn Transport>> {
+        match self {
+            Self::Here => Vec::new(),
+            Self::Ssh(hosts) => hosts.load(),
         }
     }
 

@@ -36,6 +36,10 @@ pub(super) fn check(
         let what = "--on with --disks ext4, --data disk or --capture".to_owned();
         return refuse(what, "disks and networks of real hosts are their own", "leave one out");
     }
+    if entry.declaration.is_some() && !place.load().is_empty() {
+        let why = "the clients that a file declares do not go to load machines yet";
+        return refuse(format!("[load] with {}", entry.name), why, "leave out [load]: they work from here");
+    }
     match place.refusal(schedule) {
         Some((kind, why)) => refuse(format!("{kind} with --on"), why, "use other faults, or leave out --on"),
         None => Ok(()),

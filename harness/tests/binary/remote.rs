@@ -28,7 +28,7 @@ pub(crate) struct Lab {
 
 impl Lab {
     /// `None` where there can be none.
-    fn new(test: &str) -> Option<Self> {
+    pub(crate) fn new(test: &str) -> Option<Self> {
         if !clusters_wanted(test) {
             return None;
         }
@@ -113,11 +113,11 @@ impl Lab {
     }
 
     /// This side is 0.
-    fn host(host: usize) -> String {
+    pub(crate) fn host(host: usize) -> String {
         Self::namespace(&host.to_string())
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let duress = self.bench.command(args);
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &Self::host(0)]).arg(duress.get_program()).args(args);
@@ -207,7 +207,7 @@ fn tool(program: &str, args: &[&str]) {
 }
 
 #[track_caller]
-fn eventually(is: impl Fn() -> bool, told: &dyn Fn() -> String) {
+pub(crate) fn eventually(is: impl Fn() -> bool, told: &dyn Fn() -> String) {
     let patience = Instant::now() + PATIENCE;
     while !is() {
         assert!(Instant::now() < patience, "{}", told());

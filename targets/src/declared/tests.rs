@@ -84,6 +84,7 @@ fn a_file_becomes_a_target() {
     assert_eq!(launch.args(&nodes, &nodes[0], Path::new("/data")), ["--first", "--dir=/data"]);
     assert_eq!(launch.env(), [("MODE".to_owned(), "no".to_owned())]);
     assert_eq!(launch.stopping(&nodes, &nodes[0]), Stopping::Signal(libc::SIGINT));
+    assert_eq!(launch.files(&nodes, &nodes[0], Path::new("/data")), ServerFiles::default());
     assert!(matches!(launch.source(), Source::Named { place: "my-db.toml:14", .. }));
     let refused = (entry.make)(&Settings([("sync".to_owned(), "maybe".to_owned())].into()), "set");
     assert_eq!(
@@ -100,6 +101,32 @@ fn a_server_that_duress_knows_is_obtained() {
     let target = (declare(&text).expect("right").make)(&Settings::default(), "set").expect("a target");
     let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
     assert!(matches!(launch.source(), Source::Recipe(recipe) if recipe.server == "redis-server"));
+}
+
+#[test]
+fn a_server_works_where_the_file_says() {
+    let text = GOOD.replace(
+        "stop = \"SIGINT\"",
+        "stop = \"SIGINT\"\ndir = \"{data}\"\nlogs = [\"{data}/{node}.log\", \"logs\"]",
+    );
+    let target = (declare(&text).expect("right").make)(&Settings::default(), "set").expect("a target");
+    let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
+    let nodes = nodes();
+    let files = launch.files(&nodes, &nodes[1], Path::new("/data"));
+    assert_eq!(files.dir.as_deref(), Some(Path::new("/data")));
+    assert_eq!(files.logs[0], Path::new("/data/n2.log"));
+    assert!(files.logs[1].is_absolute() && files.logs[1].ends_with("logs"), "{:?}", files.logs);
+}
+
+#[test]
+fn a_file_is_text_whatever_editor_wrote_it() {
+    let home = home();
+    let path = home.path().join("my-db.toml");
+    std::fs::write(&path, format!("\u{feff}{GOOD}")).expect("written");
+    assert_eq!(read(&path, false).map(|entry| entry.name), Ok("my-db".to_owned()));
+    std::fs::write(&path, [GOOD.as_bytes(), b"# caf\xe9\n"].concat()).expect("written");
+    let told = read(&path, false).err().expect("refused").to_string();
+    assert!(told.ends_with("my-db.toml:40: it is no UTF-8; save it in that encoding"), "{told}");
 }
 
 #[test]
@@ -149,7 +176,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "stop = \"SIGINT\"",
         "quit = \"SIGINT\"",
-        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version, rootfs",
+        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version, rootfs, dir, logs",
     ),
     (
         "default = 3",
@@ -173,7 +200,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "clients = 7000",
         "my-db.toml:9: [ports] has no `client`; add the port that clients talk to: client = 7000",
     ),
-    ("peer = 7001", "client = 7001", "my-db.toml:11: duplicate key; correct the line"),
+    ("peer = 7001", "client = 7001", "my-db.toml:11: `client` is there twice; leave one out"),
     (
         "\"register\", \"set\"",
         "\"register\", \"sets\"",
@@ -197,7 +224,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "workloads = [\"register\", \"set\"]",
         "",
-        "my-db.toml:1: the file has no `workloads`; add `workloads`: see own-cluster.md",
+        "my-db.toml:1: the file has no `workloads`; add `workloads`: see `duress docs own-cluster`",
     ),
     (
         "name = \"my-db\"",
@@ -232,13 +259,9 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "{each peers:--join={node}}",
         "| tee log",
-        "my-db.toml:14: `|` needs a shell, and none is run: write [\"sh\", \"-c\", \"…\"]; correct the line",
+        "my-db.toml:14: `|` needs a shell, and none is run; write [\"sh\", \"-c\", \"…\"]",
     ),
-    (
-        "'exec serve {port.client}'",
-        "'exec serve",
-        "my-db.toml:14: the quote ' is not closed; correct the line",
-    ),
+    ("'exec serve {port.client}'", "'exec serve", "my-db.toml:14: the quote ' is not closed; close it"),
     (
         "[\"sh\", \"--first\"",
         "[\"bash\", \"--first\"",
@@ -262,8 +285,50 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "sh {here}/client.sh",
         "sh {here}/cleint.sh",
-        "my-db.toml:28: there is no file `{here}/cleint.sh`; check the path",
+        "my-db.toml:28: there is no file `{here}/cleint.sh`; check the path, seen from this file",
     ),
+    (
+        "sh {here}/client.sh",
+        "sh cleint.sh",
+        "my-db.toml:28: there is no file `cleint.sh`; check the path, seen from this file",
+    ),
+    (
+        "--peers",
+        "server.py",
+        "my-db.toml:14: `server.py` is not where the server works; servers work in directories of their own: write {here}/…, or set `dir`",
+    ),
+    (
+        "--peers",
+        "{here}/server.py",
+        "my-db.toml:14: there is no file `{here}/server.py`; check the path, seen from this file",
+    ),
+    (
+        "stop = \"SIGINT\"",
+        "dir = \"etc\"",
+        "my-db.toml:17: there is no directory `etc`; check the path, seen from this file",
+    ),
+    (
+        "stop = \"SIGINT\"",
+        "logs = \"{data}/log\"",
+        "my-db.toml:17: `logs` is the text \"{data}/log\"; write a list, [\"…\", \"…\"]",
+    ),
+    ("MODE = \"{set.sync}\"", "MODE = 1", "my-db.toml:16: `MODE` is the number `1`; write a text, in quotes"),
+    (
+        "env = { MODE = \"{set.sync}\" }",
+        "env = [\"MODE=1\"]",
+        "my-db.toml:16: `env` is a list; write a table, { NAME = \"value\" }",
+    ),
+    (
+        "[settings.sync]",
+        "start-timeout = 10\n[settings.sync]",
+        "my-db.toml:30: `start-timeout` is the number `10`; write a length of time, in quotes: \"10s\"",
+    ),
+    (
+        "[settings.sync]",
+        "start-timeout = \"ten\"\n[settings.sync]",
+        "my-db.toml:30: `ten` is no length of time; write one like \"10s\"",
+    ),
+    ("[leader]", "[health]", "my-db.toml:23: `health` is there twice; leave one out"),
     (
         "sh {here}/client.sh",
         "./nowhere.sh",
@@ -332,6 +397,9 @@ fn files_to_begin_with_are_right_and_name_every_key() {
     let mut named = String::new();
     for client in crate::exec::skeletons::SKELETONS.iter().map(Some).chain([None]) {
         let text = skeleton("first-try", client);
+        if let Some(client) = client {
+            std::fs::write(home.path().join(client.file), client.text).expect("written");
+        }
         // What runs the client need not be on this machine.
         let text =
             client.map_or(text.clone(), |client| text.replace(&format!("{:?}", client.command[0]), "\"sh\""));
@@ -347,7 +415,7 @@ fn files_to_begin_with_are_right_and_name_every_key() {
 }
 
 /// Every key that a file may have, besides those of [http].
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 26] = [
     "name",
     "doc",
     "workloads",
@@ -362,6 +430,8 @@ const KEYS: [&str; 24] = [
     "env",
     "stop",
     "version",
+    "dir",
+    "logs",
     "[health]",
     "command",
     "url",
