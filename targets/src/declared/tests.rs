@@ -143,6 +143,31 @@ fn programs_of_an_image_are_looked_for_in_there() {
     assert_eq!(program, Path::new("/./bin/redis-server"));
 }
 
+/// On hosts the same file is read without its programs, which are there or not, and says what has to be there.
+#[test]
+fn what_hosts_need_is_known_and_is_where_they_have_it() {
+    let text = GOOD
+        .replace("sh -c 'exec serve {port.client}'", "./serve {here}/conf/a.toml")
+        .replace("\"sh\", ", "\"./serve\", ")
+        .replace("command = \"sh -c", "command = \"no-such-program -c")
+        .replace("[health]\nsend = \"PING\\r\\n\"", "[health]\ncommand = \"./health {address}\"");
+    let home = home();
+    assert!(entry(Path::new("my-db.toml"), &text, (home.path(), false)).is_err());
+    let there = entry(Path::new("my-db.toml"), &text, (home.path(), true)).expect("programs are elsewhere");
+    let target = (there.make)(&Settings::default(), "set").expect("a target");
+    let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
+    let needs = launch.needs();
+    assert_eq!(needs.folder, home.path());
+    let files: Vec<_> = needs.files.iter().map(|named| named.path.to_str().expect("plain")).collect();
+    assert_eq!(files, ["conf/a.toml", "serve", "serve", "health"]);
+    let programs: Vec<_> = needs.programs.iter().map(|named| (named.path.as_path(), &*named.place)).collect();
+    assert_eq!(programs, [(Path::new("no-such-program"), "my-db.toml:24")]);
+    let first = || launch.args(&nodes(), &nodes()[1], Path::new("/data"))[0].clone();
+    assert_eq!(first(), home.path().join("conf/a.toml").display().to_string());
+    launch.moved(Path::new("/there"));
+    assert_eq!(first(), "/there/conf/a.toml");
+}
+
 /// What is changed in the file, and what is said about it.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("start = \"sh", "strat = \"sh", "my-db.toml:14: unknown key `strat` in [server]; did you mean `start`?"),

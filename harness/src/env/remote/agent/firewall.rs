@@ -16,9 +16,16 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Bytes by which a probe is known, and where in a datagram they are.
 const MAGIC: usize = 8;
+/// Attempts to remove a table.
+const REMOVALS: u32 = 10;
+/// Between two of them.
+const REMOVAL_POLL: Duration = Duration::from_millis(50);
+/// Then there are no rules.
+const NOT_INSTALLED: &str = "nftables is not installed (nft)";
 
 /// A table of rules.
 pub(super) struct Firewall {
@@ -75,10 +82,16 @@ impl Firewall {
     }
 }
 
-/// Removes a table. Does nothing when there is none, or no nftables.
+/// Removes a table. Does nothing when there is none, or no nftables. One attempt may fail on a busy host.
 pub(super) fn remove(table: &str) {
     // So that there is one to delete: to delete one that is not there is an error.
-    let _ = nft(&["-f", "-"], &format!("add table inet {table}\ndelete table inet {table}\n"));
+    let script = format!("add table inet {table}\ndelete table inet {table}\n");
+    for _ in 0..REMOVALS {
+        match nft(&["-f", "-"], &script) {
+            Err(why) if why != NOT_INSTALLED => std::thread::sleep(REMOVAL_POLL),
+            _ => return,
+        }
+    }
 }
 
 /// Tries both kinds of rules, in a table that goes again at once.
@@ -173,7 +186,7 @@ fn nft(args: &[&str], script: &str) -> Result<String, String> {
     command.args(args).env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "nftables is not installed (nft)".to_owned(),
+        std::io::ErrorKind::NotFound => NOT_INSTALLED.to_owned(),
         _ => format!("nft: {error}"),
     })?;
     if let Some(mut input) = child.stdin.take() {
