@@ -9,7 +9,7 @@ use crate::retention;
 use crate::trial::{Exit, Trial};
 use duress_reports::artifact::{RunDir, RunStatus};
 use duress_reports::conclusion::{Conclusion, NO_RECOVERY, Outcome};
-use duress_reports::index::RunLine;
+use duress_reports::index::{FindingLine, RunLine};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -185,6 +185,8 @@ impl Work {
                 let mut args: Vec<OsString> = combination.args.iter().map(OsString::from).collect();
                 args.extend(["--seed".into(), slot.seed.to_string().into()]);
                 args.extend(["--label".into(), format!("trial={number}").into()]);
+                // Before what the file says: of two labels of one name the later one counts.
+                args.splice(1..1, ["--label".into(), format!("session={}", self.manifest.session).into()]);
                 args
             }
         };
@@ -302,7 +304,7 @@ impl State {
             .filter_map(|(_, progress)| progress.end.as_ref())
             .flat_map(|end| &end.findings)
             .filter(|finding| finding.known.is_none())
-            .map(|finding| finding.fingerprint.as_str())
+            .map(FindingLine::bug)
             .collect();
         if work.manifest.stop_after.is_some_and(|most| found.len() as u64 >= most) {
             self.stopped = Some(format!("{} distinct findings are enough", found.len()));

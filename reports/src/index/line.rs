@@ -232,7 +232,7 @@ impl RunLine {
 
 impl FindingLine {
     /// What findings of many runs are told by. Lines of older versions have fingerprints only.
-    pub(super) fn bug(&self) -> &str {
+    pub fn bug(&self) -> &str {
         if self.bug.is_empty() { &self.fingerprint } else { &self.bug }
     }
 }
