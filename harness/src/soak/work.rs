@@ -165,6 +165,10 @@ impl Work {
         }
     }
 
+    fn session(&self) -> OsString {
+        format!("session={}", self.manifest.session).into()
+    }
+
     /// None when somebody stopped it, and it found nothing.
     fn attempt(&self, unit: Unit, attempt: u32) -> Result<Option<End>, Failure> {
         let begun = Instant::now();
@@ -177,7 +181,11 @@ impl Work {
             Unit::Canary(shard, nth, which) => {
                 let label = format!("canary {shard} {nth} {which} {attempt}");
                 let rng = duress_workloads::Rng::new(self.manifest.seed).split(&label);
-                canary::arguments(&self.dir, which, attempt, rng)
+                let mut args = canary::arguments(&self.dir, which, attempt, rng);
+                args.extend(["--label".into(), self.session()]);
+                // All its attempts are one canary.
+                args.extend(["--label".into(), format!("canary={}", unit.name()).into()]);
+                args
             }
             Unit::Trial(number) => {
                 let slot = self.manifest.rotation().slot(number);
@@ -186,7 +194,7 @@ impl Work {
                 args.extend(["--seed".into(), slot.seed.to_string().into()]);
                 args.extend(["--label".into(), format!("trial={number}").into()]);
                 // Before what the file says: of two labels of one name the later one counts.
-                args.splice(1..1, ["--label".into(), format!("session={}", self.manifest.session).into()]);
+                args.splice(1..1, ["--label".into(), self.session()]);
                 args
             }
         };

@@ -96,6 +96,14 @@ pub(super) struct InDoubt<M: Model> {
 }
 
 impl<M: Model> Rest<M> {
+    /// How many configurations there are.
+    pub(super) fn width(&self) -> usize {
+        match self {
+            Self::Settled(_) => 1,
+            Self::InDoubt(rest) => rest.configs.len(),
+        }
+    }
+
     /// States and operations that it holds, but for the one state that there always is.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {

@@ -314,11 +314,12 @@ impl<M: Model> Online<M> {
     /// The most configurations of a key at present, and the events that wait, over all keys. Looks
     /// at every key.
     pub fn load(&self) -> (usize, usize) {
-        let lanes = self.keys.iter().filter_map(|key| match key {
-            Key::Watched(lane) => Some(lane),
-            Key::Resting(_) | Key::Closed => None,
+        let lanes = self.keys.iter().map(|key| match key {
+            Key::Watched(lane) => (lane.width(), lane.waiting()),
+            Key::Resting(rest) => (rest.width(), 0),
+            Key::Closed => (0, 0),
         });
-        lanes.fold((0, 0), |(width, waiting), lane| (width.max(lane.width()), waiting + lane.waiting()))
+        lanes.fold((0, 0), |(widest, all), (width, waiting)| (widest.max(width), all + waiting))
     }
 
     /// Everything that it holds, in pieces.
