@@ -150,7 +150,9 @@ fn a_canary_that_passes_is_told() {
     // Tried again, and caught then: one canary, which was caught.
     let attempt = |number: usize, verdict: Verdict, name: &str| {
         let mut line = canary(number, verdict);
-        line.labels.insert("canary".to_owned(), name.to_owned());
+        for (label, value) in [("canary", name), ("session", "one night")] {
+            line.labels.insert(label.to_owned(), value.to_owned());
+        }
         line
     };
     let index = Index::new([
