@@ -5,6 +5,7 @@
 mod core;
 mod finals;
 mod shown;
+mod stale;
 
 use super::engine::Proof;
 use super::subject::Subject;
@@ -61,12 +62,11 @@ fn title(anomaly: &str, key: Option<&String>) -> String {
 
 /// What the model calls the violation.
 pub(super) fn anomaly<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Anomaly {
-    with_case(subject, proof, |case| {
-        subject.model.anomaly(case).unwrap_or_else(|| Anomaly {
-            name: NOT_LINEARIZABLE,
-            because: "which no order of the operations on it explains".to_owned(),
-            evidence: Vec::new(),
-        })
+    let named = with_case(subject, proof, |case| subject.model.anomaly(case));
+    named.or_else(|| stale::stale(subject, proof)).unwrap_or_else(|| Anomaly {
+        name: NOT_LINEARIZABLE,
+        because: "which no order of the operations on it explains".to_owned(),
+        evidence: Vec::new(),
     })
 }
 
