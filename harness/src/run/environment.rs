@@ -4,8 +4,10 @@ use super::helpers::Helpers;
 use super::{Prepared, hosts};
 use crate::env::Environment;
 use crate::env::disk::Layer;
+use crate::env::docker::{self, Containers, Docker};
 use crate::env::local::{self, Local};
 use crate::env::place::Place;
+use crate::env::remote;
 use crate::env::sim::Sim;
 use crate::event::Listener;
 use crate::failure::Failure;
@@ -61,6 +63,7 @@ pub(super) fn make(
     let env: Arc<dyn Environment> = match &plan.place {
         Place::Here => Arc::new(here(parts)?),
         Place::Ssh(hosts) => Arc::new(hosts::make(parts, hosts, info)?),
+        Place::Docker(containers) => Arc::new(in_containers(parts, containers)?),
     };
     for (at, node) in nodes.iter().enumerate() {
         env.set_stopping(at, &launch.stopping(nodes, node))?;
@@ -99,6 +102,13 @@ fn here(parts: Parts<'_>) -> Result<Local, Failure> {
 fn rootfs(image: &Image) -> local::Rootfs {
     let work_dir = image.defaults.working_dir.clone().unwrap_or_else(|| "/".into());
     local::Rootfs { root: image.root.clone(), work_dir }
+}
+
+/// In containers that are there.
+fn in_containers(parts: Parts<'_>, containers: &Containers) -> Result<Docker, Failure> {
+    let Parts { plan, nodes, dir: logs_dir, log_name, .. } = parts;
+    let wants = remote::wants(&plan.schedule);
+    Ok(Docker::open(&docker::Config { containers, nodes, logs_dir, log_name, wants })?)
 }
 
 /// Can the memory of nodes run out?
