@@ -2,6 +2,7 @@
 
 use super::print;
 use crate::engine::fleet;
+use crate::env::docker;
 use crate::env::remote::agent;
 use crate::failure::Failure;
 use clap::Args;
@@ -21,12 +22,18 @@ pub(super) struct AgentArgs {
     /// Remove what dead agents have left in this folder, as in [ssh] `dir`
     #[arg(long, value_name = "FOLDER")]
     heal: Option<PathBuf>,
+    /// Wait until the run that started this has ended, and put its containers right: engine, table, containers
+    #[arg(long, num_args = 3.., value_name = "WORD", conflicts_with_all = ["heal", "watch"])]
+    guard: Vec<String>,
 }
 
 impl AgentArgs {
     pub(super) fn run(&self, registry: &Registry) -> Result<ExitCode, Failure> {
         if self.load {
             return Ok(fleet::agent::serve(registry));
+        }
+        if !self.guard.is_empty() {
+            return Ok(docker::guard(&self.guard));
         }
         if let Some(trace) = &self.watch {
             return Ok(agent::watch(trace));

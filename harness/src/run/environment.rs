@@ -5,8 +5,10 @@ use super::{Prepared, hosts};
 use crate::engine::Fleet;
 use crate::env::Environment;
 use crate::env::disk::Layer;
+use crate::env::docker::{self, Containers, Docker};
 use crate::env::local::{self, Local};
 use crate::env::place::Place;
+use crate::env::remote;
 use crate::env::sim::Sim;
 use crate::event::Listener;
 use crate::failure::Failure;
@@ -67,6 +69,10 @@ pub(super) fn make(
             no_own_files(launch, nodes)?;
             Arc::new(hosts::make(parts, hosts, info)?)
         }
+        Place::Docker(containers) => {
+            no_own_files(launch, nodes)?;
+            Arc::new(in_containers(parts, containers)?)
+        }
     };
     for (at, node) in nodes.iter().enumerate() {
         env.set_stopping(at, &launch.stopping(nodes, node))?;
@@ -122,6 +128,13 @@ fn no_own_files(launch: &dyn Launch, nodes: &[Node]) -> Result<(), Failure> {
 fn rootfs(image: &Image) -> local::Rootfs {
     let work_dir = image.defaults.working_dir.clone().unwrap_or_else(|| "/".into());
     local::Rootfs { root: image.root.clone(), work_dir }
+}
+
+/// In containers that are there.
+fn in_containers(parts: Parts<'_>, containers: &Containers) -> Result<Docker, Failure> {
+    let Parts { plan, nodes, dir: logs_dir, log_name, .. } = parts;
+    let wants = remote::wants(&plan.schedule);
+    Ok(Docker::open(&docker::Config { containers, nodes, logs_dir, log_name, wants })?)
 }
 
 /// Can the memory of nodes run out?
