@@ -3,21 +3,22 @@
 //!
 //! What a table of hosts means is said beside what reaches them ([`super::remote::hosts`]).
 
+use super::kube::Pods;
 use super::local::Local;
 use super::remote::HostAbilities;
 use super::remote::hosts::Hosts;
-use super::{EnvError, remote};
+use super::{EnvError, kube, remote};
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
 use duress_targets::Node;
-use duress_targets::hosts::Ssh;
+use duress_targets::hosts::{Kube, Ssh};
 use serde::Deserialize;
 use std::path::Path;
 
 /// Largest file.
 const MAX_BYTES: u64 = 1 << 20;
 /// What a file has to have.
-const FIX: &str = "it takes [ssh] with hosts = [\"db1\", \"db2\", …]; see the README";
+const FIX: &str = "it takes [ssh] with hosts = [\"db1\", \"db2\", …], or [kube] with statefulset = \"db\"; see the README";
 
 /// Where the nodes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Place {
     Here,
     /// On hosts reached by ssh.
     Ssh(Box<Hosts>),
+    /// In pods that are there.
+    Kube(Box<Pods>),
 }
 
 /// All tables that a file can have.
@@ -34,6 +37,7 @@ pub enum Place {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Tables {
     ssh: Option<Ssh>,
+    kube: Option<Kube>,
 }
 
 impl Place {
@@ -46,7 +50,7 @@ impl Place {
         let length = std::fs::metadata(path).map_err(failed)?.len();
         if length > MAX_BYTES {
             let why = format!("it has {length} bytes, and {MAX_BYTES} are allowed");
-            return Err(refused(path, None, why, "give the file with the [ssh] table"));
+            return Err(refused(path, None, why, "give the file with the [ssh] or [kube] table"));
         }
         let text = std::fs::read_to_string(path).map_err(failed)?;
         let tables: Tables = toml::from_str(&text).map_err(|error| {
@@ -54,8 +58,14 @@ impl Place {
             refused(path, Some(line), error.message().trim(), FIX)
         })?;
         match tables {
-            Tables { ssh: Some(ssh) } => Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?))),
-            Tables { ssh: None } => Err(refused(path, None, "it says of no place where it is", FIX)),
+            Tables { ssh: Some(ssh), kube: None } => {
+                Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?)))
+            }
+            Tables { ssh: None, kube: Some(kube) } => Ok(Self::Kube(Box::new(Pods::new(kube, path)?))),
+            Tables { ssh: None, kube: None } => {
+                Err(refused(path, None, "it says of no place where it is", FIX))
+            }
+            _ => Err(refused(path, None, "it says of several places", "leave one table")),
         }
     }
 
@@ -64,11 +74,17 @@ impl Place {
         matches!(self, Self::Here)
     }
 
+    /// Do servers run there already, with their data, so that nothing has to be obtained?
+    pub const fn has_servers(&self) -> bool {
+        matches!(self, Self::Kube(_))
+    }
+
     /// How many nodes there can be, where that is fixed.
     pub const fn room(&self) -> Option<usize> {
         match self {
             Self::Here => None,
             Self::Ssh(hosts) => Some(hosts.len()),
+            Self::Kube(pods) => Some(pods.len()),
         }
     }
 
@@ -80,6 +96,7 @@ impl Place {
         match self {
             Self::Here => Ok(Local::addresses(count)),
             Self::Ssh(hosts) => hosts.nodes(count),
+            Self::Kube(pods) => pods.nodes(count),
         }
     }
 
@@ -91,6 +108,7 @@ impl Place {
         match self {
             Self::Here => Ok(Vec::new()),
             Self::Ssh(hosts) => remote::abilities(&hosts.transports(hosts.len())),
+            Self::Kube(pods) => kube::abilities(pods),
         }
     }
 
@@ -99,6 +117,7 @@ impl Place {
         match self {
             Self::Here => None,
             Self::Ssh(_) => remote::refusal(schedule),
+            Self::Kube(_) => kube::refusal(schedule),
         }
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn check(
         Server::InProcess(_) => {
             return refuse(format!("--on with {}", entry.name), "it lives inside Duress", fix);
         }
+        Server::Processes(_) if place.has_servers() => return check_servers(place, options, schedule),
         Server::Processes(launch) if matches!(launch.source(), Source::Named { .. }) => {
             let why = "what a file declares, its commands and its image, does not go to hosts yet";
             return refuse(format!("--on with {}", entry.name), why, fix);
@@ -37,6 +38,29 @@ pub(super) fn check(
     }
     match place.refusal(schedule) {
         Some((kind, why)) => refuse(format!("{kind} with --on"), why, "use other faults, or leave out --on"),
+        None => Ok(()),
+    }
+}
+
+/// Servers that are there have been made by somebody else.
+fn check_servers(place: &Place, options: &RunOptions, schedule: &[PlannedFault]) -> Result<(), Failure> {
+    let flags = [
+        ("--version", options.version.is_some()),
+        ("--bin", options.bin.is_some()),
+        ("--upgrade-to", options.upgrade_to.is_some()),
+        ("--disks ext4", options.disks == Layer::Ext4),
+        ("--data disk", options.data_on_disk),
+        ("--capture", options.capture),
+        ("--keep-data", options.keep_data),
+    ];
+    if let Some((flag, _)) = flags.into_iter().find(|(_, given)| *given) {
+        let why = "servers, disks and networks are those of the containers";
+        return Err(Failure::usage(format!("{flag} with --on"), why, "leave it out"));
+    }
+    match place.refusal(schedule) {
+        Some((kind, why)) => {
+            Err(Failure::usage(format!("{kind} with --on"), why, "use other faults, or leave out --on"))
+        }
         None => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ use super::Prepared;
 use super::helpers::Helpers;
 use crate::env::Environment;
 use crate::env::disk::Layer;
+use crate::env::kube::{self, Kube, Pods};
 use crate::env::local::{self, Local};
 use crate::env::place::Place;
 use crate::env::remote::{self, Remote, hosts::Hosts};
@@ -60,6 +61,7 @@ pub(super) fn make(
     let env: Arc<dyn Environment> = match &plan.place {
         Place::Here => Arc::new(here(parts)?),
         Place::Ssh(hosts) => Arc::new(on_hosts(parts, hosts)?),
+        Place::Kube(pods) => Arc::new(in_pods(parts, pods)?),
     };
     for (at, node) in nodes.iter().enumerate() {
         env.set_stopping(at, &launch.stopping(nodes, node))?;
@@ -124,6 +126,13 @@ fn on_hosts(parts: Parts<'_>, hosts: &Hosts) -> Result<Remote, Failure> {
         wants: remote::wants(&plan.schedule),
     };
     Ok(Remote::create(&config)?)
+}
+
+/// In pods that are there.
+fn in_pods(parts: Parts<'_>, pods: &Pods) -> Result<Kube, Failure> {
+    let Parts { plan, claim, nodes, dir: logs_dir, log_name, .. } = parts;
+    let (run, wants) = (remote::run_name(&claim.id), remote::wants(&plan.schedule));
+    Ok(Kube::open(&kube::Config { pods, nodes, run, logs_dir, log_name, wants })?)
 }
 
 /// Can the memory of nodes run out?

@@ -47,7 +47,9 @@ impl Salvaging {
                 disk.behave(None);
             }
             // Data that a server still writes would be of no moment.
-            if let Err(error) = env.stop(at, Stop::Kill) {
+            if env.are_ours()
+                && let Err(error) = env.stop(at, Stop::Kill)
+            {
                 info.warnings.push(format!("at the end of the run: {error}"));
             }
         }

@@ -8,7 +8,7 @@ mod able;
 pub mod agent;
 pub mod binary;
 pub mod capability;
-mod connection;
+pub(super) mod connection;
 mod files;
 pub mod hosts;
 mod links;
@@ -53,7 +53,7 @@ pub struct Config {
     pub nodes: Vec<Node>,
     /// The run's identity: hosts know what is its own by it.
     pub run: String,
-    /// How each node's server is started.
+    /// How each node's server is started; none where there are servers already.
     pub servers: Vec<Server>,
     /// Where the nodes' output goes when the run is over: a folder each, in this one.
     pub logs_dir: PathBuf,
@@ -134,6 +134,7 @@ pub fn abilities(transports: &[Box<dyn Transport>]) -> Result<Vec<HostAbilities>
                 dir: transport.dir().to_owned(),
                 consent: transport.consent().map(Path::to_owned),
                 dead_man: DOCTOR_DEAD_MAN,
+                charge: transport.charge(),
             };
             let agent = Connection::begin(transport, open(transport, &binary)?, &hello)?;
             Ok(agent.capabilities.clone())
@@ -160,6 +161,7 @@ impl Remote {
                 dir: transport.dir().to_owned(),
                 consent: transport.consent().map(Path::to_owned),
                 dead_man: config.dead_man,
+                charge: transport.charge(),
             };
             let agent = Connection::begin(transport, open(transport, &binary)?, &hello)?;
             needs(transport.host(), &agent.capabilities, config.wants)?;
@@ -173,7 +175,8 @@ impl Remote {
         });
         let nodes: Vec<RemoteNode> = nodes.collect();
         each(&config.transports, |at, _| {
-            let server = upload::server(&nodes[at].agent, &config.servers[at])
+            let Some(server) = config.servers.get(at) else { return Ok(()) };
+            let server = upload::server(&nodes[at].agent, server)
                 .map_err(|trouble| nodes[at].error(trouble))?;
             let server =
                 wire::Server { log_name: config.log_name.clone(), clocks: config.wants.clocks, ..server };

@@ -27,6 +27,7 @@ use super::processes;
 use crate::env::clock::{Clocks, Reading, Skew, Skews, signed};
 use execs::{Execs, Nodes};
 use page::{Family, Page};
+pub(in crate::env) use tracee::Tracee;
 use std::io;
 use std::time::Duration;
 use witness::{Sample, Samples};
