@@ -18,7 +18,8 @@ use std::path::Path;
 /// Largest file.
 const MAX_BYTES: u64 = 1 << 20;
 /// What a file has to have.
-const FIX: &str = "it takes [ssh] with hosts = [\"db1\", \"db2\", …], or [kube] with statefulset = \"db\"; see the README";
+const FIX: &str =
+    "it takes [ssh] with hosts = [\"db1\", \"db2\", …], or [kube] with statefulset = \"db\"; see the README";
 
 /// Where the nodes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,9 +59,7 @@ impl Place {
             refused(path, Some(line), error.message().trim(), FIX)
         })?;
         match tables {
-            Tables { ssh: Some(ssh), kube: None } => {
-                Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?)))
-            }
+            Tables { ssh: Some(ssh), kube: None } => Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?))),
             Tables { ssh: None, kube: Some(kube) } => Ok(Self::Kube(Box::new(Pods::new(kube, path)?))),
             Tables { ssh: None, kube: None } => {
                 Err(refused(path, None, "it says of no place where it is", FIX))

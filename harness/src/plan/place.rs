@@ -7,7 +7,8 @@ use crate::env::disk::Layer;
 use crate::env::place::Place;
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
-use duress_targets::{Server, Source, Target, TargetEntry};
+use duress_targets::{Apart, Server, Source, Target, TargetEntry};
+use std::sync::Arc;
 
 /// Real hosts are not broken in all ways in which our own are, and what is on them stays there.
 pub(super) fn check(
@@ -62,6 +63,15 @@ fn check_servers(place: &Place, options: &RunOptions, schedule: &[PlannedFault])
             Err(Failure::usage(format!("{kind} with --on"), why, "use other faults, or leave out --on"))
         }
         None => Ok(()),
+    }
+}
+
+/// The target, with keys of its own for this run where servers may hold data of earlier ones.
+pub(super) fn apart(place: &Place, target: Arc<dyn Target>) -> Arc<dyn Target> {
+    if place.has_servers() || target.keeps_data() {
+        Arc::new(Apart::new(target, duress_targets::first_key()))
+    } else {
+        target
     }
 }
 

@@ -11,6 +11,7 @@ mod cuts;
 mod demo;
 mod disks;
 mod gates;
+mod kubernetes;
 mod lifecycle;
 mod nightly;
 mod observing;

@@ -204,7 +204,8 @@ impl PodNode {
         let id = loop {
             let pod = self.pod().map_err(|why| self.error(what, why))?;
             if pod.status.pod_ip.is_some_and(|address| address != self.node.addr) {
-                let why = format!("somebody has replaced its pod {}, which had {}", self.name, self.node.addr);
+                let why =
+                    format!("somebody has replaced its pod {}, which had {}", self.name, self.node.addr);
                 return Err(self.error(what, why));
             }
             let status = pod.container(&self.container);
@@ -275,23 +276,19 @@ impl PodNode {
         let mut now = self.now();
         let Some(hand) = now.hand.as_ref().filter(|hand| !hand.is_lost()) else { return Ok(()) };
         let asked = hand.ask(Ask::Stop { how });
-        let patience = Instant::now() + ENDED_WITHIN;
-        while !hand.is_lost() && asked.is_ok() && Instant::now() < patience {
-            sleep(POLL);
+        // Its agent ends with it: that nobody answers is no error, and what the API server says decides.
+        match asked {
+            Err(trouble) if !hand.is_lost() => return Err(self.trouble(trouble)),
+            _ => {}
         }
-        // Its agent ends with it, so an answer says less than its silence.
-        match (self.await_end(&now.id, ENDED_WITHIN), asked) {
-            (Ok(Some(end)), _) => {
-                now.note(&format!("{end}, as asked"));
-                now.hand = None;
-                Ok(())
-            }
-            (_, Err(trouble)) => Err(self.trouble(trouble)),
-            (Ok(None), Ok(_)) => {
-                Err(self.error("end its server", "by the API server's word it still runs".to_owned()))
-            }
-            (Err(why), Ok(_)) => Err(self.error("see its server's end", why)),
-        }
+        let what = "see its server's end";
+        let end = self.await_end(&now.id, ENDED_WITHIN).map_err(|why| self.error(what, why))?;
+        let Some(end) = end else {
+            return Err(self.error(what, format!("by the API server's word it runs, {ENDED_WITHIN:?} later")));
+        };
+        now.note(&format!("{end}, as asked"));
+        now.hand = None;
+        Ok(())
     }
 
     fn ask(&self, what: Ask) -> Result<Answer, EnvError> {

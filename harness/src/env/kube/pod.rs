@@ -171,7 +171,9 @@ impl ContainerStatus {
             Some(Terminated { exit_code, reason, .. }) if reason.is_empty() => {
                 Some(format!("exit status: {exit_code}"))
             }
-            Some(Terminated { exit_code, reason, .. }) => Some(format!("exit status: {exit_code} ({reason})")),
+            Some(Terminated { exit_code, reason, .. }) => {
+                Some(format!("exit status: {exit_code} ({reason})"))
+            }
             // There is another one: how this one ended is not kept for long.
             None if !self.id().is_empty() && self.id() != id => Some("exit status: unknown".to_owned()),
             None => None,

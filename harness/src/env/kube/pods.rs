@@ -42,9 +42,9 @@ impl Pods {
         let kubectl = Kubectl::new(&kube);
         let name = &kube.statefulset;
         let get = format!("get statefulset {name}");
-        let set: StatefulSet = kubectl.get(&["statefulset", name]).map_err(|why| {
-            refused(path, None, why, &format!("`{}` has to show it", kubectl.told(&get)))
-        })?;
+        let set: StatefulSet = kubectl
+            .get(&["statefulset", name])
+            .map_err(|why| refused(path, None, why, &format!("`{}` has to show it", kubectl.told(&get))))?;
         if set.metadata.annotations.get(CONSENT).is_none_or(|said| said != AGREED) {
             let agree = kubectl.told(&format!("annotate statefulset {name} {CONSENT}={AGREED}"));
             let why = format!("nobody has agreed to its being broken: {name} is not annotated");
@@ -122,7 +122,10 @@ impl Pods {
     }
 
     pub(super) fn unable(&self, what: &str, why: String) -> EnvError {
-        let fix = format!("look at `{}`", self.kubectl.told(&format!("describe statefulset,pod {}", self.kube.statefulset)));
+        let fix = format!(
+            "look at `{}`",
+            self.kubectl.told(&format!("describe statefulset,pod {}", self.kube.statefulset))
+        );
         EnvError::Unable { what: what.to_owned(), why, fix }
     }
 }

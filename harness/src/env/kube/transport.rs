@@ -75,7 +75,8 @@ impl PodTransport {
         let [image, container] = [format!("--image={}", self.image), format!("--container={name}")];
         let target = self.target.as_ref().map(|target| format!("--target={target}"));
         let dir = self.dir.display().to_string();
-        let mut args = vec!["debug", &self.pod, "--profile=general", "--custom=/dev/stdin", &image, &container];
+        let mut args =
+            vec!["debug", &self.pod, "--profile=general", "--custom=/dev/stdin", &image, &container];
         args.extend(target.as_deref());
         args.extend(["--", "sh", "-c", KEEP, &dir]);
         self.kubectl.run(&args, &self.rights())?;
@@ -108,9 +109,15 @@ impl PodTransport {
                 (None, Some(waits)) => format!("{} {}", waits.reason, waits.message),
                 (None, None) => "nobody has started it".to_owned(),
             };
-            let hopeless = why.starts_with("ErrImage") || why.starts_with("ImagePull") || why.starts_with("InvalidImage");
+            let hopeless = why.starts_with("ErrImage")
+                || why.starts_with("ImagePull")
+                || why.starts_with("InvalidImage");
             if state.terminated.is_some() || hopeless || Instant::now() > patience {
-                return Err(format!("its container {name}, of image {}, does not run: {}", self.image, why.trim()));
+                return Err(format!(
+                    "its container {name}, of image {}, does not run: {}",
+                    self.image,
+                    why.trim()
+                ));
             }
             thread::sleep(POLL);
         }

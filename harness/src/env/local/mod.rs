@@ -37,11 +37,11 @@ mod trap;
 mod trial;
 pub(super) mod try_out;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use clock::Tracee;
 pub use config::{Config, Data, Disks, Network, Ports, Rootfs, ServerCommand};
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
-#[cfg(target_arch = "x86_64")]
-pub(super) use clock::Tracee;
 pub(super) use processes::{start_time, thread_states};
 pub(super) use switch::frame::{PROBE_PORT, probe_nonce, probe_payload};
 pub(super) use trial::in_child;

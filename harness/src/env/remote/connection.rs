@@ -63,7 +63,11 @@ impl Connection {
     ///
     /// # Errors
     /// When the agent refuses.
-    pub(in crate::env) fn begin(transport: &dyn Transport, stream: Stream, hello: &Hello) -> Result<Self, EnvError> {
+    pub(in crate::env) fn begin(
+        transport: &dyn Transport,
+        stream: Stream,
+        hello: &Hello,
+    ) -> Result<Self, EnvError> {
         let Stream { mut input, mut output, mut process } = stream;
         let unable = |why: String, fix: String| EnvError::Unable {
             what: format!("use {}", transport.host()),

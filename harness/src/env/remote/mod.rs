@@ -176,8 +176,8 @@ impl Remote {
         let nodes: Vec<RemoteNode> = nodes.collect();
         each(&config.transports, |at, _| {
             let Some(server) = config.servers.get(at) else { return Ok(()) };
-            let server = upload::server(&nodes[at].agent, server)
-                .map_err(|trouble| nodes[at].error(trouble))?;
+            let server =
+                upload::server(&nodes[at].agent, server).map_err(|trouble| nodes[at].error(trouble))?;
             let server =
                 wire::Server { log_name: config.log_name.clone(), clocks: config.wants.clocks, ..server };
             nodes[at].ask(Ask::Make(Box::new(server))).map(drop)

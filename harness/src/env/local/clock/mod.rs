@@ -27,9 +27,9 @@ use super::processes;
 use crate::env::clock::{Clocks, Reading, Skew, Skews, signed};
 use execs::{Execs, Nodes};
 use page::{Family, Page};
-pub(in crate::env) use tracee::Tracee;
 use std::io;
 use std::time::Duration;
+pub(in crate::env) use tracee::Tracee;
 use witness::{Sample, Samples};
 
 /// How long one looks at a clock that shows at once what it is to show.

@@ -209,8 +209,7 @@ fn hold_all(container: &str) -> Result<BTreeMap<u32, Tracee>, String> {
     let mut held = BTreeMap::new();
     loop {
         let running = |thread: &u32| !held.contains_key(thread) && !has_ended(*thread);
-        let fresh: Vec<u32> =
-            processes(container).into_iter().flat_map(threads).filter(running).collect();
+        let fresh: Vec<u32> = processes(container).into_iter().flat_map(threads).filter(running).collect();
         if fresh.is_empty() {
             return Ok(held);
         }

@@ -7,13 +7,13 @@
 
 #[cfg(target_arch = "x86_64")]
 mod container;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "no_container.rs"]
+mod container;
 mod ears;
 mod firewall;
 mod node;
 mod store;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "no_container.rs"]
-mod container;
 mod trace;
 mod watchdog;
 
