@@ -4,7 +4,7 @@
 //!
 //! They run with `DURESS_CLUSTERS=1` only, as root, where `kubectl` knows how to customize what it debugs with.
 
-use super::common::{Bench, alone, assert_exercised, clusters_wanted};
+use super::common::{Bench, Ended, alone, assert_exercised, clusters_wanted, ended};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -35,7 +35,7 @@ impl Lab {
                 .iter()
                 .any(|dir| Path::new(dir).join(program).exists())
         };
-        let lacking = ["python3", "nft", "ip", "setpriv"].into_iter().find(|program| !has(program));
+        let lacking = ["python3", "nft", "ip", "setpriv", "strip"].into_iter().find(|program| !has(program));
         let lacking = lacking.or((!customizes()).then_some("kubectl 1.31"));
         if !nix::unistd::geteuid().is_root() || lacking.is_some() {
             eprintln!("{test}: skipped, it needs root and {}", lacking.unwrap_or("nothing else"));
@@ -48,6 +48,10 @@ impl Lab {
         let redis = PathBuf::from(fetched["path"].as_str().expect("a path"));
         let libraries = format!("LD_LIBRARY_PATH={}", redis.with_file_name("lib").display());
         fs::create_dir(bench.path("pods")).expect("a folder");
+        // What is sent into pods is not half a gigabyte of what debuggers want to know.
+        let mut strip = Command::new("strip");
+        strip.arg("-o").arg(bench.path("duress")).arg(env!("CARGO_BIN_EXE_duress"));
+        assert!(strip.status().expect("strip starts").success());
         let mut kubernetes = Command::new("python3");
         kubernetes.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/kubernetes.py"));
         kubernetes
@@ -67,10 +71,18 @@ impl Lab {
              contexts: [{name: lab, context: {cluster: lab, user: me, namespace: default}}]\n\
              clusters: [{name: lab, cluster: {server: 'http://127.0.0.1:8001'}}]\nusers: [{name: me, user: {}}]\n";
         fs::write(bench.path("config"), config).expect("written");
-        let table = "[kube]\ncontext = 'lab'\nnamespace = 'default'\nstatefulset = 'db'\nimage = 'agent'\n\
-                     dead-man = '3s'\n";
+        let table = format!(
+            "[kube]\ncontext = 'lab'\nnamespace = 'default'\nstatefulset = 'db'\nimage = 'agent'\n\
+             dead-man = '3s'\ndir = '{}'\n",
+            Self::dir().display()
+        );
         fs::write(bench.path("kube.toml"), table).expect("written");
         Some(Self { bench, kubernetes })
+    }
+
+    /// Of the agents, as if their image had it: what is sent into one container is there in the next.
+    fn dir() -> PathBuf {
+        PathBuf::from("/var/tmp").join(Self::prefix())
     }
 
     fn prefix() -> String {
@@ -86,10 +98,8 @@ impl Lab {
         command
     }
 
-    fn duress(&self, args: &[&str]) -> super::common::Ended {
-        let duress = self.bench.command(args);
-        let program = duress.get_program().to_str().expect("text");
-        super::common::ended(&self.command(program, args).output().expect("duress starts"))
+    fn duress(&self, args: &[&str]) -> Ended {
+        ended(&self.command("./duress", args).output().expect("duress starts"))
     }
 
     fn pod(&self) -> Value {
@@ -144,6 +154,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.kubernetes.stdin = None;
         let _ = self.kubernetes.wait();
+        let _ = fs::remove_dir_all(Self::dir());
     }
 }
 
@@ -224,8 +235,7 @@ fn leaves_nothing_when_it_is_killed(lab: &Lab) {
         ("0s", "25s", "kind = 'pause'\nnodes = 'n1'"),
     ]);
     let args = ["run", "redis", "--on", "kube.toml", "--schedule", "schedule.toml", "--time", "25s"];
-    let program = lab.bench.command(&args);
-    let mut run = lab.command(program.get_program().to_str().expect("text"), &args);
+    let mut run = lab.command("./duress", &args);
     let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("duress starts");
     eventually("both faults", || lab.is_held() && lab.has_rules());
     run.kill().expect("killed");

@@ -70,9 +70,11 @@ impl Kubectl {
         if status.success() {
             return Ok(out);
         }
-        // Warnings come first.
-        let why = err.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it does not say why");
-        Err(format!("{told}: {}", why.trim()))
+        // Warnings come first, and how to get help last.
+        let lines = || err.lines().map(str::trim).filter(|line| !line.is_empty());
+        let is_error = |line: &&str| line.starts_with("error") || line.starts_with("Error");
+        let why = lines().find(is_error).or_else(|| lines().last()).unwrap_or("it does not say why");
+        Err(format!("{told}: {why}"))
     }
 
     /// Starts it, with pipes.

@@ -8,10 +8,16 @@ use crate::failure::Failure;
 use duress_targets::Node;
 use duress_targets::hosts::Kube;
 use std::path::Path;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// A pod that heals itself sooner would do so whenever the line to it is slow for a moment.
 const LEAST_DEAD_MAN: Duration = Duration::from_secs(1);
+
+/// How long one waits for another run to leave a pod.
+const FREED_WITHIN: Duration = Duration::from_secs(30);
+/// How often one looks.
+const POLL: Duration = Duration::from_millis(300);
 
 /// A table that makes sense, of a StatefulSet that is there and may be broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +82,7 @@ impl Pods {
         let node = |at: usize| {
             let name = self.pod_name(at);
             let why = |why: String| self.unable(&format!("use pod {name}"), why);
-            let pod: Pod = self.kubectl.get(&["pod", &name]).map_err(why)?;
+            let pod = self.freed(&name).map_err(why)?;
             self.usable(&pod).map_err(why)?;
             let addr = pod.status.pod_ip.ok_or_else(|| why("it has no address yet".to_owned()))?;
             Ok(Node { name: format!("n{}", at + 1), addr })
@@ -102,17 +108,27 @@ impl Pods {
         }
     }
 
+    /// The pod, when the containers of the run before have ended: they look once a second.
+    fn freed(&self, name: &str) -> Result<Pod, String> {
+        let patience = Instant::now() + FREED_WITHIN;
+        loop {
+            let pod: Pod = self.kubectl.get(&["pod", name])?;
+            match pod.occupant() {
+                None => return Ok(pod),
+                Some(ours) if Instant::now() > patience => {
+                    return Err(format!("another run works on it: its container {ours} runs"));
+                }
+                Some(_) => sleep(POLL),
+            }
+        }
+    }
+
     fn usable(&self, pod: &Pod) -> Result<(), String> {
         if !pod.metadata.owner_references.iter().any(|owner| owner.uid == self.uid) {
             return Err(format!("it does not belong to the StatefulSet {}", self.kube.statefulset));
         }
         if pod.spec.host_network {
             return Err("it is on its machine's own network, and rules there would cut that off".to_owned());
-        }
-        if let Some(ours) = pod.occupant() {
-            return Err(format!(
-                "another run works on it, or has just ended there: its container {ours} runs; it ends by itself"
-            ));
         }
         let container = self.container(pod)?;
         match pod.container(container) {
