@@ -4,6 +4,7 @@
 //! which of them leads. It performs no fault and makes no node: that is the harness' part.
 
 mod action;
+mod apart;
 mod client;
 mod context;
 pub mod declared;
@@ -22,6 +23,7 @@ pub mod sim;
 mod target;
 mod web;
 
+pub use apart::{Apart, first_key};
 pub use client::{Client, ClientError, Completion, Stoppable};
 pub use context::Context;
 pub use lifecycle::{Compacted, Lifecycle, Member, Storage};

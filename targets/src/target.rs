@@ -14,6 +14,11 @@ pub trait Target: Send + Sync {
     /// Where its servers live.
     fn server(&self) -> Server<'_>;
 
+    /// May its servers keep data where no environment wipes it, so that it is there in the next run, too?
+    fn keeps_data(&self) -> bool {
+        false
+    }
+
     /// Opens one client connection to one node.
     async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError>;
 

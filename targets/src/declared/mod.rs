@@ -316,6 +316,13 @@ impl Target for Declared {
         Server::Processes(self)
     }
 
+    /// A server that is not told where its data is to be has it somewhere else, where it stays.
+    fn keeps_data(&self) -> bool {
+        let commands = [Some(&self.meaning.start), self.meaning.first.as_ref()];
+        let told = |command: &Command| command.words.iter().any(Template::names_data);
+        !commands.into_iter().flatten().all(told)
+    }
+
     async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError> {
         match &self.clients {
             Talking::Programs(spec) => spec.connect(node, &self.context).await,

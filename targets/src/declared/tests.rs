@@ -85,6 +85,7 @@ fn a_file_becomes_a_target() {
     assert_eq!(launch.env(), [("MODE".to_owned(), "no".to_owned())]);
     assert_eq!(launch.stopping(&nodes, &nodes[0]), Stopping::Signal(libc::SIGINT));
     assert!(matches!(launch.source(), Source::Named { place: "my-db.toml:14", .. }));
+    assert!(target.keeps_data(), "`start` says nothing of {{data}}");
     let refused = (entry.make)(&Settings([("sync".to_owned(), "maybe".to_owned())].into()), "set");
     assert_eq!(
         refused.err().map(|e| e.to_string()).expect("refused"),
@@ -97,7 +98,9 @@ fn a_server_that_duress_knows_is_obtained() {
     let text = GOOD
         .replace("sh -c 'exec serve {port.client}'", "redis-server")
         .replace("\"sh\", ", "\"redis-server\", ");
+    let text = text.replace("--peers", "--dir={data} --peers");
     let target = (declare(&text).expect("right").make)(&Settings::default(), "set").expect("a target");
+    assert!(!target.keeps_data());
     let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
     assert!(matches!(launch.source(), Source::Recipe(recipe) if recipe.server == "redis-server"));
 }
