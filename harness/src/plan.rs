@@ -212,6 +212,7 @@ impl Plan {
             target = make(settings)?;
         }
         check_program(&options, &entry, &*target)?;
+        let target = place::apart(&place, target);
         let inside = matches!(target.server(), Server::InProcess(_));
         let node_names: Vec<String> = (1..=nodes).map(|n| format!("n{n}")).collect();
         let kinds: Vec<String> = faults.iter().filter(|kind| *kind != "none").cloned().collect();

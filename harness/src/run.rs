@@ -286,6 +286,9 @@ fn obtain(
     listener: &dyn Listener,
 ) -> Result<Option<Obtained>, Failure> {
     let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
+    if plan.place.has_servers() {
+        return Ok(None);
+    }
     if let (Source::Named { program, place }, Some(image)) = (launch.source(), image) {
         let (program, place) = plan.options.bin.as_deref().map_or((program, place), |bin| (bin, "--bin"));
         return Ok(Some(image::program(image, program, place)?));
@@ -306,7 +309,7 @@ fn obtain(
 /// The files in which the servers run, if they are not this machine's.
 fn unpack(plan: &Plan, listener: &dyn Listener) -> Result<Option<Image>, Failure> {
     let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
-    let Some(path) = launch.rootfs() else { return Ok(None) };
+    let Some(path) = launch.rootfs().filter(|_| !plan.place.has_servers()) else { return Ok(None) };
     if let Source::Recipe(_) = launch.source() {
         return Err(Failure::usage(
             format!("a root file system with {}", plan.entry.name),
@@ -380,6 +383,7 @@ fn gates(plan: &Plan) -> Gates {
 
 fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> RunInfo {
     let privilege = match prepared.privilege {
+        None if plan.place.has_servers() => "root",
         None if !plan.place.is_here() => "root on the hosts",
         Some(Privilege::Root) => "root",
         Some(Privilege::UserNamespace) => "user namespace",

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cut;
 pub mod data;
 pub mod disk;
+pub mod docker;
 pub mod doctor;
 pub mod kernel_log;
 pub mod local;
@@ -211,6 +212,11 @@ pub trait Environment: Send + Sync {
     /// What is not as one would want it, in sentences for the user.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Are the servers ours, and end with the run? Those that were there before go on.
+    fn are_ours(&self) -> bool {
+        true
     }
 
     /// What can be saved of a node before it goes, with no more than so many bytes of its data. None of its

@@ -3,21 +3,23 @@
 //!
 //! What a table of hosts means is said beside what reaches them ([`super::remote::hosts`]).
 
+use super::docker::Containers;
 use super::local::Local;
 use super::remote::HostAbilities;
 use super::remote::hosts::Hosts;
-use super::{EnvError, remote};
+use super::{EnvError, docker, remote};
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
 use duress_targets::Node;
-use duress_targets::hosts::Ssh;
+use duress_targets::hosts;
 use serde::Deserialize;
 use std::path::Path;
 
 /// Largest file.
 const MAX_BYTES: u64 = 1 << 20;
 /// What a file has to have.
-const FIX: &str = "it takes [ssh] with hosts = [\"db1\", \"db2\", …]; see the README";
+const FIX: &str =
+    "it takes [ssh] with hosts = [\"db1\", \"db2\", …], or [docker] with containers = […]; see the README";
 
 /// Where the nodes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,13 +29,16 @@ pub enum Place {
     Here,
     /// On hosts reached by ssh.
     Ssh(Box<Hosts>),
+    /// In containers that are there.
+    Docker(Containers),
 }
 
 /// All tables that a file can have.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Tables {
-    ssh: Option<Ssh>,
+    ssh: Option<hosts::Ssh>,
+    docker: Option<hosts::Docker>,
 }
 
 impl Place {
@@ -54,8 +59,14 @@ impl Place {
             refused(path, Some(line), error.message().trim(), FIX)
         })?;
         match tables {
-            Tables { ssh: Some(ssh) } => Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?))),
-            Tables { ssh: None } => Err(refused(path, None, "it says of no place where it is", FIX)),
+            Tables { ssh: Some(ssh), docker: None } => {
+                Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?)))
+            }
+            Tables { ssh: None, docker: Some(table) } => Containers::new(table, path).map(Self::Docker),
+            Tables { ssh: None, docker: None } => {
+                Err(refused(path, None, "it says of no place where it is", FIX))
+            }
+            _ => Err(refused(path, None, "it says of several places", "leave one table")),
         }
     }
 
@@ -64,11 +75,17 @@ impl Place {
         matches!(self, Self::Here)
     }
 
+    /// Do servers run there already, with their data, so that nothing has to be obtained?
+    pub const fn has_servers(&self) -> bool {
+        matches!(self, Self::Docker(_))
+    }
+
     /// How many nodes there can be, where that is fixed.
     pub const fn room(&self) -> Option<usize> {
         match self {
             Self::Here => None,
             Self::Ssh(hosts) => Some(hosts.len()),
+            Self::Docker(containers) => Some(containers.len()),
         }
     }
 
@@ -80,6 +97,7 @@ impl Place {
         match self {
             Self::Here => Ok(Local::addresses(count)),
             Self::Ssh(hosts) => hosts.nodes(count),
+            Self::Docker(containers) => containers.nodes(count),
         }
     }
 
@@ -91,6 +109,7 @@ impl Place {
         match self {
             Self::Here => Ok(Vec::new()),
             Self::Ssh(hosts) => remote::abilities(&hosts.transports(hosts.len())),
+            Self::Docker(containers) => Ok(docker::abilities(containers)),
         }
     }
 
@@ -99,6 +118,7 @@ impl Place {
         match self {
             Self::Here => None,
             Self::Ssh(_) => remote::refusal(schedule),
+            Self::Docker(_) => docker::refusal(schedule),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::Prepared;
 use super::helpers::Helpers;
 use crate::env::Environment;
 use crate::env::disk::Layer;
+use crate::env::docker::{self, Containers, Docker};
 use crate::env::local::{self, Local};
 use crate::env::place::Place;
 use crate::env::remote::{self, Remote, hosts::Hosts};
@@ -60,6 +61,7 @@ pub(super) fn make(
     let env: Arc<dyn Environment> = match &plan.place {
         Place::Here => Arc::new(here(parts)?),
         Place::Ssh(hosts) => Arc::new(on_hosts(parts, hosts)?),
+        Place::Docker(containers) => Arc::new(in_containers(parts, containers)?),
     };
     for (at, node) in nodes.iter().enumerate() {
         env.set_stopping(at, &launch.stopping(nodes, node))?;
@@ -124,6 +126,13 @@ fn on_hosts(parts: Parts<'_>, hosts: &Hosts) -> Result<Remote, Failure> {
         wants: remote::wants(&plan.schedule),
     };
     Ok(Remote::create(&config)?)
+}
+
+/// In containers that are there.
+fn in_containers(parts: Parts<'_>, containers: &Containers) -> Result<Docker, Failure> {
+    let Parts { plan, nodes, dir: logs_dir, log_name, .. } = parts;
+    let wants = remote::wants(&plan.schedule);
+    Ok(Docker::open(&docker::Config { containers, nodes, logs_dir, log_name, wants })?)
 }
 
 /// Can the memory of nodes run out?

@@ -80,7 +80,7 @@ mod tests {
         std::fs::write(file.path(), text).expect("written");
         match Place::read(file.path()) {
             Ok(Place::Ssh(hosts)) => Ok(*hosts),
-            Ok(Place::Here) => unreachable!("no file says so"),
+            Ok(place) => unreachable!("it says {place:?}"),
             Err(failure) => Err(failure.to_string()),
         }
     }
