@@ -383,6 +383,7 @@ fn gates(plan: &Plan) -> Gates {
 
 fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> RunInfo {
     let privilege = match prepared.privilege {
+        None if plan.place.has_servers() => "root",
         None if !plan.place.is_here() => "root on the hosts",
         Some(Privilege::Root) => "root",
         Some(Privilege::UserNamespace) => "user namespace",

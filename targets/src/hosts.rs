@@ -1,5 +1,6 @@
-//! Where the nodes of a cluster can be when this machine does not make them: hosts reached by ssh, pods
-//! reached by kubectl. Data only, as it stands in a file: how one gets there is the harness' business.
+//! Where the nodes of a cluster can be when this machine does not make them: hosts reached by ssh, containers
+//! of an engine, pods reached by kubectl. Data only, as it stands in a file: how one gets there is the harness'
+//! business.
 
 use serde::{Deserialize, Deserializer};
 use std::net::IpAddr;
@@ -60,6 +61,37 @@ pub struct SshTable {
     pub port: Option<u16>,
     /// The host in between.
     pub jump: Option<String>,
+}
+
+/// Containers that an engine on this machine runs, one per node. That they are named here is their owner's
+/// consent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Docker {
+    /// Names or ids, in the order of the nodes; or a project's `services`.
+    #[serde(default)]
+    pub containers: Vec<String>,
+    /// A project of compose, by its name.
+    pub project: Option<String>,
+    /// Services of it: all of their containers, in this order.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Whose containers.
+    #[serde(default)]
+    pub engine: Engine,
+    /// The network on which nodes and clients reach them; may be absent where there is only one.
+    pub network: Option<String>,
+}
+
+/// Who runs containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// `docker`
+    #[default]
+    Docker,
+    /// `podman`
+    Podman,
 }
 
 /// Pods of a StatefulSet, one per node, reached by the user's own `kubectl`.

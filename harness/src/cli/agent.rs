@@ -1,6 +1,7 @@
 //! `duress agent`: what runs on a host while a controller breaks it. Not for people, but for `--heal`.
 
 use super::print;
+use crate::env::docker;
 use crate::env::remote::agent;
 use crate::failure::Failure;
 use clap::Args;
@@ -16,10 +17,16 @@ pub(super) struct AgentArgs {
     /// Remove what dead agents have left in this folder, as in [ssh] `dir`
     #[arg(long, value_name = "FOLDER")]
     heal: Option<PathBuf>,
+    /// Wait until the run that started this has ended, and put its containers right: engine, table, containers
+    #[arg(long, num_args = 3.., value_name = "WORD", conflicts_with_all = ["heal", "watch"])]
+    guard: Vec<String>,
 }
 
 impl AgentArgs {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        if !self.guard.is_empty() {
+            return Ok(docker::guard(&self.guard));
+        }
         if let Some(trace) = &self.watch {
             return Ok(agent::watch(trace));
         }

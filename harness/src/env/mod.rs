@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cut;
 pub mod data;
 pub mod disk;
+pub mod docker;
 pub mod doctor;
 pub mod kernel_log;
 pub mod kube;

@@ -3,15 +3,16 @@
 //!
 //! What a table of hosts means is said beside what reaches them ([`super::remote::hosts`]).
 
+use super::docker::Containers;
 use super::kube::Pods;
 use super::local::Local;
 use super::remote::HostAbilities;
 use super::remote::hosts::Hosts;
-use super::{EnvError, kube, remote};
+use super::{EnvError, docker, kube, remote};
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
 use duress_targets::Node;
-use duress_targets::hosts::{Kube, Ssh};
+use duress_targets::hosts;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -19,7 +20,8 @@ use std::path::Path;
 const MAX_BYTES: u64 = 1 << 20;
 /// What a file has to have.
 const FIX: &str =
-    "it takes [ssh] with hosts = [\"db1\", \"db2\", …], or [kube] with statefulset = \"db\"; see the README";
+    "it takes [ssh] with hosts = [\"db1\", \"db2\", …], [docker] with containers = […], or [kube] with \
+     statefulset = \"db\"; see the README";
 
 /// Where the nodes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Place {
     Here,
     /// On hosts reached by ssh.
     Ssh(Box<Hosts>),
+    /// In containers that are there.
+    Docker(Containers),
     /// In pods that are there.
     Kube(Box<Pods>),
 }
@@ -37,8 +41,9 @@ pub enum Place {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Tables {
-    ssh: Option<Ssh>,
-    kube: Option<Kube>,
+    ssh: Option<hosts::Ssh>,
+    docker: Option<hosts::Docker>,
+    kube: Option<hosts::Kube>,
 }
 
 impl Place {
@@ -59,9 +64,16 @@ impl Place {
             refused(path, Some(line), error.message().trim(), FIX)
         })?;
         match tables {
-            Tables { ssh: Some(ssh), kube: None } => Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?))),
-            Tables { ssh: None, kube: Some(kube) } => Ok(Self::Kube(Box::new(Pods::new(kube, path)?))),
-            Tables { ssh: None, kube: None } => {
+            Tables { ssh: Some(ssh), docker: None, kube: None } => {
+                Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?)))
+            }
+            Tables { ssh: None, docker: Some(table), kube: None } => {
+                Containers::new(table, path).map(Self::Docker)
+            }
+            Tables { ssh: None, docker: None, kube: Some(kube) } => {
+                Ok(Self::Kube(Box::new(Pods::new(kube, path)?)))
+            }
+            Tables { ssh: None, docker: None, kube: None } => {
                 Err(refused(path, None, "it says of no place where it is", FIX))
             }
             _ => Err(refused(path, None, "it says of several places", "leave one table")),
@@ -75,7 +87,7 @@ impl Place {
 
     /// Do servers run there already, with their data, so that nothing has to be obtained?
     pub const fn has_servers(&self) -> bool {
-        matches!(self, Self::Kube(_))
+        matches!(self, Self::Docker(_) | Self::Kube(_))
     }
 
     /// How many nodes there can be, where that is fixed.
@@ -83,6 +95,7 @@ impl Place {
         match self {
             Self::Here => None,
             Self::Ssh(hosts) => Some(hosts.len()),
+            Self::Docker(containers) => Some(containers.len()),
             Self::Kube(pods) => Some(pods.len()),
         }
     }
@@ -95,6 +108,7 @@ impl Place {
         match self {
             Self::Here => Ok(Local::addresses(count)),
             Self::Ssh(hosts) => hosts.nodes(count),
+            Self::Docker(containers) => containers.nodes(count),
             Self::Kube(pods) => pods.nodes(count),
         }
     }
@@ -107,6 +121,7 @@ impl Place {
         match self {
             Self::Here => Ok(Vec::new()),
             Self::Ssh(hosts) => remote::abilities(&hosts.transports(hosts.len())),
+            Self::Docker(containers) => Ok(docker::abilities(containers)),
             Self::Kube(pods) => kube::abilities(pods),
         }
     }
@@ -116,6 +131,7 @@ impl Place {
         match self {
             Self::Here => None,
             Self::Ssh(_) => remote::refusal(schedule),
+            Self::Docker(_) => docker::refusal(schedule),
             Self::Kube(_) => kube::refusal(schedule),
         }
     }

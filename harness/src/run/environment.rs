@@ -4,6 +4,7 @@ use super::Prepared;
 use super::helpers::Helpers;
 use crate::env::Environment;
 use crate::env::disk::Layer;
+use crate::env::docker::{self, Containers, Docker};
 use crate::env::kube::{self, Kube, Pods};
 use crate::env::local::{self, Local};
 use crate::env::place::Place;
@@ -61,6 +62,7 @@ pub(super) fn make(
     let env: Arc<dyn Environment> = match &plan.place {
         Place::Here => Arc::new(here(parts)?),
         Place::Ssh(hosts) => Arc::new(on_hosts(parts, hosts)?),
+        Place::Docker(containers) => Arc::new(in_containers(parts, containers)?),
         Place::Kube(pods) => Arc::new(in_pods(parts, pods)?),
     };
     for (at, node) in nodes.iter().enumerate() {
@@ -128,6 +130,11 @@ fn on_hosts(parts: Parts<'_>, hosts: &Hosts) -> Result<Remote, Failure> {
     Ok(Remote::create(&config)?)
 }
 
+/// In containers that are there.
+fn in_containers(parts: Parts<'_>, containers: &Containers) -> Result<Docker, Failure> {
+    let Parts { plan, nodes, dir: logs_dir, log_name, .. } = parts;
+    let wants = remote::wants(&plan.schedule);
+    Ok(Docker::open(&docker::Config { containers, nodes, logs_dir, log_name, wants })?)
 /// In pods that are there.
 fn in_pods(parts: Parts<'_>, pods: &Pods) -> Result<Kube, Failure> {
     let Parts { plan, claim, nodes, dir: logs_dir, log_name, .. } = parts;

@@ -37,7 +37,7 @@ impl Salvaging {
         Self { kernel: KernelLog::begin().ok(), data: Vec::new() }
     }
 
-    /// The nodes are about to go: ends their servers, and saves what there is of them.
+    /// The nodes are about to go: ends their servers, if they are ours, and saves what there is of them.
     pub(super) fn save(&mut self, env: &dyn Environment, nodes: &[Node], dir: &RunDir, info: &mut RunInfo) {
         let mut pids = BTreeSet::new();
         let each = MAX_DATA / nodes.len().max(1);

@@ -10,6 +10,7 @@ mod common;
 mod cuts;
 mod demo;
 mod disks;
+mod docker;
 mod gates;
 mod kubernetes;
 mod lifecycle;

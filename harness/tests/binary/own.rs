@@ -144,6 +144,58 @@ fn faults_meet_the_server_and_not_who_asks_how_it_is() {
     of("terminate");
 }
 
+/// Registers in files beside the target's, which no run removes.
+const KEPT: &str = r#"
+store=${0%/*}/store
+mkdir -p "$store"
+say() { echo '{"type":"'$1'","id":'$id$2'}'; }
+while read -r line; do
+  id=${line#*'"id":'} f=${line#*'"f":"'} value=${line#*'"value":['}
+  id=${id%%,*} f=${f%%'"'*} key=${value%%,*} asked=${value#*,}
+  asked=${asked%%]*}
+  case $line in
+    *'"init"'*) echo '{"type":"init_ok"}' ;;
+    *'"setup"'*) echo '{"type":"setup_ok"}' ;;
+    *'"invoke"'*)
+      case $f in
+        read)
+          held=null
+          [ ! -e "$store/$key" ] || read -r held < "$store/$key"
+          say ok ',"value":['$key,$held']' ;;
+        write)
+          echo "$asked" > "$store/.$$" && mv "$store/.$$" "$store/$key"
+          say ok ',"value":['$key,$asked']' ;;
+        *) say fail ',"error":"unsupported"' ;;
+      esac ;;
+    *) exit 0 ;;
+  esac
+done
+"#;
+
+/// A server that is not told where its data is to be keeps it where no run wipes it.
+#[test]
+fn what_an_earlier_run_has_left_is_no_finding() {
+    if !clusters_wanted("what_an_earlier_run_has_left_is_no_finding") {
+        return;
+    }
+    let _machine = alone();
+    let bench = bench();
+    let toml =
+        TOY.replacen("'echo {node} {set.mode} > {data}/state; exec sleep 1000'", "'exec sleep 1000'", 1);
+    assert_ne!(toml, TOY);
+    fs::write(bench.path("kept.toml"), toml).expect("written");
+    fs::write(bench.path("client.sh"), KEPT).expect("written");
+    let fixed = ["run", "kept.toml", "--nodes", "1", "--faults", "none", "--ops", "100", "--seed", "1"];
+    for dir in ["once", "again"] {
+        bench.duress(&[&fixed[..], &["--dir", dir]].concat()).expect(0);
+        let history = bench.text(&format!("{dir}/history.jsonl"));
+        assert!(history.contains("\"value\":[0,"), "keys begin at 0 in every history: {history}");
+        assert!(
+            bench.json(&format!("{dir}/run.json"))["warnings"].to_string().contains("key 0 of this one is")
+        );
+    }
+}
+
 /// What `init` writes finds a violation, as it says: reads of replicas are stale.
 #[test]
 fn what_init_writes_runs_as_it_is() {

@@ -80,7 +80,7 @@ mod tests {
         std::fs::write(file.path(), text).expect("written");
         match Place::read(file.path()) {
             Ok(Place::Ssh(hosts)) => Ok(*hosts),
-            Ok(other) => unreachable!("{other:?} is no place with [ssh]"),
+            Ok(place) => unreachable!("it says {place:?}"),
             Err(failure) => Err(failure.to_string()),
         }
     }

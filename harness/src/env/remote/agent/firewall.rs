@@ -20,19 +20,19 @@ use std::sync::{Mutex, PoisonError};
 const MAGIC: usize = 8;
 
 /// A table of rules.
-pub(super) struct Firewall {
+pub(in crate::env) struct Firewall {
     table: String,
     /// One change at a time; there has been one.
     used: Mutex<bool>,
 }
 
 impl Firewall {
-    pub(super) fn new(table: String) -> Self {
+    pub(in crate::env) fn new(table: String) -> Self {
         Self { table, used: Mutex::default() }
     }
 
     /// Replaces all rules.
-    pub(super) fn set(&self, rules: &[Rule]) -> Result<(), String> {
+    pub(in crate::env) fn set(&self, rules: &[Rule]) -> Result<(), String> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         // A host without nftables has nothing to be removed.
         if rules.is_empty() && !*used {
@@ -49,12 +49,12 @@ impl Firewall {
     }
 
     /// Packets that a fault kept from crossing, probes not counted.
-    pub(super) fn taken(&self, fault: u32) -> Result<u64, String> {
+    pub(in crate::env) fn taken(&self, fault: u32) -> Result<u64, String> {
         self.counted(|name| name == format!("f{fault}"))
     }
 
     /// Probes that any fault kept from crossing.
-    pub(super) fn probes_taken(&self) -> Result<u64, String> {
+    pub(in crate::env) fn probes_taken(&self) -> Result<u64, String> {
         self.counted(|name| name.starts_with('p'))
     }
 
@@ -75,13 +75,13 @@ impl Firewall {
 }
 
 /// Removes a table. Does nothing when there is none, or no nftables.
-pub(super) fn remove(table: &str) {
+pub(in crate::env) fn remove(table: &str) {
     // So that there is one to delete: to delete one that is not there is an error.
     let _ = nft(&["-f", "-"], &format!("add table inet {table}\ndelete table inet {table}\n"));
 }
 
 /// Tries both kinds of rules, in a table that goes again at once.
-pub(super) fn capabilities(table: &str) -> [Capability; 2] {
+pub(in crate::env) fn capabilities(table: &str) -> [Capability; 2] {
     let peer = IpAddr::from([192, 0, 2, 1]);
     [(Ability::Cuts, false), (Ability::Rejects, true)].map(|(name, reject)| {
         let rule = Rule { fault: 0, side: Side::From, peer, cut: Cut { reject, ..Cut::default() } };
