@@ -195,8 +195,8 @@ impl Plan {
     /// Unknown names, numbers out of range, combinations that cannot be.
     pub fn new(registry: &Registry, options: RunOptions) -> Result<Self, Failure> {
         check_numbers(&options)?;
-        let entry = find_target(registry, &options.target)?;
         let place = options.on.as_deref().map(Place::read).transpose()?.unwrap_or_default();
+        let entry = find_target(registry, &options.target, &place)?;
         let nodes = place::nodes(&entry, options.nodes, place.room())?;
         let faults = options.faults.clone().unwrap_or_else(|| default_faults(&entry, nodes));
         check_refusals(&entry, &faults)?;
@@ -604,13 +604,13 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The entry of a target: a name, or the file that declares it.
+/// The entry of a target whose nodes are in this place: a name, or the file that declares it.
 ///
 /// # Errors
 /// When there is none of that name, or something is wrong with the file.
-pub fn find_target(registry: &Registry, name: &str) -> Result<Arc<TargetEntry>, Failure> {
+pub fn find_target(registry: &Registry, name: &str, place: &Place) -> Result<Arc<TargetEntry>, Failure> {
     if declared::is_file(name) {
-        return Ok(Arc::new(declared::read(Path::new(name))?));
+        return Ok(Arc::new(declared::read(Path::new(name), !place.is_here())?));
     }
     registry.find(name).cloned().ok_or_else(|| {
         let known: Vec<&str> = registry.targets().iter().map(|entry| entry.name.as_str()).collect();

@@ -7,6 +7,7 @@
 mod environment;
 mod exits;
 mod helpers;
+mod hosts;
 mod interrupts;
 pub(crate) mod noted;
 mod phases;
@@ -124,13 +125,14 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let watching = Watching::start(watch, told).map_err(no_thread)?;
     let mut capture = Vec::new();
     let mut salvaging = Salvaging::begin();
-    let attempt = environment::make(plan, &claim, &nodes, prepared, &mut info).and_then(|env| {
-        let programs = programs(plan, prepared);
-        let tool = prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
-        let talk = (listener, interrupts.stop(), interrupts.standing(), watching.feed());
-        let kept = (&mut info, &mut capture, &mut salvaging);
-        conduct(plan, &claim, &nodes, (env, programs, tool), talk, kept)
-    });
+    let attempt =
+        environment::make(plan, &claim, &nodes, prepared, (&mut info, &**listener)).and_then(|env| {
+            let programs = programs(plan, prepared);
+            let tool = prepared.tool.as_ref().map(|tool| as_program(tool, Vec::new()));
+            let talk = (listener, interrupts.stop(), interrupts.standing(), watching.feed());
+            let kept = (&mut info, &mut capture, &mut salvaging);
+            conduct(plan, &claim, &nodes, (env, programs, tool), talk, kept)
+        });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
         info.failure = Some(failure.to_run_failure());
@@ -150,10 +152,15 @@ pub(crate) struct Cluster {
 
 /// The cluster of a plan, in this directory, for whoever does something else with it than a run: its hosts
 /// are there, and nothing is started.
-pub(crate) fn cluster(plan: &Plan, prepared: &Prepared, claim: &Claim) -> Result<Cluster, Failure> {
+pub(crate) fn cluster(
+    plan: &Plan,
+    prepared: &Prepared,
+    claim: &Claim,
+    listener: &dyn Listener,
+) -> Result<Cluster, Failure> {
     let nodes = environment::nodes(plan)?;
     let mut info = describe(plan, claim, &nodes, prepared);
-    Ok(Cluster { env: environment::make(plan, claim, &nodes, prepared, &mut info)?, nodes })
+    Ok(Cluster { env: environment::make(plan, claim, &nodes, prepared, (&mut info, listener))?, nodes })
 }
 
 /// Checks what is on disk, and writes verdict and reports.
@@ -301,6 +308,10 @@ fn obtain(
     let mut talk = |told: &str| listener.event(&Event::Note(told));
     let obtained = match launch.source() {
         Source::Recipe(recipe) => obtain::obtain(recipe, &request, &mut talk)?,
+        // The hosts are asked for it first.
+        Source::Named { program, place } if !plan.place.is_here() && request.bin.is_none() => {
+            return Ok(obtain::named(program, place, &request).ok());
+        }
         Source::Named { program, place } => obtain::named(program, place, &request)?,
     };
     Ok(Some(obtained))
@@ -343,11 +354,13 @@ fn obtain_tool(
 /// The versions that there are; none of what lives inside Duress.
 fn programs(plan: &Plan, prepared: &Prepared) -> Arc<[Program]> {
     let Server::Processes(launch) = plan.target.server() else { return Arc::default() };
-    let program = |obtained: &Obtained| Program {
-        path: obtained.path.clone(),
-        env: [launch.env(), obtained.env()].concat(),
-    };
+    let program = |obtained: &Obtained| as_program(obtained, launch.env());
     prepared.obtained.iter().chain(&prepared.other).map(program).collect()
+}
+
+fn as_program(obtained: &Obtained, env: Vec<(String, String)>) -> Program {
+    let env = [env, obtained.env()].concat();
+    Program { path: obtained.path.clone(), libraries: obtained.libraries.clone(), env }
 }
 
 fn announce(plan: &Plan, claim: &Claim, nodes: &[Node], listener: &dyn Listener) {
@@ -381,6 +394,15 @@ fn gates(plan: &Plan) -> Gates {
     Gates { min_ok: plan.options.min_ok, kinds: plan.kinds(), rules: plan.options.gates.clone() }
 }
 
+fn binary(obtained: &Obtained) -> Binary {
+    Binary {
+        path: obtained.path.display().to_string(),
+        version: obtained.version.clone(),
+        sha256: obtained.sha256.clone(),
+        source: obtained.source.clone(),
+    }
+}
+
 fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> RunInfo {
     let privilege = match prepared.privilege {
         None if plan.place.has_servers() => "root",
@@ -389,12 +411,7 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
         Some(Privilege::UserNamespace) => "user namespace",
         None => "none needed",
     };
-    let binary = prepared.obtained.as_ref().map(|obtained| Binary {
-        path: obtained.path.display().to_string(),
-        version: obtained.version.clone(),
-        sha256: obtained.sha256.clone(),
-        source: obtained.source.to_string(),
-    });
+    let binary = prepared.obtained.as_ref().map(binary);
     let node = |node: &Node| NodeInfo {
         name: node.name.clone(),
         addr: node.addr.to_string(),

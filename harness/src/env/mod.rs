@@ -40,6 +40,9 @@ use trap::{Call, Snare, Trap};
 /// after the last node is the clients'.
 pub type Link = (usize, usize);
 
+/// By which programs find their shared libraries.
+const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
 /// The hosts of one run.
 pub trait Environment: Send + Sync {
     /// Makes the calling thread a host on the cluster's control port, so that the sockets
@@ -243,6 +246,8 @@ fn no_data(what: &str) -> EnvError {
 pub struct Program {
     /// Its file.
     pub path: PathBuf,
+    /// A folder of shared libraries that come with it; its environment names it, too.
+    pub libraries: Option<PathBuf>,
     /// Its environment variables.
     pub env: Vec<(String, String)>,
 }

@@ -19,8 +19,7 @@ use std::path::Path;
 /// Largest file.
 const MAX_BYTES: u64 = 1 << 20;
 /// What a file has to have.
-const FIX: &str =
-    "it takes [ssh] with hosts = [\"db1\", \"db2\", …], [docker] with containers = […], or [kube] with \
+const FIX: &str = "it takes [ssh] with hosts = [\"db1\", \"db2\", …], [docker] with containers = […], or [kube] with \
      statefulset = \"db\"; see the README";
 
 /// Where the nodes are.

@@ -7,7 +7,7 @@ use crate::env::disk::Layer;
 use crate::env::place::Place;
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
-use duress_targets::{Apart, Server, Source, Target, TargetEntry};
+use duress_targets::{Apart, Server, Target, TargetEntry};
 use std::sync::Arc;
 
 /// Real hosts are not broken in all ways in which our own are, and what is on them stays there.
@@ -21,14 +21,15 @@ pub(super) fn check(
         return Ok(());
     }
     let refuse = |what: String, why: &str, fix: &str| Err(Failure::usage(what, why, fix));
-    let fix = "leave it out, or use etcd or redis";
+    let fix = "leave it out, or use a target with real servers";
     match target.server() {
         Server::InProcess(_) => {
             return refuse(format!("--on with {}", entry.name), "it lives inside Duress", fix);
         }
         Server::Processes(_) if place.has_servers() => return check_servers(place, options, schedule),
-        Server::Processes(launch) if matches!(launch.source(), Source::Named { .. }) => {
-            let why = "what a file declares, its commands and its image, does not go to hosts yet";
+        Server::Processes(launch) if launch.rootfs().is_some() => {
+            let why = "an image's files stay on this machine";
+            let fix = "leave out `rootfs`, and install the server on the hosts; or leave out --on";
             return refuse(format!("--on with {}", entry.name), why, fix);
         }
         Server::Processes(_) => {}

@@ -1,21 +1,21 @@
 //! The one place that makes the environment of a run, wherever its nodes are to be.
 
-use super::Prepared;
 use super::helpers::Helpers;
+use super::{Prepared, hosts};
 use crate::env::Environment;
 use crate::env::disk::Layer;
 use crate::env::docker::{self, Containers, Docker};
 use crate::env::kube::{self, Kube, Pods};
 use crate::env::local::{self, Local};
 use crate::env::place::Place;
-use crate::env::remote::{self, Remote, hosts::Hosts};
+use crate::env::remote;
 use crate::env::sim::Sim;
+use crate::event::Listener;
 use crate::failure::Failure;
 use crate::nemesis::fault::Fault;
 use crate::plan::Plan;
 use crate::store::Claim;
 use duress_reports::artifact::RunInfo;
-use duress_targets::obtain::Obtained;
 use duress_targets::obtain::image::Image;
 use duress_targets::{Launch, Node, Server};
 use std::path::PathBuf;
@@ -27,15 +27,17 @@ pub(super) fn nodes(plan: &Plan) -> Result<Arc<[Node]>, Failure> {
 }
 
 /// What an environment with processes is made of.
-struct Parts<'a> {
-    plan: &'a Plan,
-    claim: &'a Claim,
-    nodes: &'a [Node],
-    prepared: &'a Prepared,
-    launch: &'a dyn Launch,
+pub(super) struct Parts<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) claim: &'a Claim,
+    pub(super) nodes: &'a [Node],
+    pub(super) prepared: &'a Prepared,
+    pub(super) launch: &'a dyn Launch,
     /// Where each node's files go here, in a folder of its name: its log at least.
-    dir: PathBuf,
-    log_name: String,
+    pub(super) dir: PathBuf,
+    pub(super) log_name: String,
+    /// Hears what the user should know.
+    pub(super) listener: &'a dyn Listener,
 }
 
 /// Makes it; nothing is started yet. What is known only now of the nodes is noted.
@@ -44,7 +46,7 @@ pub(super) fn make(
     claim: &Claim,
     nodes: &[Node],
     prepared: &Prepared,
-    info: &mut RunInfo,
+    (info, listener): (&mut RunInfo, &dyn Listener),
 ) -> Result<Arc<dyn Environment>, Failure> {
     let launch = match plan.target.server() {
         Server::InProcess(cluster) => return Ok(Arc::new(Sim::new(cluster))),
@@ -58,10 +60,10 @@ pub(super) fn make(
     for node in &mut info.nodes {
         node.log = Some(format!("nodes/{}/{log_name}", node.name));
     }
-    let parts = Parts { plan, claim, nodes, prepared, launch, dir, log_name };
+    let parts = Parts { plan, claim, nodes, prepared, launch, dir, log_name, listener };
     let env: Arc<dyn Environment> = match &plan.place {
         Place::Here => Arc::new(here(parts)?),
-        Place::Ssh(hosts) => Arc::new(on_hosts(parts, hosts)?),
+        Place::Ssh(hosts) => Arc::new(hosts::make(parts, hosts, info)?),
         Place::Docker(containers) => Arc::new(in_containers(parts, containers)?),
         Place::Kube(pods) => Arc::new(in_pods(parts, pods)?),
     };
@@ -104,37 +106,13 @@ fn rootfs(image: &Image) -> local::Rootfs {
     local::Rootfs { root: image.root.clone(), work_dir }
 }
 
-/// On hosts reached by ssh.
-fn on_hosts(parts: Parts<'_>, hosts: &Hosts) -> Result<Remote, Failure> {
-    let Parts { plan, claim, nodes, prepared, launch, dir, log_name } = parts;
-    let Some(Obtained { path, libraries, .. }) = &prepared.obtained else {
-        unreachable!("the program of processes has been obtained")
-    };
-    let run = remote::run_name(&claim.id);
-    let server = |node: &Node| remote::Server {
-        program: path.clone(),
-        libraries: libraries.clone(),
-        args: launch.args(nodes, node, &remote::data_dir(&hosts.ssh.dir, &run, node)),
-        env: launch.env(),
-    };
-    let config = remote::Config {
-        servers: nodes.iter().map(server).collect(),
-        transports: hosts.transports(nodes.len()),
-        nodes: nodes.to_owned(),
-        run,
-        logs_dir: dir,
-        log_name,
-        dead_man: hosts.ssh.dead_man,
-        wants: remote::wants(&plan.schedule),
-    };
-    Ok(Remote::create(&config)?)
-}
-
 /// In containers that are there.
 fn in_containers(parts: Parts<'_>, containers: &Containers) -> Result<Docker, Failure> {
     let Parts { plan, nodes, dir: logs_dir, log_name, .. } = parts;
     let wants = remote::wants(&plan.schedule);
     Ok(Docker::open(&docker::Config { containers, nodes, logs_dir, log_name, wants })?)
+}
+
 /// In pods that are there.
 fn in_pods(parts: Parts<'_>, pods: &Pods) -> Result<Kube, Failure> {
     let Parts { plan, claim, nodes, dir: logs_dir, log_name, .. } = parts;

@@ -128,17 +128,17 @@ impl Kube {
     /// When an agent cannot be put there, or cannot do what is planned.
     pub fn open(config: &Config<'_>) -> Result<Self, EnvError> {
         let Config { pods, nodes, run, logs_dir, log_name, wants } = config;
-        let network = Remote::create(&remote::Config {
+        let way = remote::Config {
             transports: nodes.iter().enumerate().map(|(at, node)| network(pods, at, node)).collect(),
             nodes: nodes.to_vec(),
             run: run.clone(),
-            // Somebody else's run there already.
-            servers: Vec::new(),
             logs_dir: logs_dir.clone(),
             log_name: log_name.clone(),
             dead_man: pods.kube.dead_man,
             wants: *wants,
-        })?;
+        };
+        // Somebody else's servers run there already.
+        let network = Remote::create(&way, |_| Ok::<_, EnvError>(Vec::new()))?;
         let binary = Arc::new(AgentBinary::own()?);
         let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let nodes = nodes.iter().enumerate().map(|(at, node)| {

@@ -6,9 +6,13 @@ use crate::env::EnvError;
 use crate::env::place::refused;
 use crate::failure::Failure;
 use duress_targets::Node;
-use duress_targets::hosts::Ssh;
+use duress_targets::hosts::{Ssh, SshHost};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
+use toml::Spanned;
 
 /// A host that heals itself sooner would do so whenever this machine is busy for a moment.
 const LEAST_DEAD_MAN: Duration = Duration::from_secs(1);
@@ -18,6 +22,19 @@ const LEAST_DEAD_MAN: Duration = Duration::from_secs(1);
 pub struct Hosts {
     /// What it says.
     pub ssh: Ssh,
+    /// Where each host stands: `hosts.toml:3`.
+    places: Vec<String>,
+}
+
+/// Where the hosts stand in a file.
+#[derive(Deserialize)]
+struct Standing {
+    ssh: HostsStanding,
+}
+
+#[derive(Deserialize)]
+struct HostsStanding {
+    hosts: Vec<Spanned<IgnoredAny>>,
 }
 
 impl Hosts {
@@ -25,11 +42,23 @@ impl Hosts {
     ///
     /// # Errors
     /// When that cannot be.
-    pub fn new(ssh: Ssh, (path, _text): (&Path, &str)) -> Result<Self, Failure> {
-        match nonsense(&ssh) {
-            None => Ok(Self { ssh }),
-            Some((why, fix)) => Err(refused(path, None, why, fix)),
+    pub fn new(ssh: Ssh, (path, text): (&Path, &str)) -> Result<Self, Failure> {
+        if let Some((why, fix)) = nonsense(&ssh) {
+            return Err(refused(path, None, why, fix));
         }
+        // It has been read before.
+        let standing = toml::from_str::<Standing>(text).map(|file| file.ssh.hosts).unwrap_or_default();
+        let line = |host: &Spanned<IgnoredAny>| 1 + text[..host.span().start].matches('\n').count();
+        let lines: Vec<usize> = standing.iter().map(line).collect();
+        for (at, host) in ssh.hosts.iter().enumerate() {
+            if ssh.hosts[..at].iter().any(|other| whose(other) == whose(host)) {
+                let why = format!("`{}` is there twice", whose(host).0);
+                let fix = "name a host for each node: all of them use the same ports";
+                return Err(refused(path, lines.get(at).copied(), why, fix));
+            }
+        }
+        let places = lines.iter().map(|line| format!("{}:{line}", path.display())).collect();
+        Ok(Self { ssh, places })
     }
 
     /// How many there are.
@@ -44,16 +73,34 @@ impl Hosts {
 
     /// Ways to the first so many hosts.
     pub fn transports(&self, nodes: usize) -> Vec<Box<dyn Transport>> {
-        let all = SshTransport::all(&self.ssh).into_iter().take(nodes);
+        let all = SshTransport::all(&self.ssh, &self.places).into_iter().take(nodes);
         all.map(|transport| Box::new(transport) as Box<dyn Transport>).collect()
     }
 
     /// The nodes of a cluster on the first so many hosts.
     ///
     /// # Errors
-    /// When a host's address cannot be found.
+    /// When a host's address cannot be found, or two have the same.
     pub fn nodes(&self, count: usize) -> Result<Vec<Node>, EnvError> {
-        super::addresses(&self.transports(count))
+        let nodes = super::addresses(&self.transports(count))?;
+        for (at, node) in nodes.iter().enumerate() {
+            if let Some(other) = nodes[..at].iter().position(|other| other.addr == node.addr) {
+                return Err(EnvError::Unable {
+                    what: format!("use {} ({})", whose(&self.ssh.hosts[at]).0, self.places[at]),
+                    why: format!("it has the address of {}, {}", whose(&self.ssh.hosts[other]).0, node.addr),
+                    fix: "name a host for each node: all of them use the same ports".to_owned(),
+                });
+            }
+        }
+        Ok(nodes)
+    }
+}
+
+/// By what one tells hosts from each other before anybody has looked them up.
+fn whose(host: &SshHost) -> (&str, Option<IpAddr>) {
+    match host {
+        SshHost::Name(name) => (name, None),
+        SshHost::Table(table) => (&table.host, table.address),
     }
 }
 
@@ -93,6 +140,7 @@ mod tests {
         assert_eq!((hosts.len(), hosts.ssh.dead_man), (2, Duration::from_secs(5)));
         assert_eq!(hosts.transports(9).len(), 2);
         assert_eq!(hosts.transports(1)[0].host(), "db1");
+        assert!(hosts.places.iter().all(|place| place.ends_with(":2")), "{:?}", hosts.places);
     }
 
     #[test]
@@ -103,6 +151,7 @@ mod tests {
             ("[ssh]\n\nhosst = [\"a\"]\n", "line 3: unknown field `hosst`"),
             ("[ssh]\nhosts = [\"a\"]\ndir = \"here\"\n", "absolute"),
             ("[ssh]\nhosts = [\"a\"]\ndead-man = \"10ms\"\n", "too short"),
+            ("[ssh]\nhosts = [\n  \"a\",\n  { host = \"a\", port = 23 },\n]\n", "line 4: `a` is there twice"),
             ("", "ssh"),
         ] {
             let refused = read(text).expect_err(text);
