@@ -479,7 +479,8 @@ impl Environment for Kube {
 
     /// Agents heal their pods by themselves.
     fn undo_data(&self, node: usize) -> serde_json::Value {
-        let pod = &self.pods[node];
+        // The clients have a number, too.
+        let Some(pod) = self.pods.get(node) else { return serde_json::Value::Null };
         serde_json::json!({ "node": pod.node.name, "pod": pod.name, "address": pod.node.addr })
     }
 }
