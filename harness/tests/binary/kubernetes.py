@@ -195,7 +195,7 @@ class Api(http.server.BaseHTTPRequestHandler):
         path = [part for part in urlparse(self.path).path.split("/") if part]
         patch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if "statefulsets" in path:
-            statefulset["metadata"].update(patch["metadata"])
+            statefulset["metadata"].update({k: v for k, v in patch["metadata"].items() if v is not None})
             return self.answer(statefulset)
         pod = self.pod(path)
         if pod is None or path[-1] != "ephemeralcontainers":
