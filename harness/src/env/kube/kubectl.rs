@@ -73,7 +73,7 @@ impl Kubectl {
         // Warnings come first, and how to get help last.
         let lines = || err.lines().map(str::trim).filter(|line| !line.is_empty());
         let is_error = |line: &&str| line.starts_with("error") || line.starts_with("Error");
-        let why = lines().find(is_error).or_else(|| lines().last()).unwrap_or("it does not say why");
+        let why = lines().find(is_error).or_else(|| lines().next_back()).unwrap_or("it does not say why");
         Err(format!("{told}: {why}"))
     }
 
