@@ -1,5 +1,6 @@
 //! Where the nodes of a cluster can be when this machine does not make them: hosts reached by ssh, containers
-//! of an engine. Data only, as it stands in a file: how one gets there is the harness' business.
+//! of an engine, pods reached by kubectl. Data only, as it stands in a file: how one gets there is the harness'
+//! business.
 
 use serde::{Deserialize, Deserializer};
 use std::net::IpAddr;
@@ -134,6 +135,39 @@ pub enum Engine {
     Docker,
     /// `podman`
     Podman,
+}
+
+/// Pods of a StatefulSet, one per node, reached by the user's own `kubectl`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Kube {
+    /// Its name.
+    pub statefulset: String,
+    /// The namespace; kubectl's own when absent.
+    pub namespace: Option<String>,
+    /// The context of the kubeconfig; kubectl's own when absent.
+    pub context: Option<String>,
+    /// The server's container; the first of a pod when absent.
+    pub container: Option<String>,
+    /// The image of the agents' containers: with a shell, coreutils, `nft` and this machine's C library.
+    pub image: String,
+    /// The program.
+    #[serde(default = "kubectl")]
+    pub kubectl: PathBuf,
+    /// Where the agent goes in its own containers.
+    #[serde(default = "agent_dir")]
+    pub dir: PathBuf,
+    /// After so long without a word from here a pod heals itself.
+    #[serde(default = "dead_man", deserialize_with = "duration")]
+    pub dead_man: Duration,
+}
+
+fn kubectl() -> PathBuf {
+    "kubectl".into()
+}
+
+fn agent_dir() -> PathBuf {
+    "/tmp/duress".into()
 }
 
 fn remote_dir() -> PathBuf {

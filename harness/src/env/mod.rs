@@ -11,6 +11,7 @@ pub mod disk;
 pub mod docker;
 pub mod doctor;
 pub mod kernel_log;
+pub mod kube;
 pub mod local;
 pub mod memory;
 pub mod packet;

@@ -4,11 +4,12 @@
 //! What a table of hosts means is said beside what reaches them ([`super::remote::hosts`]).
 
 use super::docker::Containers;
+use super::kube::Pods;
 use super::local::Local;
 use super::remote::HostAbilities;
 use super::remote::hosts::Hosts;
 use super::remote::transport::Transport;
-use super::{EnvError, docker, remote};
+use super::{EnvError, docker, kube, remote};
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
 use duress_targets::Node;
@@ -19,8 +20,8 @@ use std::path::Path;
 /// Largest file.
 const MAX_BYTES: u64 = 1 << 20;
 /// What a file has to have.
-const FIX: &str =
-    "it takes [ssh] with hosts = [\"db1\", \"db2\", …], or [docker] with containers = […]; see the README";
+const FIX: &str = "it takes [ssh] with hosts = [\"db1\", \"db2\", …], [docker] with containers = […], or [kube] with \
+     statefulset = \"db\"; see the README";
 
 /// Where the nodes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum Place {
     Ssh(Box<Hosts>),
     /// In containers that are there.
     Docker(Containers),
+    /// In pods that are there.
+    Kube(Box<Pods>),
 }
 
 /// All tables that a file can have.
@@ -41,6 +44,7 @@ struct Tables {
     ssh: Option<hosts::Ssh>,
     load: Option<hosts::Load>,
     docker: Option<hosts::Docker>,
+    kube: Option<hosts::Kube>,
 }
 
 impl Place {
@@ -53,7 +57,7 @@ impl Place {
         let length = std::fs::metadata(path).map_err(failed)?.len();
         if length > MAX_BYTES {
             let why = format!("it has {length} bytes, and {MAX_BYTES} are allowed");
-            return Err(refused(path, None, why, "give the file with the [ssh] table"));
+            return Err(refused(path, None, why, "give the file with the [ssh] or [kube] table"));
         }
         let text = std::fs::read_to_string(path).map_err(failed)?;
         let tables: Tables = toml::from_str(&text).map_err(|error| {
@@ -66,11 +70,16 @@ impl Place {
             return Err(refused(path, None, why, "give the nodes' hosts, too: [ssh]"));
         }
         match tables {
-            Tables { ssh: Some(ssh), load, docker: None } => {
+            Tables { ssh: Some(ssh), load, docker: None, kube: None } => {
                 Ok(Self::Ssh(Box::new(Hosts::new(ssh, load.as_ref(), (path, &text))?)))
             }
-            Tables { ssh: None, docker: Some(table), .. } => Containers::new(table, path).map(Self::Docker),
-            Tables { ssh: None, docker: None, .. } => {
+            Tables { ssh: None, docker: Some(table), kube: None, .. } => {
+                Containers::new(table, path).map(Self::Docker)
+            }
+            Tables { ssh: None, docker: None, kube: Some(kube), .. } => {
+                Ok(Self::Kube(Box::new(Pods::new(kube, path)?)))
+            }
+            Tables { ssh: None, docker: None, kube: None, .. } => {
                 Err(refused(path, None, "it says of no place where it is", FIX))
             }
             _ => Err(refused(path, None, "it says of several places", "leave one table")),
@@ -84,7 +93,7 @@ impl Place {
 
     /// Do servers run there already, with their data, so that nothing has to be obtained?
     pub const fn has_servers(&self) -> bool {
-        matches!(self, Self::Docker(_))
+        matches!(self, Self::Docker(_) | Self::Kube(_))
     }
 
     /// How many nodes there can be, where that is fixed.
@@ -93,6 +102,7 @@ impl Place {
             Self::Here => None,
             Self::Ssh(hosts) => Some(hosts.len()),
             Self::Docker(containers) => Some(containers.len()),
+            Self::Kube(pods) => Some(pods.len()),
         }
     }
 
@@ -105,13 +115,14 @@ impl Place {
             Self::Here => Ok(Local::addresses(count)),
             Self::Ssh(hosts) => hosts.nodes(count),
             Self::Docker(containers) => containers.nodes(count),
+            Self::Kube(pods) => pods.nodes(count),
         }
     }
 
     /// Ways to the machines from which clients work; none when that is this one.
     pub fn load(&self) -> Vec<Box<dyn Transport>> {
         match self {
-            Self::Here | Self::Docker(_) => Vec::new(),
+            Self::Here | Self::Docker(_) | Self::Kube(_) => Vec::new(),
             Self::Ssh(hosts) => hosts.load(),
         }
     }
@@ -125,6 +136,7 @@ impl Place {
             Self::Here => Ok(Vec::new()),
             Self::Ssh(hosts) => remote::abilities(&hosts.transports(hosts.len())),
             Self::Docker(containers) => Ok(docker::abilities(containers)),
+            Self::Kube(pods) => kube::abilities(pods),
         }
     }
 
@@ -134,6 +146,7 @@ impl Place {
             Self::Here => None,
             Self::Ssh(_) => remote::refusal(schedule),
             Self::Docker(_) => docker::refusal(schedule),
+            Self::Kube(_) => kube::refusal(schedule),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::engine::Fleet;
 use crate::env::Environment;
 use crate::env::disk::Layer;
 use crate::env::docker::{self, Containers, Docker};
+use crate::env::kube::{self, Kube, Pods};
 use crate::env::local::{self, Local};
 use crate::env::place::Place;
 use crate::env::remote;
@@ -63,16 +64,14 @@ pub(super) fn make(
         node.log = Some(format!("nodes/{}/{log_name}", node.name));
     }
     let parts = Parts { plan, claim, nodes, prepared, launch, dir, log_name, listener, fleet };
+    if !plan.place.is_here() {
+        no_own_files(launch, nodes)?;
+    }
     let env: Arc<dyn Environment> = match &plan.place {
         Place::Here => Arc::new(here(parts)?),
-        Place::Ssh(hosts) => {
-            no_own_files(launch, nodes)?;
-            Arc::new(hosts::make(parts, hosts, info)?)
-        }
-        Place::Docker(containers) => {
-            no_own_files(launch, nodes)?;
-            Arc::new(in_containers(parts, containers)?)
-        }
+        Place::Ssh(hosts) => Arc::new(hosts::make(parts, hosts, info)?),
+        Place::Docker(containers) => Arc::new(in_containers(parts, containers)?),
+        Place::Kube(pods) => Arc::new(in_pods(parts, pods)?),
     };
     for (at, node) in nodes.iter().enumerate() {
         env.set_stopping(at, &launch.stopping(nodes, node))?;
@@ -135,6 +134,13 @@ fn in_containers(parts: Parts<'_>, containers: &Containers) -> Result<Docker, Fa
     let Parts { plan, nodes, dir: logs_dir, log_name, .. } = parts;
     let wants = remote::wants(&plan.schedule);
     Ok(Docker::open(&docker::Config { containers, nodes, logs_dir, log_name, wants })?)
+}
+
+/// In pods that are there.
+fn in_pods(parts: Parts<'_>, pods: &Pods) -> Result<Kube, Failure> {
+    let Parts { plan, claim, nodes, dir: logs_dir, log_name, .. } = parts;
+    let (run, wants) = (remote::run_name(&claim.id), remote::wants(&plan.schedule));
+    Ok(Kube::open(&kube::Config { pods, nodes, run, logs_dir, log_name, wants })?)
 }
 
 /// Can the memory of nodes run out?

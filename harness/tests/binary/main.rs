@@ -13,6 +13,7 @@ mod disks;
 mod docker;
 mod fleet;
 mod gates;
+mod kubernetes;
 mod lifecycle;
 mod nightly;
 mod observing;

@@ -37,11 +37,13 @@ mod trap;
 mod trial;
 pub(super) mod try_out;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use clock::Tracee;
 pub use config::{Config, Data, Disks, Network, Ports, Rootfs, ServerCommand};
 pub(super) use host::NamespaceId;
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
-pub(super) use processes::{namespace_of, resume_all, start_time};
+pub(super) use processes::{namespace_of, resume_all, start_time, thread_states};
 pub(super) use starve::Starving;
 pub(super) use switch::frame::{PROBE_PORT, probe_nonce, probe_payload};
 pub(super) use trial::in_child;

@@ -259,7 +259,7 @@ pub(crate) fn namespace_of(pid: u32) -> Option<NamespaceId> {
 }
 
 /// What each thread of a process is doing, as the kernel's letter for it.
-pub(super) fn thread_states(pid: u32) -> Vec<char> {
+pub(in crate::env) fn thread_states(pid: u32) -> Vec<char> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     tasks
         .filter_map(|task| {

@@ -33,6 +33,11 @@ impl Ability {
         }
     }
 
+    /// Is it of a network, rather than of processes?
+    pub const fn is_of_links(self) -> bool {
+        matches!(self, Self::Cuts | Self::Rejects)
+    }
+
     /// Faults that need it.
     pub const fn needed_for(self) -> &'static str {
         match self {

@@ -27,7 +27,7 @@ const BEATS: u32 = 5;
 const MOST_EXITS: usize = 1_000;
 
 /// An agent, and the line to it. It is told that the run is over when this is dropped.
-pub(super) struct Connection {
+pub(in crate::env) struct Connection {
     line: Arc<Line>,
     beat: Option<(SyncSender<()>, JoinHandle<()>)>,
     reader: Option<JoinHandle<()>>,
@@ -56,14 +56,18 @@ struct State {
 type Told = Result<(Answer, Vec<u8>), Trouble>;
 
 /// An answer that is still to come.
-pub(super) struct Pending<'a>(&'a Line, Receiver<Told>);
+pub(in crate::env) struct Pending<'a>(&'a Line, Receiver<Told>);
 
 impl Connection {
     /// Speaks the first word to an agent that has just been started.
     ///
     /// # Errors
     /// When the agent refuses.
-    pub(super) fn begin(transport: &dyn Transport, stream: Stream, hello: &Hello) -> Result<Self, EnvError> {
+    pub(in crate::env) fn begin(
+        transport: &dyn Transport,
+        stream: Stream,
+        hello: &Hello,
+    ) -> Result<Self, EnvError> {
         let Stream { mut input, mut output, mut process } = stream;
         let unable = |why: String, fix: String| EnvError::Unable {
             what: format!("use {}", transport.host()),
@@ -109,7 +113,7 @@ impl Connection {
     ///
     /// # Errors
     /// What the agent could not do, or why it cannot be asked.
-    pub(super) fn ask(&self, what: Ask) -> Told {
+    pub(in crate::env) fn ask(&self, what: Ask) -> Told {
         self.send(what, &[])?.wait()
     }
 
@@ -117,7 +121,7 @@ impl Connection {
     ///
     /// # Errors
     /// Why it cannot be asked.
-    pub(super) fn send(&self, what: Ask, body: &[u8]) -> Result<Pending<'_>, Trouble> {
+    pub(in crate::env) fn send(&self, what: Ask, body: &[u8]) -> Result<Pending<'_>, Trouble> {
         let (tell, told) = sync_channel(1);
         let id = {
             let mut state = self.line.state();
@@ -134,6 +138,11 @@ impl Connection {
             self.line.trouble(&why)
         })?;
         Ok(Pending(&self.line, told))
+    }
+
+    /// Has it broken, or the agent ended?
+    pub(in crate::env) fn is_lost(&self) -> bool {
+        self.line.state().lost.is_some()
     }
 
     /// Ends of the server that nobody asked for, since the last call. When the line breaks, the agent
@@ -157,7 +166,7 @@ impl Pending<'_> {
     ///
     /// # Errors
     /// What the agent could not do, or that it does not answer.
-    pub(super) fn wait(self) -> Told {
+    pub(in crate::env) fn wait(self) -> Told {
         let Self(line, told) = self;
         match told.recv_timeout(ANSWER_WITHIN) {
             Ok(told) => told,

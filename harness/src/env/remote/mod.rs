@@ -8,7 +8,7 @@ mod able;
 pub mod agent;
 pub mod binary;
 pub mod capability;
-mod connection;
+pub(super) mod connection;
 mod files;
 pub mod hosts;
 mod links;
@@ -150,6 +150,7 @@ pub fn abilities(transports: &[Box<dyn Transport>]) -> Result<Vec<HostAbilities>
                 dir: transport.dir().to_owned(),
                 consent: transport.consent().map(Path::to_owned),
                 dead_man: DOCTOR_DEAD_MAN,
+                charge: transport.charge(),
             };
             let agent = Connection::begin(transport, open(transport, &binary)?, &hello)?;
             Ok(agent.capabilities.clone())
@@ -180,6 +181,7 @@ impl Remote {
                 dir: transport.dir().to_owned(),
                 consent: transport.consent().map(Path::to_owned),
                 dead_man: config.dead_man,
+                charge: transport.charge(),
             };
             let agent = Connection::begin(transport, open(transport, &binary)?, &hello)?;
             needs(transport.host(), &agent.capabilities, config.wants)?;
@@ -196,7 +198,8 @@ impl Remote {
         let nodes: Vec<RemoteNode> = nodes.collect();
         let servers = servers(&Reached { transports: &config.transports, nodes: &nodes })?;
         each(&config.transports, |at, _| {
-            let Server { program, args, env } = servers[at].clone();
+            // There may be servers already, of somebody else's.
+            let Some(Server { program, args, env }) = servers.get(at).cloned() else { return Ok(()) };
             let program = upload::program(&nodes[at].agent, program, env)
                 .map_err(|trouble| nodes[at].error(trouble))?;
             let (log_name, clocks) = (config.log_name.clone(), config.wants.clocks);

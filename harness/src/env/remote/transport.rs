@@ -3,6 +3,7 @@
 //! Not here: what is said to the agent (`wire`, `connection`), and the ways to hosts themselves (`ssh`).
 
 use super::binary::AgentBinary;
+use super::wire::Charge;
 use crate::env::EnvError;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::IpAddr;
@@ -46,6 +47,11 @@ pub trait Transport: Send + Sync {
     /// The file that has to exist there before anything is done; none where whoever runs Duress has made
     /// the host for it.
     fn consent(&self) -> Option<&Path>;
+
+    /// What the agent there has to do with.
+    fn charge(&self) -> Charge {
+        Charge::Host
+    }
 
     /// What to do when it cannot be reached, in words.
     fn remedy(&self) -> String;

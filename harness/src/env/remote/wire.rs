@@ -59,6 +59,23 @@ pub struct Hello {
     pub consent: Option<PathBuf>,
     /// After so long without a word it heals itself.
     pub dead_man: Duration,
+    /// What it has to do with.
+    pub charge: Charge,
+}
+
+/// What an agent breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Charge {
+    /// All of its host, with a server of its own.
+    Host,
+    /// Nothing but the links of the network that it is in.
+    Network,
+    /// Nothing but the processes of a container, among which it runs.
+    Container {
+        /// By which the container's engine knows it.
+        id: String,
+    },
 }
 
 /// From an agent.

@@ -29,6 +29,7 @@ use execs::{Execs, Nodes};
 use page::{Family, Page};
 use std::io;
 use std::time::Duration;
+pub(in crate::env) use tracee::Tracee;
 use witness::{Sample, Samples};
 
 /// How long one looks at a clock that shows at once what it is to show.

@@ -30,7 +30,7 @@ const MOST_STOPS: usize = 1_000;
 const EVENT_STOP: i32 = 128;
 
 /// A traced process, or a thread of one that is about to become another program.
-pub(super) struct Tracee {
+pub(in crate::env) struct Tracee {
     pid: Pid,
     /// Signals that came in between, and are for the process.
     owed: Vec<i32>,
@@ -49,7 +49,7 @@ pub(super) enum Stop {
 
 impl Tracee {
     /// Begins to trace it; it runs on.
-    pub(super) fn seize(pid: u32) -> Result<Self, String> {
+    pub(in crate::env) fn seize(pid: u32) -> Result<Self, String> {
         let pid = Pid::from_raw(i32::try_from(pid).map_err(|e| e.to_string())?);
         ptrace::seize(pid, Options::PTRACE_O_TRACEEXEC).map_err(|e| format!("cannot trace it: {e}"))?;
         Ok(Self { pid, owed: Vec::new() })
@@ -84,7 +84,7 @@ impl Tracee {
     }
 
     /// Makes it stand still between two instructions.
-    pub(super) fn interrupt(&mut self) -> Result<(), String> {
+    pub(in crate::env) fn interrupt(&mut self) -> Result<(), String> {
         let stop = self.interrupted(self.pid)?;
         self.note(stop);
         Ok(())
@@ -130,8 +130,18 @@ impl Tracee {
         self.close(call, file)
     }
 
+    /// From now on the kernel kills its process when this thread ends, whatever protects it from signals of
+    /// its own namespace.
+    pub(in crate::env) fn condemn(&self) -> Result<(), String> {
+        match ptrace::setoptions(self.pid, Options::PTRACE_O_EXITKILL) {
+            // It has ended.
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(error) => Err(told("tie its end to ours", error)),
+        }
+    }
+
     /// Lets it go, with the signals that it is owed.
-    pub(super) fn release(self) -> Result<(), String> {
+    pub(in crate::env) fn release(self) -> Result<(), String> {
         for &number in &self.owed {
             // SAFETY: no memory is involved.
             unsafe { libc::kill(self.pid.as_raw(), number) };

@@ -5,6 +5,11 @@
 //! the agent by the kernel's doing. Rules of the network would stay: the `watchdog`, a process of its
 //! own, removes them, and the `trace` says to whoever comes later what may have been left.
 
+#[cfg(target_arch = "x86_64")]
+mod container;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "no_container.rs"]
+mod container;
 mod ears;
 mod firewall;
 mod found;
@@ -15,7 +20,7 @@ mod watchdog;
 
 use super::capability::{Ability, Capability};
 use super::transport::run_dir;
-use super::wire::{self, Answer, Ask, FromAgent, Hello, PROTOCOL, ToAgent, Trouble};
+use super::wire::{self, Answer, Ask, Charge, FromAgent, Hello, PROTOCOL, ToAgent, Trouble};
 use crate::env::Environment as _;
 use crate::env::local;
 use ears::Ears;
@@ -64,6 +69,9 @@ pub fn serve() -> ExitCode {
         Ok(Some((ToAgent::Hello(hello), _))) => hello,
         _ => return ExitCode::from(254),
     };
+    if let Charge::Container { id } = &hello.charge {
+        return container::serve(&hello, id, input);
+    }
     let say = |message: &FromAgent| wire::write(&mut io::stdout(), message, &[]);
     let (trace, capabilities) = match prepare(&hello) {
         Ok(prepared) => prepared,
@@ -114,7 +122,8 @@ fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
             why: format!("if it may be, say so there as root: touch {}", file.display()),
         });
     }
-    let missing = local::missing_capabilities();
+    // Rules are tried one by one, and nothing else is to be done to a network.
+    let missing = if hello.charge == Charge::Host { local::missing_capabilities() } else { Vec::new() };
     if !missing.is_empty() {
         let what = format!("its agent is not root there; it lacks {}", missing.join(", "));
         return Err(Trouble { what, why: "log in as root, or set become-root = \"sudo -n\"".to_owned() });
