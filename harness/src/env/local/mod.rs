@@ -13,6 +13,7 @@ mod clock;
 mod config;
 mod core_file;
 mod data;
+mod detour;
 mod disk;
 mod environment;
 mod flows;
@@ -38,6 +39,7 @@ mod trial;
 pub(super) mod try_out;
 
 pub use config::{Config, Data, Disks, Network, Ports, Rootfs, ServerCommand};
+pub(super) use detour::Detour;
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
 pub(super) use processes::start_time;

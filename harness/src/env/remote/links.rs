@@ -1,13 +1,15 @@
 //! Links between hosts that are cut, and the proof of it: a datagram sent on one end, heard at the other
 //! or counted by the rule that took it. One that was neither heard nor counted proves nothing.
 
-use super::agent::{await_probe, send_probe, unspecified};
-use super::wire::{Answer, Ask, Rule, Sent, Side, Trouble};
-use super::{RemoteNode, connection::Pending};
-use crate::env::cut::{Crossing, Cut};
+use super::acquaintances::Acquaintances;
+use super::agent::{await_probe, unspecified};
+use super::wire::{Answer, Ask, How, Mistreatment, Rule, Sent, Side, Trouble};
+use super::{RemoteNode, Wants, connection::Pending};
+use crate::env::cut::{Connections, Crossing, Cut};
 use crate::env::local::PROBE_PORT;
-use crate::env::packet::Policies;
+use crate::env::packet::{Behavior, Policies};
 use crate::env::{EnvError, Link};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +18,7 @@ use std::time::Duration;
 /// How long one that is to come here may take.
 const HEARD_WITHIN: Duration = Duration::from_millis(200);
 /// How often a probe is sent that nobody has seen: networks lose datagrams.
-const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 5;
 
 /// Who is where, and one probe at a time.
 pub(super) struct Links {
@@ -24,6 +26,12 @@ pub(super) struct Links {
     clients: Vec<IpAddr>,
     /// The next probe's number.
     turn: Mutex<u64>,
+    /// Packets are to be mistreated.
+    packets: bool,
+    /// From here.
+    acquaintances: Acquaintances,
+    /// Hears what is sent here, whatever its port is.
+    ear: UdpSocket,
 }
 
 /// The address of this machine that a host would see, if nobody translates it on the way.
@@ -34,11 +42,18 @@ fn clients_address(to: IpAddr) -> io::Result<IpAddr> {
 }
 
 impl Links {
-    /// Finds out where clients come from; and, if links are to be cut, that all of them carry probes.
-    pub(super) fn new(nodes: &[RemoteNode], cuts: bool) -> Result<Self, EnvError> {
-        let mut links = Self { clients: Vec::new(), turn: Mutex::new(1) };
+    /// Finds out where clients come from; and, if links are to be broken, that all of them carry probes.
+    pub(super) fn new(nodes: &[RemoteNode], wants: &Wants) -> Result<Self, EnvError> {
+        let mut links = Self {
+            clients: Vec::new(),
+            turn: Mutex::new(1),
+            packets: wants.packets,
+            acquaintances: Acquaintances::default(),
+            ear: ear(nodes)?,
+        };
+        let probed = wants.cuts || wants.packets;
         for node in nodes {
-            let seen = if cuts { links.seen_from(node)? } else { None };
+            let seen = if probed { links.seen_from(node)? } else { None };
             let address = seen.map_or_else(|| clients_address(node.node.addr), Ok);
             let address = address.map_err(|error| {
                 let what = "be reached from here".to_owned();
@@ -46,7 +61,11 @@ impl Links {
             })?;
             links.clients.push(address);
         }
-        if cuts {
+        for (at, node) in nodes.iter().enumerate().filter(|_| wants.connections) {
+            let others = nodes.iter().map(|other| other.node.addr).filter(|&addr| addr != node.node.addr);
+            node.ask(Ask::Know { peers: others.chain([links.clients[at]]).collect() })?;
+        }
+        if probed {
             links.try_all(nodes)?;
         }
         Ok(links)
@@ -57,7 +76,7 @@ impl Links {
         let mut turn = self.turn();
         for _ in 0..ATTEMPTS {
             let nonce = next(&mut turn);
-            send_from_here(node, (PROBE_PORT, nonce), false)?;
+            self.send_from_here(node, (PROBE_PORT, nonce), How::default())?;
             let heard = Ask::Heard { port: PROBE_PORT, nonce, taken: u64::MAX };
             if let (Answer::From(address), _) = node.ask(heard)? {
                 return Ok(Some(address.to_canonical()));
@@ -74,9 +93,11 @@ impl Links {
             let name = |at: usize| nodes.get(at).map_or("this machine", |node| &node.node.name);
             if let Err(error) = self.probe(nodes, link, &Cut::default()) {
                 return Err(EnvError::Unable {
-                    what: format!("prove partitions between {} and {}", name(link.0), name(link.1)),
+                    what: format!("prove what is done between {} and {}", name(link.0), name(link.1)),
                     why: format!("a datagram from the first to the second does not arrive: {error}"),
-                    fix: format!("let UDP to port {PROBE_PORT} pass there, or leave out partitions"),
+                    fix: format!(
+                        "let UDP to port {PROBE_PORT} pass there, or leave out partitions and packets"
+                    ),
                 });
             }
         }
@@ -104,13 +125,39 @@ impl Links {
                 (node, node.agent.send(Ask::Cut { rules }, &[]))
             })
             .collect();
+        let mistreated = if self.packets { self.mistreat(nodes, policies) } else { Vec::new() };
         let mut outcome = Ok(());
         // All of them: one that fails leaves none unasked.
-        for (node, told) in told {
+        for (node, told) in told.into_iter().chain(mistreated) {
             let done = told.and_then(Pending::wait).map(drop).map_err(|trouble| node.error(trouble));
             outcome = outcome.and(done);
         }
         outcome
+    }
+
+    /// Packets are mistreated on their sender's host, where nothing has joined them yet.
+    fn mistreat<'a>(
+        &self,
+        nodes: &'a [RemoteNode],
+        policies: &Policies,
+    ) -> Vec<(&'a RemoteNode, Result<Pending<'a>, Trouble>)> {
+        let all = nodes.iter().enumerate();
+        all.map(|(at, node)| {
+            let of_others = nodes.iter().map(|other| other.node.addr).filter(|&addr| addr != node.node.addr);
+            let leaving = policies.iter().filter(|((from, to), _)| *from == at && *to < nodes.len());
+            let behaviors = leaving.flat_map(|((_, to), policy)| {
+                let peer = nodes[*to].node.addr;
+                let one = move |(&fault, behavior): (&u32, &Behavior)| Mistreatment {
+                    fault,
+                    peer,
+                    behavior: behavior.clone(),
+                };
+                policy.behaviors.iter().map(one)
+            });
+            let ask = Ask::Mistreat { peers: of_others.collect(), behaviors: behaviors.collect() };
+            (node, node.agent.send(ask, &[]))
+        })
+        .collect()
     }
 
     /// Sends a datagram over a link, until it has been heard at the other end or a rule has taken it.
@@ -125,7 +172,7 @@ impl Links {
         match (nodes.get(from), nodes.get(to)) {
             (sender, Some(hearer)) => {
                 hearer.ask(Ask::Listen { port })?;
-                let crossing = self.cross(&mut turn, (sender, hearer), (port, cut.reject));
+                let crossing = self.cross(&mut turn, (sender, hearer), (port, how(cut)));
                 // The server's own sockets come and go there.
                 hearer.ask(Ask::Deaf { port })?;
                 crossing
@@ -139,12 +186,12 @@ impl Links {
         &self,
         turn: &mut u64,
         (sender, hearer): (Option<&RemoteNode>, &RemoteNode),
-        (port, reject): (u16, bool),
+        (port, how): (u16, How),
     ) -> Result<Crossing, EnvError> {
         let before = taken(hearer)?;
         for _ in 0..ATTEMPTS {
             let nonce = next(turn);
-            let sent = self.send(sender, hearer, (port, nonce), reject)?;
+            let sent = self.send(sender, hearer, (port, nonce), how)?;
             match hearer.ask(Ask::Heard { port, nonce, taken: before })? {
                 (Answer::From(_), _) => return Ok(Crossing::Arrived),
                 (Answer::Count(_), _) if sent == Sent::Refused => return Ok(Crossing::Refused),
@@ -163,12 +210,13 @@ impl Links {
         cut: &Cut,
     ) -> Result<Crossing, EnvError> {
         let here = |error: io::Error| sender.error(trouble("have its probe heard here", &error));
-        let socket = UdpSocket::bind((unspecified(self.clients[at]), cut.port.unwrap_or(0))).map_err(here)?;
+        let of_port = |port| UdpSocket::bind((unspecified(self.clients[at]), port));
+        let socket = cut.port.map_or_else(|| self.ear.try_clone(), of_port).map_err(here)?;
         let port = socket.local_addr().map_err(here)?.port();
         let before = taken(sender)?;
         for _ in 0..ATTEMPTS {
             let nonce = next(turn);
-            let ask = Ask::Send { to: self.clients[at], port, nonce, refusal: cut.reject };
+            let ask = Ask::Send { to: self.clients[at], port, nonce, how: how(cut) };
             let (answer, _) = sender.ask(ask)?;
             let told = matches!(answer, Answer::Sent(Sent::Refused | Sent::Forbidden));
             // One that may not leave will not come.
@@ -188,34 +236,83 @@ impl Links {
         sender: Option<&RemoteNode>,
         hearer: &RemoteNode,
         (port, nonce): (u16, u64),
-        refusal: bool,
+        how: How,
     ) -> Result<Sent, EnvError> {
-        let Some(sender) = sender else { return send_from_here(hearer, (port, nonce), refusal) };
-        match sender.ask(Ask::Send { to: hearer.node.addr, port, nonce, refusal })? {
+        let Some(sender) = sender else { return self.send_from_here(hearer, (port, nonce), how) };
+        match sender.ask(Ask::Send { to: hearer.node.addr, port, nonce, how })? {
             (Answer::Sent(sent), _) => Ok(sent),
             _ => Err(sender.confused()),
         }
     }
 
-    fn turn(&self) -> MutexGuard<'_, u64> {
+    fn send_from_here(
+        &self,
+        hearer: &RemoteNode,
+        (port, nonce): (u16, u64),
+        how: How,
+    ) -> Result<Sent, EnvError> {
+        let sent = self.acquaintances.send((hearer.node.addr, port), nonce, (how, None));
+        sent.map_err(|error| hearer.error(trouble("be sent a probe", &error)))
+    }
+
+    /// Begins connections that such a cut will find established.
+    pub(super) fn acquaint(
+        &self,
+        nodes: &[RemoteNode],
+        links: &BTreeSet<Link>,
+        cut: &Cut,
+    ) -> Result<(), EnvError> {
+        let mut turn = self.turn();
+        for &(from, to) in links {
+            let nonce = next(&mut turn);
+            let here = || self.ear.local_addr().map_or(PROBE_PORT, |address| address.port());
+            let port = cut.port.unwrap_or_else(|| if to < nodes.len() { PROBE_PORT } else { here() });
+            match (nodes.get(from), nodes.get(to)) {
+                (Some(sender), hearer) => {
+                    let to = hearer.map_or(self.clients[from], |hearer| hearer.node.addr);
+                    sender.ask(Ask::Acquaint { to, port, nonce })?;
+                }
+                (None, Some(hearer)) => {
+                    let begun = self.acquaintances.begin((hearer.node.addr, port), nonce);
+                    begun.map_err(|error| hearer.error(trouble("be sent a probe", &error)))?;
+                }
+                (None, None) => unreachable!("one end of a link is a node"),
+            }
+        }
+        Ok(())
+    }
+
+    /// One probe at a time; the number of the next one.
+    pub(super) fn turn(&self) -> MutexGuard<'_, u64> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn send_from_here(hearer: &RemoteNode, (port, nonce): (u16, u64), refusal: bool) -> Result<Sent, EnvError> {
-    send_probe((hearer.node.addr, port), nonce, refusal)
-        .map_err(|error| hearer.error(trouble("be sent a probe", &error)))
+/// A socket of this side's.
+fn ear(nodes: &[RemoteNode]) -> Result<UdpSocket, EnvError> {
+    let like = nodes.first().map_or_else(|| IpAddr::from([127, 0, 0, 1]), |node| node.node.addr);
+    UdpSocket::bind((unspecified(like), 0)).map_err(|error| EnvError::Unable {
+        what: "hear probes of hosts here".to_owned(),
+        why: error.to_string(),
+        fix: "raise the limit of open files (ulimit -n)".to_owned(),
+    })
+}
+
+/// How a probe for such a cut is sent.
+fn how(cut: &Cut) -> How {
+    How { refusal: cut.reject, known: cut.connections == Connections::Established }
 }
 
 /// Probes that a node's rules have kept from crossing so far.
-fn taken(node: &RemoteNode) -> Result<u64, EnvError> {
+pub(super) fn taken(node: &RemoteNode) -> Result<u64, EnvError> {
     match node.ask(Ask::ProbesTaken)? {
         (Answer::Count(taken), _) => Ok(taken),
         _ => Err(node.confused()),
     }
 }
 
-fn next(turn: &mut u64) -> u64 {
+/// A number that no probe has had.
+pub(super) fn next(turn: &mut u64) -> u64 {
     *turn += 1;
     *turn
 }
