@@ -25,7 +25,7 @@ use crate::env::Environment as _;
 use crate::env::cut::{Connections, Cut};
 use crate::env::disk;
 use crate::env::local::PROBE_PORT;
-use crate::env::local::{self, Privilege, try_out};
+use crate::env::local::{self, try_out};
 use ears::Ears;
 pub(super) use ears::{await_probe, unspecified};
 use firewall::Firewall;
@@ -126,35 +126,28 @@ fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
             why: format!("if it may be, say so there as root: touch {}", file.display()),
         });
     }
-    // An ordinary user has no rights but over what is its own.
-    let privilege = local::acquire().map_err(|error| {
-        let what = format!("its agent is not root there, and {error}");
-        Trouble { what, why: "log in as root, or set become-root = \"sudo -n\"".to_owned() }
-    })?;
+    let missing = local::missing_capabilities();
+    if !missing.is_empty() {
+        let what = format!("its agent is not root there; it lacks {}", missing.join(", "));
+        return Err(Trouble { what, why: "log in as root, or set become-root = \"sudo -n\"".to_owned() });
+    }
     heal(&hello.dir);
     let trace = Trace::leave(&hello.dir, &hello.run, &hello.node.name).map_err(|error| {
         refuse(&format!("it cannot write to {}", hello.dir.display()), &error.to_string())
     })?;
-    let tried = hello
-        .tries
-        .iter()
-        .map(|&name| Capability { name, missing: try_it(name, privilege, &trace.table).err() });
+    let tried =
+        hello.tries.iter().map(|&name| Capability { name, missing: try_it(name, &trace.table).err() });
     let capabilities = tried.collect();
     Ok((trace, capabilities))
 }
 
 /// Uses one ability as a fault would. Whether programs will get clocks of their own is tried when the
 /// node is made.
-fn try_it(ability: Ability, privilege: Privilege, table: &str) -> Result<(), String> {
+fn try_it(ability: Ability, table: &str) -> Result<(), String> {
     let in_child = |what: fn() -> io::Result<()>| {
         local::in_child(|| what().map(|()| String::new()).map_err(|error| error.to_string())).map(drop)
     };
     match ability {
-        Ability::Cuts | Ability::Rejects | Ability::Connections | Ability::Packets | Ability::Memory
-            if privilege != Privilege::Root =>
-        {
-            Err("its agent is not root there: log in as root, or set become-root = \"sudo -n\"".to_owned())
-        }
         Ability::Cuts => firewall::try_out(table, Cut::default()),
         Ability::Rejects => firewall::try_out(table, Cut { reject: true, ..Cut::default() }),
         Ability::Connections => {
