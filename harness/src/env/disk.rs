@@ -6,6 +6,9 @@ use duress_checkers::words::counted;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Why a server ends whose calls failed, if it does.
+pub const EXCUSE: &str = "its disk had failed it";
+
 /// A node's disk that can be told to go wrong.
 pub trait FaultyDisk: Send + Sync {
     /// Begins to do something wrong, under the number of a fault. Does nothing when that has begun.
@@ -170,7 +173,7 @@ pub enum Damage {
 }
 
 /// What a power failure took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// Pages of files that had been written and not fsynced, and are gone.
     pub pages: u64,
@@ -185,7 +188,7 @@ pub struct Loss {
 }
 
 /// What a node's disk did so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Calls of `read` that got as far as the disk.
     pub reads: u64,

@@ -6,6 +6,7 @@ use super::Link;
 use super::cut::Cut;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What is asked of links. One that is absent is perfect.
 pub type Policies = BTreeMap<Link, Policy>;
@@ -105,6 +106,13 @@ fn one() -> u32 {
 const MOST_PATIENT_MS: u32 = 100;
 const MOST_LOSS: u32 = 30;
 
+/// Packets after which something with a chance of one percent has happened: it fails to once in a
+/// million times.
+const CERTAIN: u32 = 1_400;
+
+/// Above the mean by so many times the jitter comes one in a million of those with a tail.
+const FARTHEST: u32 = 14;
+
 /// How jitter is distributed around the mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -140,7 +148,7 @@ pub struct Effects {
 }
 
 /// What a directed link did to packets so far; probes are not counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
     /// Handed on, be it later or damaged.
     pub passed: u64,
@@ -222,6 +230,38 @@ impl Behavior {
                 percent
             }
             Self::Delay { .. } | Self::Rate { .. } | Self::Hold | Self::Flap { .. } => 100,
+        }
+    }
+
+    /// So many packets, and it has befallen one: it fails to once in a million times.
+    pub fn certain_within(&self) -> u32 {
+        CERTAIN.div_ceil(self.percent())
+    }
+
+    /// For how long it is up and down, where it is both by turns: then chance decides nothing, but the time.
+    pub fn turns(&self) -> Duration {
+        match *self {
+            Self::Flap { up_ms, down_ms } => Duration::from_millis((up_ms + down_ms).into()),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// How much later than others the packets that it befalls come at least, and at most if nothing else
+    /// befalls them.
+    pub fn lateness(&self) -> (Duration, Duration) {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        match *self {
+            Self::Delay { ms: mean, jitter_ms, distribution: Distribution::Uniform } => {
+                (ms(mean - jitter_ms), ms(mean.saturating_add(jitter_ms)))
+            }
+            Self::Delay { ms: mean, jitter_ms, .. } => {
+                (Duration::ZERO, ms(mean.saturating_add(jitter_ms.saturating_mul(FARTHEST))))
+            }
+            Self::Reorder { ms: late, .. } => (ms(late), ms(late)),
+            Self::Rate { kbit, queue_kib } => {
+                (Duration::ZERO, ms(queue_kib.saturating_mul(8_192) / kbit.max(1)))
+            }
+            _ => (Duration::ZERO, Duration::ZERO),
         }
     }
 

@@ -36,7 +36,7 @@ pub enum Moment {
 }
 
 /// Which call to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snare {
     /// Of this kind.
     pub call: Call,

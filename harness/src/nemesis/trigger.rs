@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -162,9 +163,13 @@ impl Nemesis {
 
     /// `None`: it waits for no call.
     fn lay(&self, event: &Happening) -> Result<Option<Trap>, EnvError> {
-        let Happening::Call { node, call, nth, moment } = event else { return Ok(None) };
-        let snare = Snare { call: *call, nth: *nth, moment: *moment };
-        self.env.trap(self.position(node), snare).map(Some)
+        self.snare(event).map(|(node, snare)| self.env.trap(node, snare)).transpose()
+    }
+
+    /// The call that it waits for, and whose; `None`: it waits for none.
+    fn snare(&self, event: &Happening) -> Option<(usize, Snare)> {
+        let Happening::Call { node, call, nth, moment } = event else { return None };
+        Some((self.position(node), Snare { call: *call, nth: *nth, moment: *moment }))
     }
 
     /// Waits for a trigger, but not longer than it says.
@@ -175,20 +180,21 @@ impl Nemesis {
         over: &mut watch::Receiver<bool>,
     ) -> Came {
         let node = trigger.node().map_or(0, |name| self.position(name));
-        let seen = || trigger.call().map(|call| self.env.calls(node, call));
-        let before = seen();
+        let before = self.seen(trigger, node).await;
         let waited = tokio::select! {
-            waited = self.happens(&trigger.event, node, trap) => waited,
-            () = tokio::time::sleep(Duration::from_millis(trigger.within_ms)) => {
-                let calls = seen().zip(before).map(|(now, before)| format!(", but {} calls", now - before));
-                return Came::No(format!(
-                    "nothing to strike at {} within {} ms{}",
-                    trigger.told(),
-                    trigger.within_ms,
-                    calls.unwrap_or_default()
-                ));
-            }
+            waited = self.happens(&trigger.event, node, trap) => Some(waited),
+            () = tokio::time::sleep(Duration::from_millis(trigger.within_ms)) => None,
             _ = over.wait_for(|over| *over) => return Came::Over,
+        };
+        let Some(waited) = waited else {
+            let calls = self.seen(trigger, node).await.zip(before);
+            let calls = calls.map(|(now, before)| format!(", but {} calls", now.saturating_sub(before)));
+            return Came::No(format!(
+                "nothing to strike at {} within {} ms{}",
+                trigger.told(),
+                trigger.within_ms,
+                calls.unwrap_or_default()
+            ));
         };
         waited.map_or_else(|error| Came::No(error.to_string()), Came::Yes)
     }
@@ -201,7 +207,10 @@ impl Nemesis {
     ) -> Result<Option<Trap>, EnvError> {
         match event {
             Happening::Call { .. } => {
-                let laid = if trap.is_some() { trap } else { self.lay(event)? };
+                let laid = match trap {
+                    Some(trap) => Some(trap),
+                    None => self.lay_now(event).await?,
+                };
                 let Some(mut trap) = laid else { return Ok(None) };
                 trap.caught().await;
                 return Ok(Some(trap));
@@ -214,6 +223,20 @@ impl Nemesis {
             Happening::LeaderChange => self.leader_changed().await,
         }
         Ok(None)
+    }
+
+    /// As [`Self::lay`], where a host may have to be asked for it.
+    async fn lay_now(&self, event: &Happening) -> Result<Option<Trap>, EnvError> {
+        let Some((node, snare)) = self.snare(event) else { return Ok(None) };
+        let env = Arc::clone(&self.env);
+        self.blocking(move || env.trap(node, snare).map(Some)).await
+    }
+
+    /// System calls so far of those that it waits for.
+    async fn seen(&self, trigger: &Trigger, node: usize) -> Option<u64> {
+        let call = trigger.call()?;
+        let env = Arc::clone(&self.env);
+        Some(self.blocking(move || env.calls(node, call)).await)
     }
 
     async fn leader_changed(&self) {

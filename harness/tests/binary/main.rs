@@ -22,6 +22,7 @@ mod own;
 mod processes;
 mod redis;
 mod remote;
+mod remote_faults;
 mod remote_own;
 mod soak;
 mod terminal;

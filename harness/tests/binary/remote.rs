@@ -137,11 +137,16 @@ impl Lab {
         fs::write(self.bench.path("schedule.toml"), text).expect("written");
     }
 
-    /// Rules of ours on a host.
+    /// Rules of ours on a host, and what packets are led away by.
     fn tables(host: usize) -> String {
-        let nft = ["netns", "exec", &Self::host(host), "nft", "list", "tables"];
-        let listed = Command::new("ip").args(nft).output().expect("nft runs");
-        String::from_utf8_lossy(&listed.stdout).into_owned()
+        let ns = Self::host(host);
+        let asked = [
+            &["netns", "exec", &ns, "nft", "list", "tables"][..],
+            &["-n", &ns, "rule", "list", "priority", "100"],
+            &["-n", &ns, "-o", "link", "show", "type", "tun"],
+        ];
+        let told = |args: &[&str]| Command::new("ip").args(args).output().expect("ip runs").stdout;
+        asked.map(|args| String::from_utf8_lossy(&told(args)).into_owned()).concat()
     }
 
     /// Processes that agents have started or are.
@@ -223,6 +228,7 @@ fn hosts_are_broken_with_proof_and_nothing_stays_on_them_whoever_ends() {
     let test = "hosts_are_broken_with_proof_and_nothing_stays_on_them_whoever_ends";
     let Some(lab) = Lab::new(test) else { return };
     break_with_proof(&lab);
+    super::remote_faults::break_more(&lab);
     remote_own::the_same_file_here_and_there(&lab);
     remote_own::what_is_not_as_it_has_to_be(&lab);
     leave_alone(&lab);
@@ -269,7 +275,11 @@ fn break_with_proof(lab: &Lab) {
 
 /// Hosts heal themselves when nobody speaks to them.
 fn leave_alone(lab: &Lab) {
-    lab.schedule(&[("100ms", "10m", ISOLATED), ("100ms", "10m", "kind = 'pause'\nnodes = 'n2'")]);
+    lab.schedule(&[
+        ("100ms", "10m", "kind = 'packet'\nnodes = 'all'\nbehavior = { delay = { ms = 5 } }"),
+        ("300ms", "10m", ISOLATED),
+        ("300ms", "10m", "kind = 'pause'\nnodes = 'n2'"),
+    ]);
     let args = [
         "run",
         "etcd",
@@ -284,9 +294,13 @@ fn leave_alone(lab: &Lab) {
         "left",
     ];
     let mut run = lab.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    lab.await_bites(2);
+    lab.await_bites(3);
     for host in 1..4 {
-        assert!(Lab::tables(host).contains("duress_"), "host {host} has no rules");
+        let tables = Lab::tables(host);
+        assert!(
+            ["duress_", "fwmark", "mtu"].iter().all(|word| tables.contains(word)),
+            "host {host}: {tables}"
+        );
     }
     // An agent is killed: its watchdog heals its host, and nobody the others.
     let pids = Command::new("ip").args(["netns", "pids", &Lab::host(1)]).output().expect("ip runs");

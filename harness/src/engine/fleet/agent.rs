@@ -236,9 +236,10 @@ impl Agent {
         let (origin, out) = (Arc::clone(&self.origin), self.out.clone());
         tokio::task::spawn_blocking(move || {
             let answer = match what {
-                Ask::Send { to, port, nonce, refusal } => {
-                    origin.send((to, port), nonce, refusal).map(Answer::Sent)
+                Ask::Acquaint { to, port, nonce } => {
+                    origin.acquaint((to, port), nonce).map(|()| Answer::Begun)
                 }
+                Ask::Send { to, port, nonce, how } => origin.send((to, port), nonce, how).map(Answer::Sent),
                 Ask::Hear { like, port } => origin.hear(like, port).map(Answer::Port),
                 Ask::Heard { nonce, patience } => origin.heard(nonce, patience).map(Answer::Heard),
             };

@@ -11,7 +11,7 @@ use crate::env::EnvError;
 use crate::env::remote::Origin;
 use crate::env::remote::binary::AgentBinary;
 use crate::env::remote::transport::{Leash, Stream, Transport, open_load};
-use crate::env::remote::wire::{self, Sent};
+use crate::env::remote::wire::{self, How, Sent};
 use duress_reports::artifact::LoadMachine;
 use duress_targets::{ClientError, Completion};
 use nix::errno::Errno;
@@ -260,8 +260,15 @@ impl Origin for Machine {
         self.line.address.ok_or_else(|| io::Error::other(self.line.trouble("nobody knows its address")))
     }
 
-    fn send(&self, (to, port): (IpAddr, u16), nonce: u64, refusal: bool) -> io::Result<Sent> {
-        match self.ask(Ask::Send { to, port, nonce, refusal }, Duration::ZERO)? {
+    fn acquaint(&self, (to, port): (IpAddr, u16), nonce: u64) -> io::Result<()> {
+        match self.ask(Ask::Acquaint { to, port, nonce }, Duration::ZERO)? {
+            Answer::Begun => Ok(()),
+            other => Err(confused(other)),
+        }
+    }
+
+    fn send(&self, (to, port): (IpAddr, u16), nonce: u64, how: How) -> io::Result<Sent> {
+        match self.ask(Ask::Send { to, port, nonce, how }, Duration::ZERO)? {
             Answer::Sent(sent) => Ok(sent),
             other => Err(confused(other)),
         }

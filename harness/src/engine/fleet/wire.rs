@@ -4,7 +4,7 @@
 //! Not here: who sends (`machine`) and who does it (`agent`).
 
 use crate::engine::clients::Struck;
-use crate::env::remote::wire::{self, Sent};
+use crate::env::remote::wire::{self, How, Sent};
 use duress_targets::{ClientError, Completion, Node};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -187,6 +187,15 @@ impl From<End> for Completion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Ask {
+    /// Begin a connection that a cut will find established.
+    Acquaint {
+        /// With whom.
+        to: IpAddr,
+        /// The port.
+        port: u16,
+        /// The number of the probe that begins it.
+        nonce: u64,
+    },
     /// Send a probe.
     Send {
         /// To whom.
@@ -195,8 +204,8 @@ pub(super) enum Ask {
         port: u16,
         /// Its number.
         nonce: u64,
-        /// Wait for its refusal.
-        refusal: bool,
+        /// How.
+        how: How,
     },
     /// Hear probes at a port.
     Hear {
@@ -218,6 +227,8 @@ pub(super) enum Ask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Answer {
+    /// It has begun.
+    Begun,
     /// What became of a probe.
     Sent(Sent),
     /// The port.

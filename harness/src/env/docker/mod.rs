@@ -133,7 +133,7 @@ fn take(
     let prepare = || {
         let live = Live::open(container.state.pid, node.addr, table)?;
         clear(&live)?;
-        able(&live, table, config.wants)?;
+        able(&live, table, &config.wants)?;
         let clients = links::clients_address(node.addr)
             .map_err(|error| format!("there is no way to {}: {error}", node.addr))?;
         let dir = config.logs_dir.join(&node.name);
@@ -169,7 +169,7 @@ fn clear(live: &Live) -> Result<(), String> {
 }
 
 /// Can it have the rules that are planned?
-fn able(live: &Live, table: &str, wants: Wants) -> Result<(), String> {
+fn able(live: &Live, table: &str, wants: &Wants) -> Result<(), String> {
     if !wants.cuts {
         return Ok(());
     }

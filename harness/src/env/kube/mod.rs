@@ -135,7 +135,7 @@ impl Kube {
             logs_dir: logs_dir.clone(),
             log_name: log_name.clone(),
             dead_man: pods.kube.dead_man,
-            wants: *wants,
+            wants: wants.clone(),
             origins: Vec::new(),
         };
         // Somebody else's servers run there already.
@@ -229,6 +229,7 @@ impl PodNode {
             consent: None,
             dead_man: self.pods.kube.dead_man,
             charge: way.charge(),
+            tries: Vec::new(),
         };
         now.hand = Some(Connection::begin(&way, open(&way, &self.binary)?, &hello)?);
         now.id = id;

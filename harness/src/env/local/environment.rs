@@ -29,10 +29,6 @@ use std::time::Duration;
 /// How long a server that was told to end may take, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Probes after which something with a chance of one percent has happened: it fails to once in a
-/// million times.
-const CERTAIN: u32 = 1_400;
-
 impl Local {
     fn ask_to_end(&self, node: &LocalNode, how: &Stopping, pid: u32) -> Result<(), EnvError> {
         let told = |why| node.error("end its server", why);
@@ -217,8 +213,7 @@ impl Environment for Local {
     }
 
     fn sample(&self, link: Link, behavior: &Behavior) -> Result<Option<u32>, EnvError> {
-        let most = CERTAIN.div_ceil(behavior.percent());
-        self.prober()?.sample(link, behavior, most).map_err(|why| self.probe_failed(link, why))
+        self.prober()?.sample(link, behavior).map_err(|why| self.probe_failed(link, why))
     }
 
     fn traffic(&self, link: Link) -> Traffic {

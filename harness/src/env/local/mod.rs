@@ -13,6 +13,7 @@ mod clock;
 mod config;
 mod core_file;
 mod data;
+mod detour;
 mod disk;
 mod environment;
 mod flows;
@@ -40,6 +41,7 @@ pub(super) mod try_out;
 #[cfg(target_arch = "x86_64")]
 pub(super) use clock::Tracee;
 pub use config::{Config, Data, Disks, Network, Ports, Rootfs, ServerCommand};
+pub(super) use detour::Detour;
 pub(super) use host::NamespaceId;
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};

@@ -102,15 +102,10 @@ impl Prober {
     }
 
     /// Sends datagrams over the link until one was treated like this: how many were sent then; `None`
-    /// when `most` were not.
-    pub(super) fn sample(&self, link: Link, behavior: &Behavior, most: u32) -> Result<Option<u32>, String> {
+    /// when none was that should have been.
+    pub(super) fn sample(&self, link: Link, behavior: &Behavior) -> Result<Option<u32>, String> {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        // A link that flaps is up for a while.
-        let patience = match behavior {
-            Behavior::Flap { up_ms, down_ms } => Duration::from_millis((up_ms + down_ms).into()),
-            _ => Duration::ZERO,
-        };
-        let deadline = Instant::now() + patience;
+        let (most, deadline) = (behavior.certain_within(), Instant::now() + behavior.turns());
         let mut sent = 0;
         while sent < most || Instant::now() < deadline {
             sent += 1;

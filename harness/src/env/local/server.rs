@@ -5,6 +5,7 @@
 use super::ServerCommand;
 use super::disk::NodeDisk;
 use crate::env::Stop;
+use crate::env::disk::EXCUSE;
 use duress_targets::{ServerFiles, Stopping};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -118,7 +119,7 @@ impl Server {
 
     fn excuse(&self, disk: Option<&NodeDisk>) -> Option<&'static str> {
         let disk = disk.filter(|disk| disk.is_to_blame());
-        disk.map(|_| "its disk had failed it").or(self.excuse)
+        disk.map(|_| EXCUSE).or(self.excuse)
     }
 
     /// How it ended, if it does within this time; then nobody else is told of it.

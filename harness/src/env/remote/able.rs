@@ -1,11 +1,12 @@
 //! What hosts can do, and what nobody can do to them yet.
 
 use super::Wants;
-use super::capability::{Ability, Capability};
+use super::capability::Capability;
 use crate::env::EnvError;
 use crate::env::cut::Connections;
 use crate::nemesis::fault::{Fault, PlannedFault};
-use crate::nemesis::trigger::Trigger;
+use crate::nemesis::trigger::{Happening, Trigger};
+use duress_targets::Node;
 
 /// What a user can do about it.
 const FIX: &str = "leave it out, or run on this machine: without --on";
@@ -13,11 +14,20 @@ const FIX: &str = "leave it out, or run on this machine: without --on";
 /// What these faults will ask of hosts.
 pub fn wants(schedule: &[PlannedFault]) -> Wants {
     let mut wants = Wants::default();
-    for PlannedFault { fault, .. } in schedule {
+    for PlannedFault { fault, on, .. } in schedule {
         wants.clocks |= fault.needs_clocks();
+        wants.memory |= fault.needs_limited_memory();
+        wants.disk = if fault.needs_a_disk() { wants.disk.or(Some(false)) } else { wants.disk };
+        wants.disk = wants.disk.map(|direct_reads| direct_reads || fault.needs_direct_reads());
+        wants.packets |= matches!(fault, Fault::Packet { .. });
+        wants.calls.extend(on.as_ref().and_then(Trigger::call));
+        if let Some(Trigger { event: Happening::Log { node, .. }, .. }) = on {
+            wants.logs.insert(node.clone());
+        }
         if let Fault::Partition { cut, .. } = fault {
             wants.cuts = true;
             wants.rejects |= cut.reject;
+            wants.connections |= cut.connections != Connections::All;
         }
     }
     wants
@@ -28,19 +38,8 @@ pub fn refusal(schedule: &[PlannedFault]) -> Option<(&'static str, &'static str)
     schedule.iter().find_map(|planned| {
         let fault = &planned.fault;
         let why = match fault {
-            Fault::Packet { .. } => "packets on real hosts are cut off or let through, and nothing else yet",
-            Fault::Disk { .. } | Fault::DiskPowerFailure { .. } | Fault::DiskCorrupt { .. } => {
-                "disks of real hosts are left alone"
-            }
-            Fault::Oom { .. } => "the memory of real hosts is left alone",
             Fault::Lifecycle { act, .. } if act.restores() => {
                 "a snapshot is taken on a node's own host, where no client disturbs it"
-            }
-            Fault::Partition { cut, .. } if cut.connections != Connections::All => {
-                "real hosts do not tell when a connection began"
-            }
-            _ if planned.on.as_ref().is_some_and(Trigger::needs_processes) => {
-                "system calls and logs on real hosts are not watched"
             }
             _ => return None,
         };
@@ -49,12 +48,8 @@ pub fn refusal(schedule: &[PlannedFault]) -> Option<(&'static str, &'static str)
 }
 
 /// Sees that a host can do all of it.
-pub(super) fn needs(host: &str, capabilities: &[Capability], wants: Wants) -> Result<(), EnvError> {
-    let wanted = |ability| match ability {
-        Ability::Cuts => wants.cuts,
-        Ability::Rejects => wants.rejects,
-        Ability::Clocks => wants.clocks,
-    };
+pub(super) fn needs(host: &str, capabilities: &[Capability], wants: &Wants) -> Result<(), EnvError> {
+    let wanted = |ability| wants.need(ability);
     let lacks =
         |capability: &Capability| wanted(capability.name).then(|| capability.missing.clone()).flatten();
     let missing = capabilities.iter().find_map(|capability| Some((capability.name, lacks(capability)?)));
@@ -73,5 +68,25 @@ pub(super) fn cannot(what: &str) -> EnvError {
         what: what.to_owned(),
         why: "hosts reached by an agent cannot do it".to_owned(),
         fix: FIX.to_owned(),
+    }
+}
+
+/// Sees that all of them together can have it: that every host can is not enough.
+pub(super) fn together(nodes: &[Node], wants: &Wants) -> Result<(), EnvError> {
+    let refuse = |why: String| {
+        let what = "mistreat packets between hosts".to_owned();
+        Err(EnvError::Unable { what, why, fix: FIX.to_owned() })
+    };
+    if !wants.packets {
+        return Ok(());
+    }
+    if nodes.len() == 1 {
+        return refuse("a single node talks to the clients only, whose host is left alone".to_owned());
+    }
+    match nodes.iter().find(|node| node.addr.to_canonical().is_ipv6()) {
+        Some(node) => {
+            refuse(format!("{} has the address {}, and it is done over IPv4", node.name, node.addr))
+        }
+        None => Ok(()),
     }
 }

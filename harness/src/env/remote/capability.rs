@@ -19,17 +19,44 @@ pub enum Ability {
     Cuts,
     /// The same with answers to whom is cut off: for `partition-reject`.
     Rejects,
+    /// Rules that know which connections began when: for `partition-established` and `partition-new`.
+    Connections,
     /// Programs that get clocks of their own: for faults of clocks.
     Clocks,
+    /// A way for packets over an interface of our own: for faults of packets.
+    Packets,
+    /// A file system of our own over a server's data: for faults of disks.
+    Disks,
+    /// A control group that limits memory: for `oom`.
+    Memory,
+    /// System calls that are caught: for faults that wait for one.
+    Calls,
 }
 
 impl Ability {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Cuts,
+        Self::Rejects,
+        Self::Connections,
+        Self::Clocks,
+        Self::Packets,
+        Self::Disks,
+        Self::Memory,
+        Self::Calls,
+    ];
+
     /// The word for it in tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Cuts => "nftables",
             Self::Rejects => "nftables reject",
+            Self::Connections => "nftables sets",
             Self::Clocks => "clocks",
+            Self::Packets => "packets",
+            Self::Disks => "disks",
+            Self::Memory => "memory",
+            Self::Calls => "system calls",
         }
     }
 
@@ -43,7 +70,12 @@ impl Ability {
         match self {
             Self::Cuts => "partitions",
             Self::Rejects => "partitions that refuse",
+            Self::Connections => "partitions of established or new connections",
             Self::Clocks => "faults of clocks",
+            Self::Packets => "faults of packets, over IPv4",
+            Self::Disks => "faults of disks",
+            Self::Memory => "oom",
+            Self::Calls => "faults that wait for a system call",
         }
     }
 }

@@ -7,6 +7,7 @@ use super::capability::Capability;
 use super::transport::{Leash, Stream, Transport};
 use super::wire::{self, Answer, Ask, FromAgent, Hello, PROTOCOL, ToAgent, Trouble};
 use crate::env::EnvError;
+use crate::env::trap::{Catcher, Snare, Trap};
 use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::process::{ChildStdin, ChildStdout};
@@ -47,7 +48,9 @@ struct Line {
 struct State {
     next: u64,
     waiting: BTreeMap<u64, SyncSender<Told>>,
-    exits: Vec<String>,
+    /// Traps that have caught nothing yet.
+    traps: BTreeMap<u64, Catcher>,
+    exits: Vec<(String, bool)>,
     /// Why nothing comes any more.
     lost: Option<String>,
     told_of_loss: bool,
@@ -145,16 +148,34 @@ impl Connection {
         self.line.state().lost.is_some()
     }
 
-    /// Ends of the server that nobody asked for, since the last call. When the line breaks, the agent
+    /// Lays a snare on the host. The call that it catches waits there until the trap is dropped here.
+    ///
+    /// # Errors
+    /// What the agent could not do, or why it cannot be asked.
+    pub(super) fn trap(&self, snare: Snare) -> Result<Trap, Trouble> {
+        let (trap, catcher) = Trap::lay();
+        let id = {
+            let mut state = self.line.state();
+            state.next += 1;
+            let id = state.next;
+            state.traps.insert(id, catcher);
+            id
+        };
+        let laid = self.ask(Ask::Trap { id, snare });
+        if laid.is_err() {
+            self.line.state().traps.remove(&id);
+        }
+        laid.map(|_| trap)
+    }
+
+    /// Ends of the server that nobody asked for, since the last call; with whether its disk had failed it. When the line breaks, the agent
     /// kills it: that is somebody else's doing, and no crash.
-    pub(super) fn exits(&self) -> Vec<String> {
+    pub(super) fn exits(&self) -> Vec<(String, bool)> {
         let mut state = self.line.state();
         let mut exits = std::mem::take(&mut state.exits);
         if let (Some(why), false) = (&state.lost, state.told_of_loss) {
-            exits.push(format!(
-                "signal: 9 (SIGKILL) by its agent, since the line to {} broke: {why}",
-                self.line.host
-            ));
+            let by_whom = format!("by its agent, since the line to {} broke: {why}", self.line.host);
+            exits.push((format!("signal: 9 (SIGKILL) {by_whom}"), false));
             state.told_of_loss = true;
         }
         exits
@@ -218,7 +239,7 @@ impl Line {
     }
 
     /// Hands on what the agent says, until it says nothing more; why.
-    fn hear(&self, mut output: BufReader<ChildStdout>) -> String {
+    fn hear(self: &Arc<Self>, mut output: BufReader<ChildStdout>) -> String {
         loop {
             match wire::read(&mut output) {
                 Ok(Some((FromAgent::Answer { id, answer }, body))) => {
@@ -228,12 +249,13 @@ impl Line {
                         let _ = tell.send(answer.map(|answer| (answer, body)));
                     }
                 }
-                Ok(Some((FromAgent::Exited { status }, _))) => {
+                Ok(Some((FromAgent::Exited { status, disk }, _))) => {
                     let mut state = self.state();
                     if state.exits.len() < MOST_EXITS {
-                        state.exits.push(status);
+                        state.exits.push((status, disk));
                     }
                 }
+                Ok(Some((FromAgent::Caught { trap }, _))) => self.hold(trap),
                 Ok(Some((FromAgent::Bye, _))) => return "it has healed its host and ended".to_owned(),
                 Ok(Some((FromAgent::Welcome { .. } | FromAgent::Refused(_), _))) => {}
                 Ok(None) => return "it has ended".to_owned(),
@@ -242,11 +264,29 @@ impl Line {
         }
     }
 
+    /// Holds a call that has been caught until its trap is dropped. Without a thread for that it goes on
+    /// when the agent has waited long enough.
+    fn hold(self: &Arc<Self>, trap: u64) {
+        let Some(catcher) = self.state().traps.remove(&trap) else { return };
+        let line = Arc::clone(self);
+        let _ = std::thread::Builder::new().name("trap".into()).spawn(move || {
+            catcher.hold();
+            let id = {
+                let mut state = line.state();
+                state.next += 1;
+                state.next
+            };
+            // Nobody waits for the answer. Where the line has broken, the server is being ended.
+            let _ = line.say(&ToAgent::Ask { id, what: Ask::Release { id: trap } }, &[]);
+        });
+    }
+
     /// Whoever waits, waits no longer.
     fn lose(&self, why: String) {
         let mut state = self.state();
         state.lost = Some(why);
         state.waiting.clear();
+        state.traps.clear();
     }
 }
 

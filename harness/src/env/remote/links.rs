@@ -2,12 +2,13 @@
 //! or counted by the rule that took it. One that was neither heard nor counted proves nothing.
 
 use super::origin::{Here, Origin};
-use super::wire::{Answer, Ask, Rule, Sent, Side, Trouble};
-use super::{RemoteNode, connection::Pending};
-use crate::env::cut::{Crossing, Cut};
+use super::wire::{Answer, Ask, How, Mistreatment, Rule, Sent, Side, Trouble};
+use super::{RemoteNode, Wants, connection::Pending};
+use crate::env::cut::{Connections, Crossing, Cut};
 use crate::env::local::PROBE_PORT;
-use crate::env::packet::Policies;
+use crate::env::packet::{Behavior, Policies};
 use crate::env::{EnvError, Link};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ use std::time::Duration;
 /// How long one that is to come here may take.
 const HEARD_WITHIN: Duration = Duration::from_millis(200);
 /// How often a probe is sent that nobody has seen: networks lose datagrams.
-const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 5;
 
 /// Who is where, and one probe at a time.
 pub(super) struct Links {
@@ -26,22 +27,25 @@ pub(super) struct Links {
     clients: Vec<Vec<IpAddr>>,
     /// The next probe's number.
     turn: Mutex<u64>,
+    /// Packets are to be mistreated.
+    packets: bool,
 }
 
 impl Links {
-    /// Finds out where clients come from; and, if links are to be cut, that all of them carry probes.
+    /// Finds out where clients come from; and, if links are to be broken, that all of them carry probes.
     pub(super) fn new(
         nodes: &[RemoteNode],
         elsewhere: &[Arc<dyn Origin>],
-        cuts: bool,
+        wants: &Wants,
     ) -> Result<Self, EnvError> {
         let here: Arc<dyn Origin> = Arc::new(Here::default());
         let origins = [&[here], elsewhere].concat();
-        let mut links = Self { origins, clients: Vec::new(), turn: Mutex::new(1) };
+        let mut links = Self { origins, clients: Vec::new(), turn: Mutex::new(1), packets: wants.packets };
+        let probed = wants.cuts || wants.packets;
         for node in nodes {
             let mut clients = Vec::new();
             for origin in &links.origins {
-                let seen = if cuts { links.seen_from(&**origin, node)? } else { None };
+                let seen = if probed { links.seen_from(&**origin, node)? } else { None };
                 let address = seen.map_or_else(|| origin.address(node.node.addr), Ok);
                 clients.push(address.map_err(|error| {
                     let what = format!("be reached from {}", origin.name());
@@ -50,8 +54,15 @@ impl Links {
             }
             links.clients.push(clients);
         }
-        if cuts {
+        for (at, node) in nodes.iter().enumerate().filter(|_| wants.connections) {
+            let others = nodes.iter().map(|other| other.node.addr).filter(|&addr| addr != node.node.addr);
+            let clients = links.clients[at].iter().copied();
+            node.ask(Ask::Know { peers: others.chain(clients).collect() })?;
+        }
+        if wants.cuts {
             links.tell_apart(nodes)?;
+        }
+        if probed {
             links.try_all(nodes)?;
         }
         Ok(links)
@@ -83,7 +94,7 @@ impl Links {
         let mut turn = self.turn();
         for _ in 0..ATTEMPTS {
             let nonce = next(&mut turn);
-            send_from(origin, node, (PROBE_PORT, nonce), false)?;
+            send_from(origin, node, (PROBE_PORT, nonce), How::default())?;
             let heard = Ask::Heard { port: PROBE_PORT, nonce, taken: u64::MAX };
             if let (Answer::From(address), _) = node.ask(heard)? {
                 return Ok(Some(address.to_canonical()));
@@ -100,9 +111,11 @@ impl Links {
             let name = |at: usize| nodes.get(at).map_or("the clients", |node| &node.node.name);
             if let Err(error) = self.probe(nodes, link, &Cut::default()) {
                 return Err(EnvError::Unable {
-                    what: format!("prove partitions between {} and {}", name(link.0), name(link.1)),
+                    what: format!("prove what is done between {} and {}", name(link.0), name(link.1)),
                     why: format!("a datagram from the first to the second does not arrive: {error}"),
-                    fix: format!("let UDP to port {PROBE_PORT} pass there, or leave out partitions"),
+                    fix: format!(
+                        "let UDP to port {PROBE_PORT} pass there, or leave out partitions and packets"
+                    ),
                 });
             }
         }
@@ -132,13 +145,39 @@ impl Links {
                 (node, node.agent.send(Ask::Cut { rules }, &[]))
             })
             .collect();
+        let mistreated = if self.packets { self.mistreat(nodes, policies) } else { Vec::new() };
         let mut outcome = Ok(());
         // All of them: one that fails leaves none unasked.
-        for (node, told) in told {
+        for (node, told) in told.into_iter().chain(mistreated) {
             let done = told.and_then(Pending::wait).map(drop).map_err(|trouble| node.error(trouble));
             outcome = outcome.and(done);
         }
         outcome
+    }
+
+    /// Packets are mistreated on their sender's host, where nothing has joined them yet.
+    fn mistreat<'a>(
+        &self,
+        nodes: &'a [RemoteNode],
+        policies: &Policies,
+    ) -> Vec<(&'a RemoteNode, Result<Pending<'a>, Trouble>)> {
+        let all = nodes.iter().enumerate();
+        all.map(|(at, node)| {
+            let of_others = nodes.iter().map(|other| other.node.addr).filter(|&addr| addr != node.node.addr);
+            let leaving = policies.iter().filter(|((from, to), _)| *from == at && *to < nodes.len());
+            let behaviors = leaving.flat_map(|((_, to), policy)| {
+                let peer = nodes[*to].node.addr;
+                let one = move |(&fault, behavior): (&u32, &Behavior)| Mistreatment {
+                    fault,
+                    peer,
+                    behavior: behavior.clone(),
+                };
+                policy.behaviors.iter().map(one)
+            });
+            let ask = Ask::Mistreat { peers: of_others.collect(), behaviors: behaviors.collect() };
+            (node, node.agent.send(ask, &[]))
+        })
+        .collect()
     }
 
     /// Sends a datagram over a link, until it has been heard at the other end or a rule has taken it; from or to
@@ -154,7 +193,7 @@ impl Links {
         match (nodes.get(from), nodes.get(to)) {
             (sender, Some(hearer)) => {
                 hearer.ask(Ask::Listen { port })?;
-                let probe = (port, cut.reject);
+                let probe = (port, how(cut));
                 let crossing = match sender {
                     Some(sender) => self.cross(&mut turn, (Sender::Node(sender), hearer), probe),
                     None => {
@@ -180,12 +219,12 @@ impl Links {
         &self,
         turn: &mut u64,
         (sender, hearer): (Sender<'_>, &RemoteNode),
-        (port, reject): (u16, bool),
+        (port, how): (u16, How),
     ) -> Result<Crossing, EnvError> {
         let before = taken(hearer)?;
         for _ in 0..ATTEMPTS {
             let nonce = next(turn);
-            let sent = self.send(sender, hearer, (port, nonce), reject)?;
+            let sent = self.send(sender, hearer, (port, nonce), how)?;
             match hearer.ask(Ask::Heard { port, nonce, taken: before })? {
                 (Answer::From(_), _) => return Ok(Crossing::Arrived),
                 (Answer::Count(_), _) if sent == Sent::Refused => return Ok(Crossing::Refused),
@@ -203,14 +242,12 @@ impl Links {
         (sender, to): (&RemoteNode, IpAddr),
         (origin, cut): (&dyn Origin, &Cut),
     ) -> Result<Crossing, EnvError> {
-        let there = |error: io::Error| {
-            sender.error(trouble(&format!("have its probe heard by {}", origin.name()), &error))
-        };
+        let there = |error: io::Error| sender.error(unheard(origin, &error));
         let port = origin.hear(to, cut.port.unwrap_or(0)).map_err(there)?;
         let before = taken(sender)?;
         for _ in 0..ATTEMPTS {
             let nonce = next(turn);
-            let ask = Ask::Send { to, port, nonce, refusal: cut.reject };
+            let ask = Ask::Send { to, port, nonce, how: how(cut) };
             let (answer, _) = sender.ask(ask)?;
             let told = matches!(answer, Answer::Sent(Sent::Refused | Sent::Forbidden));
             // One that may not leave will not come.
@@ -230,19 +267,54 @@ impl Links {
         sender: Sender<'_>,
         hearer: &RemoteNode,
         (port, nonce): (u16, u64),
-        refusal: bool,
+        how: How,
     ) -> Result<Sent, EnvError> {
         let sender = match sender {
             Sender::Node(sender) => sender,
-            Sender::Clients(origin) => return send_from(origin, hearer, (port, nonce), refusal),
+            Sender::Clients(origin) => return send_from(origin, hearer, (port, nonce), how),
         };
-        match sender.ask(Ask::Send { to: hearer.node.addr, port, nonce, refusal })? {
+        match sender.ask(Ask::Send { to: hearer.node.addr, port, nonce, how })? {
             (Answer::Sent(sent), _) => Ok(sent),
             _ => Err(sender.confused()),
         }
     }
 
-    fn turn(&self) -> MutexGuard<'_, u64> {
+    /// Begins connections that such a cut will find established.
+    pub(super) fn acquaint(
+        &self,
+        nodes: &[RemoteNode],
+        links: &BTreeSet<Link>,
+        cut: &Cut,
+    ) -> Result<(), EnvError> {
+        let mut turn = self.turn();
+        for &(from, to) in links {
+            let nonce = next(&mut turn);
+            let port = cut.port.unwrap_or(PROBE_PORT);
+            match (nodes.get(from), nodes.get(to)) {
+                (Some(sender), Some(hearer)) => {
+                    sender.ask(Ask::Acquaint { to: hearer.node.addr, port, nonce })?;
+                }
+                (Some(sender), None) => {
+                    for (origin, &to) in self.origins.iter().zip(&self.clients[from]) {
+                        let port = cut.port.map_or_else(|| origin.hear(to, 0), Ok);
+                        let port = port.map_err(|error| sender.error(unheard(&**origin, &error)))?;
+                        sender.ask(Ask::Acquaint { to, port, nonce })?;
+                    }
+                }
+                (None, Some(hearer)) => {
+                    for origin in &self.origins {
+                        let begun = origin.acquaint((hearer.node.addr, port), nonce);
+                        begun.map_err(|error| hearer.error(unsent(&**origin, &error)))?;
+                    }
+                }
+                (None, None) => unreachable!("one end of a link is a node"),
+            }
+        }
+        Ok(())
+    }
+
+    /// One probe at a time; the number of the next one.
+    pub(super) fn turn(&self) -> MutexGuard<'_, u64> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -266,22 +338,27 @@ fn send_from(
     origin: &dyn Origin,
     hearer: &RemoteNode,
     (port, nonce): (u16, u64),
-    refusal: bool,
+    how: How,
 ) -> Result<Sent, EnvError> {
-    origin
-        .send((hearer.node.addr, port), nonce, refusal)
-        .map_err(|error| hearer.error(trouble(&format!("be sent a probe by {}", origin.name()), &error)))
+    let sent = origin.send((hearer.node.addr, port), nonce, how);
+    sent.map_err(|error| hearer.error(unsent(origin, &error)))
+}
+
+/// How a probe for such a cut is sent.
+fn how(cut: &Cut) -> How {
+    How { refusal: cut.reject, known: cut.connections == Connections::Established }
 }
 
 /// Probes that a node's rules have kept from crossing so far.
-fn taken(node: &RemoteNode) -> Result<u64, EnvError> {
+pub(super) fn taken(node: &RemoteNode) -> Result<u64, EnvError> {
     match node.ask(Ask::ProbesTaken)? {
         (Answer::Count(taken), _) => Ok(taken),
         _ => Err(node.confused()),
     }
 }
 
-fn next(turn: &mut u64) -> u64 {
+/// A number that no probe has had.
+pub(super) fn next(turn: &mut u64) -> u64 {
     *turn += 1;
     *turn
 }
@@ -291,6 +368,10 @@ fn unseen(node: &RemoteNode) -> EnvError {
     node.error(Trouble { what: "prove what a link does".to_owned(), why })
 }
 
-fn trouble(what: &str, error: &io::Error) -> Trouble {
-    Trouble { what: what.to_owned(), why: error.to_string() }
+fn unsent(origin: &dyn Origin, error: &io::Error) -> Trouble {
+    Trouble { what: format!("be sent a probe by {}", origin.name()), why: error.to_string() }
+}
+
+fn unheard(origin: &dyn Origin, error: &io::Error) -> Trouble {
+    Trouble { what: format!("have its probe heard by {}", origin.name()), why: error.to_string() }
 }

@@ -5,13 +5,17 @@
 //! fault touches it; when it breaks, the agent heals its host by itself.
 
 mod able;
+mod acquaintances;
 pub mod agent;
 pub mod binary;
 pub mod capability;
 pub(super) mod connection;
+mod disk_there;
 mod files;
+mod follow;
 pub mod hosts;
 mod links;
+mod mistreated;
 mod origin;
 mod reached;
 pub mod ssh;
@@ -20,26 +24,30 @@ mod upload;
 pub mod wire;
 
 pub use able::{refusal, wants};
+pub(super) use acquaintances::send_probe;
 pub use origin::{Here, Origin};
 pub use reached::Reached;
 pub use transport::run_name;
 
 use super::clock::{Reading, Skews};
-use super::cut::{Crossing, Cut};
+use super::cut::{Connections, Crossing, Cut};
 use super::data::Files;
+use super::disk::{self, FaultyDisk, Keep};
+use super::memory::OutOfMemory;
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Program, Stop};
 use able::{cannot, needs};
 use binary::AgentBinary;
-use capability::Capability;
+use capability::{Ability, Capability};
 use connection::Connection;
 use duress_targets::{HostCommand, Node, Stopping};
+use follow::{Follower, Log};
 use links::Links;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use transport::{Transport, open};
@@ -47,8 +55,6 @@ use wire::{Answer, Ask, Hello, PROTOCOL, Trouble};
 
 /// It has nothing to heal.
 const DOCTOR_DEAD_MAN: Duration = Duration::from_secs(15);
-/// Most of a log that is brought here, bytes.
-const LONGEST_LOG: u64 = 64 << 20;
 
 /// What a cluster on hosts is to be.
 pub struct Config {
@@ -71,14 +77,42 @@ pub struct Config {
 }
 
 /// What faults will ask of the hosts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
     /// Links are cut.
     pub cuts: bool,
     /// They refuse.
     pub rejects: bool,
+    /// They are cut for connections that began before or after.
+    pub connections: bool,
     /// Clocks are skewed.
     pub clocks: bool,
+    /// Packets are mistreated.
+    pub packets: bool,
+    /// Disks go wrong; reads, too, if true.
+    pub disk: Option<bool>,
+    /// Memory runs out.
+    pub memory: bool,
+    /// Faults wait for such system calls.
+    pub calls: BTreeSet<Call>,
+    /// They wait for what these nodes log.
+    pub logs: BTreeSet<String>,
+}
+
+impl Wants {
+    /// Do they ask for this?
+    fn need(&self, ability: Ability) -> bool {
+        match ability {
+            Ability::Cuts => self.cuts,
+            Ability::Rejects => self.rejects,
+            Ability::Connections => self.connections,
+            Ability::Clocks => self.clocks,
+            Ability::Packets => self.packets,
+            Ability::Disks => self.disk.is_some(),
+            Ability::Memory => self.memory,
+            Ability::Calls => !self.calls.is_empty(),
+        }
+    }
 }
 
 /// How a node's server is started.
@@ -108,7 +142,9 @@ pub enum ServerProgram {
 
 /// A cluster on hosts. They are healed, and its servers end, when it is dropped.
 pub struct Remote {
-    nodes: Vec<RemoteNode>,
+    /// Ends before the nodes do.
+    _follower: Option<Follower>,
+    nodes: Arc<[RemoteNode]>,
     links: Links,
     /// Nodes that could not be reached from here for a while.
     cut_off: Mutex<BTreeSet<usize>>,
@@ -118,10 +154,11 @@ pub struct Remote {
 struct RemoteNode {
     node: Node,
     agent: Connection,
+    /// It has a disk that can go wrong.
+    has_disk: bool,
     /// Where its data is on its host.
     data: PathBuf,
-    /// Where its log will be.
-    log: PathBuf,
+    log: Log,
     excuse: Mutex<Option<&'static str>>,
 }
 
@@ -151,6 +188,7 @@ pub fn abilities(transports: &[Box<dyn Transport>]) -> Result<Vec<HostAbilities>
                 consent: transport.consent().map(Path::to_owned),
                 dead_man: DOCTOR_DEAD_MAN,
                 charge: transport.charge(),
+                tries: transport.charge().may_try(&Ability::ALL),
             };
             let agent = Connection::begin(transport, open(transport, &binary)?, &hello)?;
             Ok(agent.capabilities.clone())
@@ -172,7 +210,10 @@ impl Remote {
         config: &Config,
         servers: impl FnOnce(&Reached<'_>) -> Result<Vec<Server>, E>,
     ) -> Result<Self, E> {
+        able::together(&config.nodes, &config.wants)?;
         let binary = AgentBinary::own()?;
+        let tries: Vec<Ability> =
+            Ability::ALL.into_iter().filter(|&ability| config.wants.need(ability)).collect();
         let agents = each(&config.transports, |at, transport| {
             let hello = Hello {
                 protocol: PROTOCOL,
@@ -182,54 +223,41 @@ impl Remote {
                 consent: transport.consent().map(Path::to_owned),
                 dead_man: config.dead_man,
                 charge: transport.charge(),
+                tries: transport.charge().may_try(&tries),
             };
             let agent = Connection::begin(transport, open(transport, &binary)?, &hello)?;
-            needs(transport.host(), &agent.capabilities, config.wants)?;
+            needs(transport.host(), &agent.capabilities, &config.wants)?;
             Ok(agent)
         })?;
         let met = agents.into_iter().zip(&config.transports).zip(&config.nodes);
         let nodes = met.map(|((agent, transport), node)| RemoteNode {
             node: node.clone(),
             agent,
+            has_disk: config.wants.disk.is_some(),
             data: transport::run_dir(transport.dir(), &config.run, &node.name).join(&node.name).join("data"),
-            log: config.logs_dir.join(&node.name).join(&config.log_name),
+            log: Log::new(config.logs_dir.join(&node.name).join(&config.log_name)),
             excuse: Mutex::new(None),
         });
-        let nodes: Vec<RemoteNode> = nodes.collect();
+        let nodes: Arc<[RemoteNode]> = nodes.collect();
         let servers = servers(&Reached { transports: &config.transports, nodes: &nodes })?;
         each(&config.transports, |at, _| {
             // There may be servers already, of somebody else's.
             let Some(Server { program, args, env }) = servers.get(at).cloned() else { return Ok(()) };
             let program = upload::program(&nodes[at].agent, program, env)
                 .map_err(|trouble| nodes[at].error(trouble))?;
-            let (log_name, clocks) = (config.log_name.clone(), config.wants.clocks);
-            let server = wire::Server { program, args, log_name, clocks };
+            let Wants { clocks, disk, memory, calls, .. } = config.wants.clone();
+            let log_name = config.log_name.clone();
+            let server = wire::Server { program, args, log_name, clocks, disk, memory, calls };
             nodes[at].ask(Ask::Make(Box::new(server))).map(drop)
         })?;
-        let links = Links::new(&nodes, &config.origins, config.wants.cuts)?;
-        Ok(Self { nodes, links, cut_off: Mutex::default(), warnings: Mutex::default() })
+        let links = Links::new(&nodes, &config.origins, &config.wants)?;
+        let follower = Follower::begin(&nodes, &config.wants.logs)?;
+        let (cut_off, warnings) = (Mutex::default(), Mutex::default());
+        Ok(Self { _follower: follower, nodes, links, cut_off, warnings })
     }
 
     fn cut_off(&self) -> MutexGuard<'_, BTreeSet<usize>> {
         self.cut_off.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Brings a node's output here.
-    fn fetch_log(&self, node: &RemoteNode) -> Result<(), String> {
-        let failed = |error: std::io::Error| error.to_string();
-        let folder = node.log.parent().ok_or("it has no folder")?;
-        fs::create_dir_all(folder).map_err(failed)?;
-        let mut file = File::create(&node.log).map_err(failed)?;
-        let mut from = 0;
-        while from < LONGEST_LOG {
-            let (_, part) = node.agent.ask(Ask::Log { from }).map_err(|trouble| trouble.why)?;
-            if part.is_empty() {
-                return Ok(());
-            }
-            file.write_all(&part).map_err(failed)?;
-            from += part.len() as u64;
-        }
-        Ok(())
     }
 }
 
@@ -312,17 +340,24 @@ impl Environment for Remote {
         self.links.set(&self.nodes, policies)
     }
 
+    fn acquaint(&self, links: &BTreeSet<Link>, cut: &Cut) -> Result<(), EnvError> {
+        if cut.connections != Connections::Established {
+            return Ok(());
+        }
+        self.links.acquaint(&self.nodes, links, cut)
+    }
+
     fn probe(&self, link: Link, cut: &Cut) -> Result<Crossing, EnvError> {
         self.links.probe(&self.nodes, link, cut)
     }
 
-    fn sample(&self, _: Link, behavior: &Behavior) -> Result<Option<u32>, EnvError> {
-        Err(cannot(behavior.kind()))
+    fn sample(&self, link: Link, behavior: &Behavior) -> Result<Option<u32>, EnvError> {
+        self.links.sample(&self.nodes, link, behavior)
     }
 
-    /// Hosts do not count what passes.
-    fn traffic(&self, _: Link) -> Traffic {
-        Traffic::default()
+    /// As its sender's host has counted, which it does while it mistreats packets.
+    fn traffic(&self, link: Link) -> Traffic {
+        self.links.traffic(&self.nodes, link)
     }
 
     fn taken(&self, fault: u32) -> Option<u64> {
@@ -333,16 +368,38 @@ impl Environment for Remote {
         counts.sum()
     }
 
-    fn trap(&self, _: usize, _: Snare) -> Result<Trap, EnvError> {
-        Err(cannot("a fault that waits for a system call"))
+    fn trap(&self, node: usize, snare: Snare) -> Result<Trap, EnvError> {
+        let node = &self.nodes[node];
+        node.agent.trap(snare).map_err(|trouble| node.error(trouble))
     }
 
-    fn calls(&self, _: usize, _: Call) -> u64 {
-        0
+    fn calls(&self, node: usize, call: Call) -> u64 {
+        match self.nodes[node].ask(Ask::Calls { call }) {
+            Ok((Answer::Count(calls), _)) => calls,
+            _ => 0,
+        }
     }
 
     fn log(&self, node: usize) -> Option<&Path> {
-        Some(&self.nodes[node].log)
+        Some(self.nodes[node].log.path())
+    }
+
+    fn disk(&self, node: usize) -> Result<&dyn FaultyDisk, EnvError> {
+        let node = &self.nodes[node];
+        if node.has_disk { Ok(node) } else { Err(cannot("break a disk that was not asked for")) }
+    }
+
+    fn power_failure(&self, node: usize, (keep, seed): (Keep, u64)) -> Result<String, String> {
+        self.nodes[node].told(Ask::PowerFailure { keep, seed })
+    }
+
+    fn exhaust_memory(&self, node: usize) -> Result<OutOfMemory, EnvError> {
+        match self.nodes[node].ask(Ask::ExhaustMemory)? {
+            (Answer::OutOfMemory { used, kills, end }, _) => {
+                Ok(OutOfMemory { used, kills, end: end.map(ExitStatus::from_raw) })
+            }
+            _ => Err(self.nodes[node].confused()),
+        }
     }
 
     fn set_clocks(&self, node: usize, skews: &Skews) -> Result<(), EnvError> {
@@ -376,7 +433,12 @@ impl Environment for Remote {
         let mut exits = Vec::new();
         for (at, node) in self.nodes.iter().enumerate() {
             let excuse = *node.excuse.lock().unwrap_or_else(PoisonError::into_inner);
-            exits.extend(node.agent.exits().into_iter().map(|status| Exit { node: at, status, excuse }));
+            let exit = |(status, disk): (String, bool)| Exit {
+                node: at,
+                status,
+                excuse: disk.then_some(disk::EXCUSE).or(excuse),
+            };
+            exits.extend(node.agent.exits().into_iter().map(exit));
         }
         exits
     }
@@ -392,8 +454,8 @@ impl Environment for Remote {
                 self.nodes[node].node.name
             ));
         }
-        for node in &self.nodes {
-            if let Err(why) = self.fetch_log(node) {
+        for node in &*self.nodes {
+            if let Err(why) = node.log.fetch(&node.agent) {
                 warnings.push(format!("the log of {} could not be fetched: {why}", node.node.name));
             }
         }
@@ -412,7 +474,16 @@ impl RemoteNode {
     }
 
     fn error(&self, Trouble { what, why }: Trouble) -> EnvError {
-        EnvError::Node { node: self.node.name.clone(), what, why, log: self.log.clone() }
+        EnvError::Node { node: self.node.name.clone(), what, why, log: self.log.path().to_owned() }
+    }
+
+    /// What its agent says in words.
+    fn told(&self, what: Ask) -> Result<String, String> {
+        match self.agent.ask(what) {
+            Ok((Answer::Told(told), _)) => Ok(told),
+            Ok(_) => Err(self.confused().to_string()),
+            Err(trouble) => Err(trouble.why),
+        }
     }
 
     fn confused(&self) -> EnvError {

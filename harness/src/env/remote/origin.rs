@@ -1,8 +1,10 @@
 //! A machine on which clients are: its datagrams prove what the links between clients and nodes do.
 
-use super::agent::{await_probe, send_probe, unspecified};
-use super::wire::Sent;
+use super::acquaintances::Acquaintances;
+use super::agent::{await_probe, unspecified};
+use super::wire::{How, Sent};
 use crate::env::local::PROBE_PORT;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};
@@ -19,13 +21,20 @@ pub trait Origin: Send + Sync {
     /// When nobody knows.
     fn address(&self, to: IpAddr) -> io::Result<IpAddr>;
 
-    /// Sends a probe of this number, and waits a moment for its refusal if that is wished.
+    /// Begins a connection that a cut will find established, with a probe of this number.
     ///
     /// # Errors
     /// When it cannot.
-    fn send(&self, to: (IpAddr, u16), nonce: u64, refusal: bool) -> io::Result<Sent>;
+    fn acquaint(&self, to: (IpAddr, u16), nonce: u64) -> io::Result<()>;
 
-    /// Hears probes at this port from now on, until it is asked for another; at any for 0, and at which.
+    /// Sends a probe of this number.
+    ///
+    /// # Errors
+    /// When it cannot.
+    fn send(&self, to: (IpAddr, u16), nonce: u64, how: How) -> io::Result<Sent>;
+
+    /// Hears probes at this port from now on, until it is asked for another; for 0 at one which nobody else
+    /// has, always the same: says which.
     ///
     /// # Errors
     /// When it cannot.
@@ -41,7 +50,10 @@ pub trait Origin: Send + Sync {
 /// The machine that this runs on.
 #[derive(Debug, Default)]
 pub struct Here {
+    acquaintances: Acquaintances,
     ear: Mutex<Option<UdpSocket>>,
+    /// What hears at any port, by all addresses of a family.
+    own: Mutex<BTreeMap<IpAddr, UdpSocket>>,
 }
 
 impl Origin for Here {
@@ -55,15 +67,20 @@ impl Origin for Here {
         Ok(socket.local_addr()?.ip())
     }
 
-    fn send(&self, to: (IpAddr, u16), nonce: u64, refusal: bool) -> io::Result<Sent> {
-        send_probe(to, nonce, refusal)
+    fn acquaint(&self, to: (IpAddr, u16), nonce: u64) -> io::Result<()> {
+        self.acquaintances.begin(to, nonce)
+    }
+
+    fn send(&self, to: (IpAddr, u16), nonce: u64, how: How) -> io::Result<Sent> {
+        self.acquaintances.send(to, nonce, (how, None))
     }
 
     fn hear(&self, like: IpAddr, port: u16) -> io::Result<u16> {
         let mut ear = self.ear.lock().unwrap_or_else(PoisonError::into_inner);
         // First, so that the same port is free again.
         *ear = None;
-        let socket = UdpSocket::bind((unspecified(like), port))?;
+        let all = unspecified(like);
+        let socket = if port == 0 { self.own(all)? } else { UdpSocket::bind((all, port))? };
         let port = socket.local_addr()?.port();
         *ear = Some(socket);
         Ok(port)
@@ -73,5 +90,17 @@ impl Origin for Here {
         let ear = self.ear.lock().unwrap_or_else(PoisonError::into_inner);
         let socket = ear.as_ref().ok_or_else(|| io::Error::other("nobody hears probes here"))?;
         Ok(await_probe(socket, nonce, patience).is_some())
+    }
+}
+
+impl Here {
+    fn own(&self, all: IpAddr) -> io::Result<UdpSocket> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(socket) = own.get(&all) {
+            return socket.try_clone();
+        }
+        let socket = UdpSocket::bind((all, 0))?;
+        own.insert(all, socket.try_clone()?);
+        Ok(socket)
     }
 }

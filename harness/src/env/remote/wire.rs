@@ -3,14 +3,18 @@
 //!
 //! Not here: who sends (`connection`) and who does it (`agent`).
 
-use super::capability::Capability;
+use super::capability::{Ability, Capability};
 use crate::env::clock::Skews;
 use crate::env::cut::Cut;
+use crate::env::disk::{Counters, Damage, Keep, Loss, Misdeed};
+use crate::env::packet::{Behavior, Traffic};
+use crate::env::trap::{Call, Snare};
 use crate::env::{ProcessState, Stop};
 use duress_targets::obtain::Obtained;
 use duress_targets::{HostCommand, Node, Stopping};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, Read as _, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -61,6 +65,8 @@ pub struct Hello {
     pub dead_man: Duration,
     /// What it has to do with.
     pub charge: Charge,
+    /// What it is to try whether its host can.
+    pub tries: Vec<Ability>,
 }
 
 /// What an agent breaks.
@@ -76,6 +82,14 @@ pub enum Charge {
         /// By which the container's engine knows it.
         id: String,
     },
+}
+
+impl Charge {
+    /// Which of these abilities are any of its business.
+    pub fn may_try(&self, abilities: &[Ability]) -> Vec<Ability> {
+        let network = *self == Self::Network;
+        abilities.iter().copied().filter(|ability| !network || ability.is_of_links()).collect()
+    }
 }
 
 /// From an agent.
@@ -102,6 +116,13 @@ pub enum FromAgent {
     Exited {
         /// `signal: 6 (SIGABRT)`
         status: String,
+        /// Its disk had failed it.
+        disk: bool,
+    },
+    /// A call is in the trap of this number, and waits.
+    Caught {
+        /// Whose.
+        trap: u64,
     },
     /// All is healed.
     Bye,
@@ -237,8 +258,22 @@ pub enum Ask {
         port: u16,
         /// Tells it from others.
         nonce: u64,
-        /// Waits a while for an answer that says it was refused.
-        refusal: bool,
+        /// And how.
+        how: How,
+    },
+    /// Knows from now on which connections with these began when.
+    Know {
+        /// All other nodes, and the clients.
+        peers: Vec<IpAddr>,
+    },
+    /// Begins a connection, of UDP, that a cut will find established.
+    Acquaint {
+        /// With whom.
+        to: IpAddr,
+        /// The port.
+        port: u16,
+        /// Tells its first datagram from others.
+        nonce: u64,
     },
     /// Waits until this one has been heard, or more probes have been kept from crossing than this:
     /// [`Answer::From`], [`Answer::Count`], or [`Answer::No`] when neither came.
@@ -252,6 +287,71 @@ pub enum Ask {
     },
     /// Probes that the rules kept from crossing so far.
     ProbesTaken,
+    /// Replaces what befalls packets to other nodes.
+    Mistreat {
+        /// All other nodes.
+        peers: Vec<IpAddr>,
+        /// All of it.
+        behaviors: Vec<Mistreatment>,
+    },
+    /// Sends datagrams until this has befallen one: [`Answer::Befallen`], or [`Answer::No`].
+    Sample {
+        /// To whom.
+        to: IpAddr,
+        /// This.
+        behavior: Behavior,
+        /// The first one's number; the others' follow.
+        nonce: u64,
+        /// So many at most.
+        most: u32,
+    },
+    /// Sends one that nothing befalls on this host.
+    SendPast {
+        /// To whom.
+        to: IpAddr,
+        /// Tells it from others.
+        nonce: u64,
+    },
+    /// Waits for the second of these: was the first not there before it?
+    Missed {
+        /// The first.
+        nonce: u64,
+        /// The second.
+        witness: u64,
+    },
+    /// What befell packets on their way to another node so far.
+    Traffic {
+        /// Whose.
+        to: IpAddr,
+    },
+    /// Something about its disk.
+    Disk(DiskAsk),
+    /// The power fails and comes back: [`Answer::Told`].
+    PowerFailure {
+        /// What it leaves.
+        keep: Keep,
+        /// Decides what chance decides.
+        seed: u64,
+    },
+    /// Its memory runs out: [`Answer::OutOfMemory`].
+    ExhaustMemory,
+    /// Lays a snare for a system call.
+    Trap {
+        /// Its number.
+        id: u64,
+        /// For what.
+        snare: Snare,
+    },
+    /// Lets go of what is in a trap.
+    Release {
+        /// Its number.
+        id: u64,
+    },
+    /// System calls so far.
+    Calls {
+        /// Of this kind.
+        call: Call,
+    },
     /// Reads the data, which is behind the line.
     CopyData,
     /// Replaces the data by what is behind the line.
@@ -275,6 +375,72 @@ pub struct Server {
     pub log_name: String,
     /// It is to have clocks that can be skewed.
     pub clocks: bool,
+    /// Its data is to be on a disk that can go wrong; reads, too, if true.
+    pub disk: Option<bool>,
+    /// Its memory is to be such that can run out.
+    pub memory: bool,
+    /// System calls that are to be watched.
+    pub calls: BTreeSet<Call>,
+}
+
+/// About a disk; see [`crate::env::disk::FaultyDisk`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiskAsk {
+    /// It begins to do something wrong.
+    Misbehave {
+        /// For which fault.
+        fault: u32,
+        /// What.
+        how: Misdeed,
+    },
+    /// It ends that: [`Answer::Count`].
+    Behave {
+        /// Whose; everybody's when absent.
+        fault: Option<u32>,
+    },
+    /// How much it befell: [`Answer::Count`].
+    Hits {
+        /// Whose.
+        fault: u32,
+    },
+    /// Forgets what was not fsynced: [`Answer::Lost`].
+    Crash {
+        /// What is left of that.
+        keep: Keep,
+        /// Decides what chance decides.
+        seed: u64,
+    },
+    /// Damages files: [`Answer::Told`].
+    Damage {
+        /// How.
+        damage: Damage,
+        /// Decides what chance decides.
+        seed: u64,
+    },
+    /// What it did: [`Answer::Disk`].
+    Counters,
+}
+
+/// How a datagram is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct How {
+    /// Its sender waits a while for an answer that says it was refused.
+    pub refusal: bool,
+    /// Over the connection that was begun for that; over a new one otherwise.
+    pub known: bool,
+}
+
+/// What befalls packets that are sent to somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Mistreatment {
+    /// For which fault.
+    pub fault: u32,
+    /// To whom.
+    pub peer: IpAddr,
+    /// What.
+    pub behavior: Behavior,
 }
 
 /// A program on a host.
@@ -353,6 +519,32 @@ pub enum Answer {
     At(PathBuf),
     /// What became of one that was sent.
     Sent(Sent),
+    /// It befell one of those that were sent.
+    Befallen {
+        /// So many were.
+        sent: u32,
+        /// The number of the one.
+        nonce: u64,
+        /// It is to arrive, be it late.
+        arrives: bool,
+    },
+    /// What befell packets.
+    Traffic(Traffic),
+    /// In words.
+    Told(String),
+    /// What a disk has lost.
+    Lost(Loss),
+    /// What a disk did.
+    Disk(Counters),
+    /// What was seen when memory ran out.
+    OutOfMemory {
+        /// As in [`crate::env::memory::OutOfMemory`], bytes.
+        used: u64,
+        /// As there.
+        kills: u64,
+        /// How the server ended, as the kernel says it.
+        end: Option<i32>,
+    },
 }
 
 /// What a host says to a datagram of its own.

@@ -10,7 +10,7 @@ pub(crate) const PROBE_PORT: u16 = 9;
 const PROBE_MAGIC: [u8; 8] = *b"duress?\0";
 
 /// Length of the header of a frame without a VLAN tag.
-pub(super) const ETHERNET: usize = 14;
+pub(in super::super) const ETHERNET: usize = 14;
 
 /// Offsets in it, and in the IPv4 header behind it.
 const ETHERTYPE: usize = 12;
@@ -111,7 +111,7 @@ pub(super) fn probe(frame: &[u8], packet: &Packet) -> Option<u64> {
 }
 
 /// RFC 1071, over everything from where it starts; what is not in the data is summed up in its place.
-pub(super) fn internet_checksum(data: &[u8]) -> u16 {
+pub(in super::super) fn internet_checksum(data: &[u8]) -> u16 {
     let word = |two: &[u8]| u64::from(u16::from_be_bytes([two[0], *two.get(1).unwrap_or(&0)]));
     let mut sum: u64 = data.chunks(2).map(word).sum();
     while sum > 0xffff {

@@ -22,10 +22,10 @@ pub(crate) const INTERFACE: &str = "eth0";
 
 /// Bytes of `struct virtio_net_hdr` before each frame. Twelve (with `num_buffers`) would work
 /// too, but packet sockets take that only since Linux 6.4.
-pub(super) const HEADER: usize = 10;
+pub(in super::super) const HEADER: usize = 10;
 
 /// Longest thing a port can deliver: 64 KiB of IP packet, its Ethernet header, our header.
-pub(super) const MAX_FRAME: usize = 0x1_0000 + 64 + HEADER;
+pub(in super::super) const MAX_FRAME: usize = 0x1_0000 + 64 + HEADER;
 
 /// Room for bursts in a packet socket, bytes. Less loses frames of bulk transfers; with more, a
 /// flood that a busy machine's switch cannot follow waits in it for most of a second.
@@ -47,7 +47,7 @@ impl Attachment {
     /// Makes the interface of port number `index` in `host` and opens its switch end.
     pub(crate) fn attach(&self, host: &Netns, index: usize) -> io::Result<OwnedFd> {
         match self {
-            Self::Tap => host.run(open_tap),
+            Self::Tap => host.run(|| open_tap(INTERFACE, true)),
             Self::Packet(hub) => {
                 let outer = format!("port{index}");
                 host.run(|| veth::create(INTERFACE, hub.as_fd(), &outer))?;
@@ -60,14 +60,14 @@ impl Attachment {
     }
 }
 
-/// Creates [`INTERFACE`] as a TAP device in the calling thread's network namespace. It vanishes
-/// with the returned file.
-fn open_tap() -> io::Result<OwnedFd> {
+/// Creates an interface as a TAP device in the calling thread's network namespace. It vanishes with the
+/// returned file. `segments`: it takes up to 64 KiB of TCP at a time.
+pub(in super::super) fn open_tap(name: &str, segments: bool) -> io::Result<OwnedFd> {
     let device =
         OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun")?;
     // SAFETY: `ifreq` is plain old data, for which all zeroes is a valid value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(INTERFACE.bytes()) {
+    for (to, from) in request.ifr_name[..libc::IFNAMSIZ - 1].iter_mut().zip(name.bytes()) {
         *to = libc::c_char::from_ne_bytes([from]);
     }
     let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
@@ -76,7 +76,9 @@ fn open_tap() -> io::Result<OwnedFd> {
     Errno::result(unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
     let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
     // Kernels before 6.2 refuse the UDP bits. None at all works as well, only slower.
-    for offload in [tcp | libc::TUN_F_USO4 | libc::TUN_F_USO6, tcp] {
+    let offloads: &[_] =
+        if segments { &[tcp | libc::TUN_F_USO4 | libc::TUN_F_USO6, tcp] } else { &[libc::TUN_F_CSUM] };
+    for &offload in offloads {
         // SAFETY: TUNSETOFFLOAD takes its argument by value.
         let set =
             unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(offload)) };

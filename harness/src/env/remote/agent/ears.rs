@@ -1,16 +1,15 @@
-//! Sends and hears the datagrams that prove what a link does.
+//! Hears, and has sent, the datagrams that prove what a link does.
 
 use super::{Trouble, trouble};
-use crate::env::local::{PROBE_PORT, probe_nonce, probe_payload};
-use crate::env::remote::wire::Sent;
+use crate::env::local::{PROBE_PORT, probe_nonce};
+use crate::env::remote::acquaintances::Acquaintances;
+use crate::env::remote::wire::{How, Sent};
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long one waits for the refusal of a datagram.
-const REFUSED_WITHIN: Duration = Duration::from_millis(200);
 /// How long one waits for a datagram, before one looks whether it was dropped.
 const GLANCE: Duration = Duration::from_millis(10);
 /// Ports that are listened at, at a time.
@@ -20,6 +19,7 @@ const MOST: usize = 16;
 pub(super) struct Ears {
     any: IpAddr,
     sockets: Mutex<BTreeMap<u16, Arc<UdpSocket>>>,
+    acquaintances: Acquaintances,
 }
 
 impl Ears {
@@ -27,7 +27,11 @@ impl Ears {
     pub(super) fn open(address: IpAddr) -> io::Result<Self> {
         let any = unspecified(address);
         let socket = Arc::new(UdpSocket::bind((any, PROBE_PORT))?);
-        Ok(Self { any, sockets: Mutex::new([(PROBE_PORT, socket)].into()) })
+        Ok(Self {
+            any,
+            sockets: Mutex::new([(PROBE_PORT, socket)].into()),
+            acquaintances: Acquaintances::default(),
+        })
     }
 
     /// Hears at this port, too. A server that listens there would take the datagrams away.
@@ -55,14 +59,49 @@ impl Ears {
 
     /// Has this one come? From where?
     pub(super) fn heard(&self, port: u16, nonce: u64) -> Result<Option<IpAddr>, Trouble> {
-        let socket = self.sockets.lock().unwrap_or_else(PoisonError::into_inner).get(&port).cloned();
-        let socket = socket.ok_or_else(|| trouble("hear a probe", format!("nobody listens at {port}")))?;
-        Ok(await_probe(&socket, nonce, GLANCE))
+        Ok(await_probe(&*self.socket(port)?, nonce, GLANCE))
     }
 
-    /// Sends one, and sees what this host says to that.
-    pub(super) fn send(&self, to: (IpAddr, u16), nonce: u64, refusal: bool) -> Result<Sent, Trouble> {
-        send_probe(to, nonce, refusal).map_err(|error| trouble("send a probe", error.to_string()))
+    fn socket(&self, port: u16) -> Result<Arc<UdpSocket>, Trouble> {
+        let socket = self.sockets.lock().unwrap_or_else(PoisonError::into_inner).get(&port).cloned();
+        socket.ok_or_else(|| trouble("hear a probe", format!("nobody listens at {port}")))
+    }
+
+    /// Waits for the second of two that were sent: had the first come before it? `None`: the second does
+    /// not come in time.
+    pub(super) fn missed(
+        &self,
+        nonce: u64,
+        witness: u64,
+        patience: Duration,
+    ) -> Result<Option<bool>, Trouble> {
+        let socket = self.socket(PROBE_PORT)?;
+        let deadline = Instant::now() + patience;
+        let mut came = false;
+        while let Some((heard, _)) = hear(&socket, deadline) {
+            if heard == witness {
+                return Ok(Some(!came));
+            }
+            came |= heard == nonce;
+        }
+        Ok(None)
+    }
+
+    /// Begins a connection that a cut will find established.
+    pub(super) fn acquaint(&self, to: (IpAddr, u16), nonce: u64) -> Result<(), Trouble> {
+        let begun = self.acquaintances.begin(to, nonce);
+        begun.map_err(|error| trouble("begin a connection", error.to_string()))
+    }
+
+    /// Sends one, and sees what this host says to that. With a mark, if it has to have one.
+    pub(super) fn send(
+        &self,
+        to: (IpAddr, u16),
+        nonce: u64,
+        (how, mark): (How, Option<u32>),
+    ) -> Result<Sent, Trouble> {
+        let sent = self.acquaintances.send(to, nonce, (how, mark));
+        sent.map_err(|error| trouble("send a probe", error.to_string()))
     }
 }
 
@@ -74,27 +113,20 @@ pub(in crate::env) fn unspecified(like: IpAddr) -> IpAddr {
     }
 }
 
-/// Sends one from a port of its own.
-pub(in crate::env) fn send_probe(to: (IpAddr, u16), nonce: u64, refusal: bool) -> io::Result<Sent> {
-    let socket = UdpSocket::bind((unspecified(to.0), 0))?;
-    socket.connect(SocketAddr::from(to))?;
-    match socket.send(&probe_payload(nonce)) {
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(Sent::Forbidden),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(Sent::Refused),
-        Err(error) => return Err(error),
-    }
-    if refusal {
-        socket.set_read_timeout(Some(REFUSED_WITHIN))?;
-        let refused = socket.recv(&mut [0; 64]).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
-        return Ok(if refused { Sent::Refused } else { Sent::Gone });
-    }
-    Ok(Sent::Gone)
-}
-
 /// Waits for one; from where it came.
 pub(in crate::env) fn await_probe(socket: &UdpSocket, nonce: u64, patience: Duration) -> Option<IpAddr> {
     let deadline = Instant::now() + patience;
+    while let Some((heard, from)) = hear(socket, deadline) {
+        // Those of earlier probes are passed over.
+        if heard == nonce {
+            return Some(from);
+        }
+    }
+    None
+}
+
+/// The next probe, whichever it is, and from where it came.
+fn hear(socket: &UdpSocket, deadline: Instant) -> Option<(u64, IpAddr)> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         // Zero would mean to wait for ever.
@@ -102,11 +134,11 @@ pub(in crate::env) fn await_probe(socket: &UdpSocket, nonce: u64, patience: Dura
             return None;
         }
         let mut payload = [0; 64];
-        // Errors end with the deadline; datagrams of earlier probes are passed over.
+        // Errors end with the deadline.
         if let Ok((length, from)) = socket.recv_from(&mut payload)
-            && probe_nonce(&payload[..length]) == Some(nonce)
+            && let Some(nonce) = probe_nonce(&payload[..length])
         {
-            return Some(from.ip());
+            return Some((nonce, from.ip()));
         }
     }
 }

@@ -13,20 +13,29 @@ mod container;
 mod ears;
 mod firewall;
 mod found;
+mod line;
 mod node;
+mod packets;
+mod rules;
+mod sample;
 mod store;
 mod trace;
+mod traps;
 mod watchdog;
 
 use super::capability::{Ability, Capability};
 use super::transport::run_dir;
-use super::wire::{self, Answer, Ask, Charge, FromAgent, Hello, PROTOCOL, ToAgent, Trouble};
+use super::wire::{self, Answer, Ask, Charge, FromAgent, Hello, How, PROTOCOL, ToAgent, Trouble};
 use crate::env::Environment as _;
-use crate::env::local;
+use crate::env::cut::{Connections, Cut};
+use crate::env::disk;
+use crate::env::local::PROBE_PORT;
+use crate::env::local::{self, try_out};
 use ears::Ears;
-pub(in crate::env) use ears::{await_probe, send_probe, unspecified};
-pub(in crate::env) use firewall::{Firewall, capabilities as firewall_capabilities, remove as remove_rules};
+pub(in crate::env) use ears::{await_probe, unspecified};
+pub(in crate::env) use firewall::{Firewall, remove as remove_rules};
 use node::Placed;
+use packets::Packets;
 use std::io::{self, BufReader, Stdout};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +45,7 @@ use std::time::{Duration, Instant};
 use store::Store;
 use trace::Trace;
 pub use trace::heal;
+use traps::Traps;
 pub use watchdog::watch;
 
 /// Requests that are worked on at a time: the nemesis asks for a few.
@@ -55,6 +65,8 @@ struct Agent {
     out: Mutex<Stdout>,
     store: Store,
     firewall: Firewall,
+    packets: Packets,
+    traps: Traps,
     ears: Ears,
     placed: Mutex<Option<Arc<Placed>>>,
     busy: AtomicUsize,
@@ -132,14 +144,44 @@ fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
     let trace = Trace::leave(&hello.dir, &hello.run, &hello.node.name).map_err(|error| {
         refuse(&format!("it cannot write to {}", hello.dir.display()), &error.to_string())
     })?;
-    let capabilities = firewall::capabilities(&trace.table).into_iter().chain([clocks()]).collect();
+    let tried =
+        hello.tries.iter().map(|&name| Capability { name, missing: try_it(name, &trace.table).err() });
+    let capabilities = tried.collect();
     Ok((trace, capabilities))
 }
 
-/// Whether programs will get clocks of their own is tried when the node is made.
-fn clocks() -> Capability {
-    let missing = cfg!(not(target_arch = "x86_64")).then(|| "clocks are skewed on x86-64 only".to_owned());
-    Capability { name: Ability::Clocks, missing }
+/// Uses one ability as a fault would. Whether programs will get clocks of their own is tried when the
+/// node is made.
+fn try_it(ability: Ability, table: &str) -> Result<(), String> {
+    let in_child = |what: fn() -> io::Result<()>| {
+        local::in_child(|| what().map(|()| String::new()).map_err(|error| error.to_string())).map(drop)
+    };
+    match ability {
+        Ability::Cuts => firewall::try_out(table, Cut::default()),
+        Ability::Rejects => firewall::try_out(table, Cut { reject: true, ..Cut::default() }),
+        Ability::Connections => {
+            firewall::try_out(table, Cut { connections: Connections::New, ..Cut::default() })
+        }
+        Ability::Clocks if cfg!(target_arch = "x86_64") => Ok(()),
+        Ability::Clocks => Err("clocks are skewed on x86-64 only".to_owned()),
+        // It makes threads, in whose presence nothing can be tried in a child any more.
+        Ability::Packets => in_child_with(table),
+        Ability::Disks => in_child(try_out::fuse),
+        Ability::Memory => in_child(try_out::memory),
+        Ability::Calls => in_child(try_out::trap),
+    }
+}
+
+/// What the network of the calling thread allows, tried in a table that goes again at once.
+pub(in crate::env) fn firewall_capabilities(table: &str) -> [Capability; 2] {
+    [Ability::Cuts, Ability::Rejects].map(|name| Capability { name, missing: try_it(name, table).err() })
+}
+
+fn in_child_with(table: &str) -> Result<(), String> {
+    let tried = local::in_child(|| packets::try_out(table).map(|()| String::new())).map(drop);
+    // What it was too late to remove itself.
+    packets::remove(table);
+    tried
 }
 
 impl Agent {
@@ -154,6 +196,8 @@ impl Agent {
             out: Mutex::new(io::stdout()),
             store: Store::new(&hello.dir),
             firewall: Firewall::new(trace.table.clone()),
+            packets: Packets::new(&trace.table),
+            traps: Traps::default(),
             ears,
             placed: Mutex::new(None),
             busy: AtomicUsize::new(0),
@@ -201,7 +245,7 @@ impl Agent {
         }
     }
 
-    fn act(&self, what: Ask, body: &[u8]) -> Did {
+    fn act(self: &Arc<Self>, what: Ask, body: &[u8]) -> Did {
         let done = |answer: Answer| Ok((answer, Vec::new()));
         match what {
             Ask::HasFile { sha256 } => done(if self.store.has(&sha256) { Answer::Yes } else { Answer::No }),
@@ -219,15 +263,58 @@ impl Agent {
                 let cut = self.firewall.set(&rules);
                 cut.map(|()| (Answer::Done, Vec::new())).map_err(|why| trouble("change its rules", why))
             }
-            Ask::Taken { fault } => self.count("counters", self.firewall.taken(fault)),
+            Ask::Taken { fault } => {
+                let here = self.packets.taken(fault);
+                self.count("counters", self.firewall.taken(fault).map(|taken| taken + here))
+            }
             Ask::ProbesTaken => self.count("counters", self.firewall.probes_taken()),
             Ask::Listen { port } => self.ears.listen(port).map(|()| (Answer::Done, Vec::new())),
             Ask::Deaf { port } => {
                 self.ears.close(port);
                 done(Answer::Done)
             }
-            Ask::Send { to, port, nonce, refusal } => {
-                Ok((Answer::Sent(self.ears.send((to, port), nonce, refusal)?), Vec::new()))
+            Ask::Know { peers } => {
+                let known = self.firewall.know(peers);
+                known.map(|()| (Answer::Done, Vec::new())).map_err(|why| trouble("change its rules", why))
+            }
+            Ask::Acquaint { to, port, nonce } => {
+                self.ears.acquaint((to, port), nonce).map(|()| (Answer::Done, Vec::new()))
+            }
+            Ask::Send { to, port, nonce, how } => {
+                // What befalls packets here is none of the cut's that it is to prove.
+                let past = self.packets.way_past(to);
+                Ok((Answer::Sent(self.ears.send((to, port), nonce, (how, past))?), Vec::new()))
+            }
+            Ask::Mistreat { peers, behaviors } => {
+                let set = self.packets.set(&peers, &behaviors);
+                set.map(|()| (Answer::Done, Vec::new())).map_err(|why| trouble("mistreat packets", why))
+            }
+            Ask::Sample { to, behavior, nonce, most } => done(self.sample(to, &behavior, (nonce, most))?),
+            Ask::SendPast { to, nonce } => {
+                let past = self.packets.way_past(to);
+                Ok((
+                    Answer::Sent(self.ears.send((to, PROBE_PORT), nonce, (How::default(), past))?),
+                    Vec::new(),
+                ))
+            }
+            Ask::Missed { nonce, witness } => done(match self.ears.missed(nonce, witness, HEARD_WITHIN)? {
+                Some(true) => Answer::Yes,
+                Some(false) => Answer::No,
+                None => Answer::Done,
+            }),
+            Ask::Traffic { to } => match self.packets.traffic(to) {
+                Ok(traffic) => done(Answer::Traffic(traffic)),
+                Err(why) => Err(trouble("count packets", why)),
+            },
+            Ask::Trap { id, snare } => {
+                let trap = self.placed()?.lay(snare)?;
+                let agent = Arc::clone(self);
+                let laid = self.traps.lay(id, trap, move |trap| agent.say(&FromAgent::Caught { trap }, &[]));
+                laid.map(|()| (Answer::Done, Vec::new())).map_err(|why| trouble("watch system calls", why))
+            }
+            Ask::Release { id } => {
+                self.traps.release(id);
+                done(Answer::Done)
             }
             Ask::Heard { port, nonce, taken } => done(self.hear((port, nonce), taken)?),
             other => self.placed()?.act(other, body, &self.store),
@@ -266,7 +353,8 @@ impl Agent {
         while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
             let Ok(placed) = self.placed() else { continue };
             for exit in placed.cluster.exits() {
-                self.say(&FromAgent::Exited { status: exit.status }, &[]);
+                let disk = exit.excuse == Some(disk::EXCUSE);
+                self.say(&FromAgent::Exited { status: exit.status, disk }, &[]);
             }
         }
     }
@@ -287,7 +375,10 @@ impl Agent {
 
     /// Heals, and ends the server; what is still being done is given a while, so that it is undone, too.
     fn finish(&self) {
+        // What waits goes on.
+        let _ = self.packets.set(&[], &[]);
         self.firewall.remove();
+        self.packets.end();
         let patience = Instant::now() + FINISH_WITHIN;
         while self.busy.load(Ordering::Acquire) > 0 && Instant::now() < patience {
             std::thread::sleep(LOOK_EVERY);

@@ -5,12 +5,14 @@ use super::store::Store;
 use super::{Did, Trouble, trouble};
 use crate::env::local::{self, Config, Data, Disks, Local, Network, Privilege, ServerCommand};
 use crate::env::remote::files;
-use crate::env::remote::wire::{self, Answer, Ask, ProgramFile, Server};
+use crate::env::remote::wire::{self, Answer, Ask, DiskAsk, ProgramFile, Server};
+use crate::env::trap::{Snare, Trap};
 use crate::env::{EnvError, Environment as _, LIBRARY_PATH, Program};
 use duress_targets::Node;
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::symlink;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes of a log that are read at once.
@@ -38,15 +40,20 @@ impl Placed {
             log_name: server.log_name.clone(),
             data: Data::Disk,
             network: Network::Machine(node.clone()),
-            calls: Default::default(),
+            calls: server.calls.clone(),
             clocks: server.clocks,
-            disks: Disks::Plain,
-            limited_memory: false,
+            disks: server.disk.map_or(Disks::Plain, |direct_reads| Disks::Faulty { direct_reads }),
+            limited_memory: server.memory,
             rootfs: None,
         };
         let log = dir.join(&node.name).join(&server.log_name);
         let cluster = Local::create(privilege, config).map_err(|error| of(&error))?;
         Ok(Self { cluster, dir: dir.to_owned(), log })
+    }
+
+    /// Lays a snare for a system call.
+    pub(super) fn lay(&self, snare: Snare) -> Result<Trap, Trouble> {
+        self.cluster.trap(HERE, snare).map_err(|error| of(&error))
     }
 
     /// What is asked of a cluster of one.
@@ -73,6 +80,18 @@ impl Placed {
             Ask::State => Ok(Answer::State(cluster.state(HERE))),
             Ask::SetClocks { skews } => cluster.set_clocks(HERE, &skews).map(|()| Answer::Done),
             Ask::ReadClocks { fault } => cluster.read_clocks(HERE, fault).map(Answer::Clocks),
+            Ask::Disk(ask) => return self.about_its_disk(ask),
+            Ask::PowerFailure { keep, seed } => {
+                let told = cluster.power_failure(HERE, (keep, seed));
+                let told = told.map_err(|why| trouble("let its power fail", why))?;
+                Ok(Answer::Told(told))
+            }
+            Ask::ExhaustMemory => cluster.exhaust_memory(HERE).map(|seen| Answer::OutOfMemory {
+                used: seen.used,
+                kills: seen.kills,
+                end: seen.end.map(ExitStatusExt::into_raw),
+            }),
+            Ask::Calls { call } => Ok(Answer::Count(cluster.calls(HERE, call))),
             Ask::CopyData => {
                 let files = cluster.copy_data(HERE).map_err(|error| of(&error))?;
                 return Ok((Answer::Done, files::write(&files)));
@@ -90,6 +109,27 @@ impl Placed {
             other => return Err(trouble("do what it is asked", format!("{other:?} is not for a server"))),
         };
         answer.map(|answer| (answer, Vec::new())).map_err(|error| of(&error))
+    }
+}
+
+impl Placed {
+    fn about_its_disk(&self, ask: DiskAsk) -> Did {
+        let disk = self.cluster.disk(HERE).map_err(|error| of(&error))?;
+        let answer = match ask {
+            DiskAsk::Misbehave { fault, how } => {
+                disk.misbehave(fault, &how);
+                Answer::Done
+            }
+            DiskAsk::Behave { fault } => Answer::Count(disk.behave(fault)),
+            DiskAsk::Hits { fault } => Answer::Count(disk.hits(fault)),
+            DiskAsk::Crash { keep, seed } => Answer::Lost(disk.crash(keep, seed)),
+            DiskAsk::Damage { damage, seed } => {
+                let told = disk.damage(&damage, seed);
+                Answer::Told(told.map_err(|why| trouble("damage its files", why))?)
+            }
+            DiskAsk::Counters => Answer::Disk(disk.counters()),
+        };
+        Ok((answer, Vec::new()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an agent may leave behind, noted on its host before it does anything there, and removed again
 //! by whoever comes: the agent itself, its watchdog, the next agent, or an operator.
 
-use super::firewall;
+use super::{firewall, packets};
 use crate::env::local::start_time;
 use crate::env::remote::transport::run_dir;
 use nix::unistd::gethostname;
@@ -69,6 +69,7 @@ impl Trace {
     /// Removes all that it names, and itself. Does nothing when that is gone.
     pub(super) fn clear(&self) {
         firewall::remove(&self.table);
+        packets::remove(&self.table);
         for _ in 0..ROUNDS {
             match fs::remove_dir_all(&self.dir) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(POLL),
