@@ -6,7 +6,7 @@
 mod place;
 
 use crate::env::disk::Layer;
-use crate::env::remote::place::Place;
+use crate::env::place::Place;
 use crate::failure::Failure;
 use crate::known;
 use crate::nemesis::catalogue;
@@ -184,8 +184,8 @@ pub struct Plan {
     pub schedule: Vec<PlannedFault>,
     /// Violations that do not decide.
     pub known: Vec<Known>,
-    /// Where the nodes are; on this machine when absent.
-    pub place: Option<Place>,
+    /// Where the nodes are.
+    pub place: Place,
 }
 
 impl Plan {
@@ -195,10 +195,9 @@ impl Plan {
     /// Unknown names, numbers out of range, combinations that cannot be.
     pub fn new(registry: &Registry, options: RunOptions) -> Result<Self, Failure> {
         check_numbers(&options)?;
-        let entry = find_target(registry, &options.target)?;
-        let place = options.on.as_deref().map(Place::read).transpose()?;
-        let hosts = place.as_ref().map(|place| place.ssh.hosts.len());
-        let nodes = place::nodes(&entry, options.nodes, hosts)?;
+        let place = options.on.as_deref().map(Place::read).transpose()?.unwrap_or_default();
+        let entry = find_target(registry, &options.target, &place)?;
+        let nodes = place::nodes(&entry, options.nodes, place.room())?;
         let faults = options.faults.clone().unwrap_or_else(|| default_faults(&entry, nodes));
         check_refusals(&entry, &faults)?;
         let workload = find_workload(&entry, options.workload.as_deref())?;
@@ -258,7 +257,7 @@ impl Plan {
             check_clocks(planned.fault.kind(), &entry, inside)?;
         }
         check_disks(&options, (&entry, inside), &schedule)?;
-        place::check(&options, (&entry, &*target), &schedule)?;
+        place::check(&place, &options, (&entry, &*target), &schedule)?;
         check_gates(&options.gates, &*target, &schedule)?;
         let concurrency = options.concurrency.unwrap_or((2 * nodes).max(MIN_CLIENTS));
         let workload_options = WorkloadOptions {
@@ -604,13 +603,13 @@ fn check_numbers(o: &RunOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The entry of a target: a name, or the file that declares it.
+/// The entry of a target whose nodes are in this place: a name, or the file that declares it.
 ///
 /// # Errors
 /// When there is none of that name, or something is wrong with the file.
-pub fn find_target(registry: &Registry, name: &str) -> Result<Arc<TargetEntry>, Failure> {
+pub fn find_target(registry: &Registry, name: &str, place: &Place) -> Result<Arc<TargetEntry>, Failure> {
     if declared::is_file(name) {
-        return Ok(Arc::new(declared::read(Path::new(name))?));
+        return Ok(Arc::new(declared::read(Path::new(name), !place.is_here())?));
     }
     registry.find(name).cloned().ok_or_else(|| {
         let known: Vec<&str> = registry.targets().iter().map(|entry| entry.name.as_str()).collect();

@@ -4,8 +4,10 @@
 //! entering a user namespace) happens first; then the environment, whose control port this
 //! thread enters; then one async runtime on this thread for scheduler and clients.
 
+mod environment;
 mod exits;
 mod helpers;
+mod hosts;
 mod interrupts;
 pub(crate) mod noted;
 mod phases;
@@ -14,10 +16,7 @@ mod standing;
 
 use crate::checking;
 use crate::engine::Stop;
-use crate::env::disk::Layer;
-use crate::env::local::{self, Local, Privilege};
-use crate::env::remote::{self, Remote, place::Place};
-use crate::env::sim::Sim;
+use crate::env::local::{self, Privilege};
 use crate::env::{EnvError, Environment, Program};
 use crate::event::{Event, Listener, Planned, Stage};
 use crate::failure::Failure;
@@ -33,7 +32,8 @@ use duress_reports::artifact::{Binary, Declaration, FORMAT, NodeInfo, Run, RunIn
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::image::{self, Image};
 use duress_targets::obtain::{self, Obtained};
-use duress_targets::{Launch, Node, Server, Source};
+use duress_targets::{Node, Server, Source};
+use environment::{disks, limited_memory};
 use interrupts::{Interrupts, Standing};
 use salvaging::Salvaging;
 use std::path::PathBuf;
@@ -84,7 +84,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
     }
     let tool = obtain_tool(plan, obtained.as_ref(), listener)?;
     let privilege = match plan.target.server() {
-        Server::Processes(_) if plan.place.is_none() => Some(local::acquire()?),
+        Server::Processes(_) if plan.place.is_here() => Some(local::acquire()?),
         // Rights are needed where the hosts are.
         Server::Processes(_) | Server::InProcess(_) => None,
     };
@@ -107,9 +107,7 @@ pub fn prepare(plan: &Plan, listener: &dyn Listener) -> Result<Prepared, Failure
 /// # Errors
 /// See [`Failure`].
 pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Result<Outcome, Failure> {
-    let Prepared { obtained, image, privilege, .. } = prepared;
-    // A host that nobody knows keeps the run from even beginning.
-    let nodes = addresses(plan)?;
+    let nodes = environment::nodes(plan)?;
     let claim = store::claim(&plan.options.out, &plan.name(), plan.options.dir.as_deref())?;
     let mut info = describe(plan, &claim, &nodes, prepared);
     claim.dir.write_info(&info)?;
@@ -128,15 +126,13 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let mut capture = Vec::new();
     let mut salvaging = Salvaging::begin();
     let attempt =
-        environment(plan, &claim, &nodes, (obtained.as_ref(), *privilege, image.as_ref()), &mut info)
-            .and_then(|env| {
-                let programs = programs(plan, prepared);
-                let tool =
-                    prepared.tool.as_ref().map(|tool| Program { path: tool.path.clone(), env: tool.env() });
-                let talk = (listener, interrupts.stop(), interrupts.standing(), watching.feed());
-                let kept = (&mut info, &mut capture, &mut salvaging);
-                conduct(plan, &claim, &nodes, (env, programs, tool), talk, kept)
-            });
+        environment::make(plan, &claim, &nodes, prepared, (&mut info, &**listener)).and_then(|env| {
+            let programs = programs(plan, prepared);
+            let tool = prepared.tool.as_ref().map(|tool| as_program(tool, Vec::new()));
+            let talk = (listener, interrupts.stop(), interrupts.standing(), watching.feed());
+            let kept = (&mut info, &mut capture, &mut salvaging);
+            conduct(plan, &claim, &nodes, (env, programs, tool), talk, kept)
+        });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
         info.failure = Some(failure.to_run_failure());
@@ -156,11 +152,15 @@ pub(crate) struct Cluster {
 
 /// The cluster of a plan, in this directory, for whoever does something else with it than a run: its hosts
 /// are there, and nothing is started.
-pub(crate) fn cluster(plan: &Plan, prepared: &Prepared, claim: &Claim) -> Result<Cluster, Failure> {
-    let nodes = addresses(plan)?;
+pub(crate) fn cluster(
+    plan: &Plan,
+    prepared: &Prepared,
+    claim: &Claim,
+    listener: &dyn Listener,
+) -> Result<Cluster, Failure> {
+    let nodes = environment::nodes(plan)?;
     let mut info = describe(plan, claim, &nodes, prepared);
-    let processes = (prepared.obtained.as_ref(), prepared.privilege, prepared.image.as_ref());
-    Ok(Cluster { env: environment(plan, claim, &nodes, processes, &mut info)?, nodes })
+    Ok(Cluster { env: environment::make(plan, claim, &nodes, prepared, (&mut info, listener))?, nodes })
 }
 
 /// Checks what is on disk, and writes verdict and reports.
@@ -305,6 +305,10 @@ fn obtain(
     let mut talk = |told: &str| listener.event(&Event::Note(told));
     let obtained = match launch.source() {
         Source::Recipe(recipe) => obtain::obtain(recipe, &request, &mut talk)?,
+        // The hosts are asked for it first.
+        Source::Named { program, place } if !plan.place.is_here() && request.bin.is_none() => {
+            return Ok(obtain::named(program, place, &request).ok());
+        }
         Source::Named { program, place } => obtain::named(program, place, &request)?,
     };
     Ok(Some(obtained))
@@ -347,11 +351,13 @@ fn obtain_tool(
 /// The versions that there are; none of what lives inside Duress.
 fn programs(plan: &Plan, prepared: &Prepared) -> Arc<[Program]> {
     let Server::Processes(launch) = plan.target.server() else { return Arc::default() };
-    let program = |obtained: &Obtained| Program {
-        path: obtained.path.clone(),
-        env: [launch.env(), obtained.env()].concat(),
-    };
+    let program = |obtained: &Obtained| as_program(obtained, launch.env());
     prepared.obtained.iter().chain(&prepared.other).map(program).collect()
+}
+
+fn as_program(obtained: &Obtained, env: Vec<(String, String)>) -> Program {
+    let env = [env, obtained.env()].concat();
+    Program { path: obtained.path.clone(), libraries: obtained.libraries.clone(), env }
 }
 
 fn announce(plan: &Plan, claim: &Claim, nodes: &[Node], listener: &dyn Listener) {
@@ -385,127 +391,23 @@ fn gates(plan: &Plan) -> Gates {
     Gates { min_ok: plan.options.min_ok, kinds: plan.kinds(), rules: plan.options.gates.clone() }
 }
 
-fn addresses(plan: &Plan) -> Result<Arc<[Node]>, Failure> {
-    let count = plan.node_names.len();
-    Ok(match &plan.place {
-        Some(place) => remote::addresses(&place.transports(count))?.into(),
-        None => Local::addresses(count).into(),
-    })
-}
-
-fn environment(
-    plan: &Plan,
-    claim: &Claim,
-    nodes: &[Node],
-    (obtained, privilege, image): (Option<&Obtained>, Option<Privilege>, Option<&Image>),
-    info: &mut RunInfo,
-) -> Result<Arc<dyn Environment>, Failure> {
-    let (launch, obtained) = match (plan.target.server(), obtained) {
-        (Server::InProcess(cluster), _) => return Ok(Arc::new(Sim::new(cluster))),
-        (Server::Processes(launch), Some(obtained)) => (launch, obtained),
-        (Server::Processes(_), None) => unreachable!("the program of processes has been obtained"),
-    };
-    let path = claim.dir.path();
-    let work_dir = std::path::absolute(path)
-        .map_err(|source| Failure::File { path: path.to_owned(), what: "found", source })?
-        .join("nodes");
-    let log_name = format!("{}.log", plan.entry.name);
-    for node in &mut info.nodes {
-        node.log = Some(format!("nodes/{}/{log_name}", node.name));
-    }
-    if let Some(place) = &plan.place {
-        return on_hosts(plan, (claim, nodes, place), (launch, obtained), (work_dir, log_name));
-    }
-    let Some(privilege) = privilege else { unreachable!("it has been acquired for nodes on this machine") };
-    let image_env = image.map_or(&[][..], |image| &*image.defaults.env);
-    let server = |node: &Node| local::ServerCommand {
-        program: obtained.path.clone(),
-        args: launch.args(nodes, node, &Local::data_dir(&work_dir, node)),
-        env: [image_env.to_vec(), launch.env(), obtained.env()].concat(),
-    };
-    let config = local::Config {
-        servers: nodes.iter().map(server).collect(),
-        work_dir: work_dir.clone(),
-        log_name,
-        data: if plan.options.data_on_disk { local::Data::Disk } else { local::Data::Memory },
-        network: local::Network::Switched(local::Ports::Auto),
-        calls: plan.schedule.iter().filter_map(|planned| planned.on.as_ref()?.call()).collect(),
-        clocks: plan.schedule.iter().any(|planned| planned.fault.needs_clocks()),
-        disks: disks(plan),
-        limited_memory: limited_memory(plan),
-        rootfs: image.map(rootfs),
-    };
-    let local = Local::create(privilege, config)?;
-    for (at, node) in nodes.iter().enumerate() {
-        local.set_stopping(at, &launch.stopping(nodes, node))?;
-    }
-    let env: Arc<dyn Environment> = Arc::new(local);
-    plan.target.attach(Arc::new(helpers::Helpers::on(&env, nodes)));
-    Ok(env)
-}
-
-fn rootfs(image: &Image) -> local::Rootfs {
-    let work_dir = image.defaults.working_dir.clone().unwrap_or_else(|| "/".into());
-    local::Rootfs { root: image.root.clone(), work_dir }
-}
-
-/// The same on real hosts.
-fn on_hosts(
-    plan: &Plan,
-    (claim, nodes, place): (&Claim, &[Node], &Place),
-    (launch, obtained): (&dyn Launch, &Obtained),
-    (logs_dir, log_name): (PathBuf, String),
-) -> Result<Arc<dyn Environment>, Failure> {
-    let transports = place.transports(nodes.len());
-    let run = remote::run_name(&claim.id);
-    let server = |node: &Node| remote::Server {
-        program: obtained.path.clone(),
-        libraries: obtained.libraries.clone(),
-        args: launch.args(nodes, node, &remote::data_dir(&place.ssh.dir, &run, node)),
-        env: launch.env(),
-    };
-    let config = remote::Config {
-        servers: nodes.iter().map(server).collect(),
-        transports,
-        nodes: nodes.to_owned(),
-        run,
-        logs_dir,
-        log_name,
-        dead_man: place.ssh.dead_man,
-        wants: remote::wants(&plan.schedule),
-    };
-    Ok(Arc::new(Remote::create(&config)?))
-}
-
-fn limited_memory(plan: &Plan) -> bool {
-    plan.schedule.iter().any(|planned| planned.fault.needs_limited_memory())
-}
-
-/// A run without faults of disks is left alone, unless it is to be on ext4.
-fn disks(plan: &Plan) -> local::Disks {
-    let faults = || plan.schedule.iter().map(|planned| &planned.fault);
-    if plan.options.disks == Layer::Ext4 {
-        local::Disks::Ext4
-    } else if faults().any(Fault::needs_a_disk) {
-        local::Disks::Faulty { direct_reads: faults().any(Fault::needs_direct_reads) }
-    } else {
-        local::Disks::Plain
+fn binary(obtained: &Obtained) -> Binary {
+    Binary {
+        path: obtained.path.display().to_string(),
+        version: obtained.version.clone(),
+        sha256: obtained.sha256.clone(),
+        source: obtained.source.clone(),
     }
 }
 
 fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> RunInfo {
     let privilege = match prepared.privilege {
-        None if plan.place.is_some() => "root on the hosts",
+        None if !plan.place.is_here() => "root on the hosts",
         Some(Privilege::Root) => "root",
         Some(Privilege::UserNamespace) => "user namespace",
         None => "none needed",
     };
-    let binary = prepared.obtained.as_ref().map(|obtained| Binary {
-        path: obtained.path.display().to_string(),
-        version: obtained.version.clone(),
-        sha256: obtained.sha256.clone(),
-        source: obtained.source.to_string(),
-    });
+    let binary = prepared.obtained.as_ref().map(binary);
     let node = |node: &Node| NodeInfo {
         name: node.name.clone(),
         addr: node.addr.to_string(),

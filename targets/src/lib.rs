@@ -26,7 +26,7 @@ pub use client::{Client, ClientError, Completion, Stoppable};
 pub use context::Context;
 pub use lifecycle::{Compacted, Lifecycle, Member, Storage};
 pub use node::Node;
-pub use on_host::{HostCommand, OnHosts, Stopping};
+pub use on_host::{HostCommand, Named, Needs, OnHosts, Stopping};
 pub use registry::Registry;
 pub use target::{
     Launch, Make, NodeStatus, OptionDoc, Refusal, Server, Settings, Source, Surroundings, Target,

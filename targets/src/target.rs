@@ -1,7 +1,7 @@
 //! A target: how the system is launched, reached and asked how it is.
 
 use crate::declared::Declaration;
-use crate::{Client, ClientError, Lifecycle, Node, OnHosts, Stopping};
+use crate::{Client, ClientError, Lifecycle, Needs, Node, OnHosts, Stopping};
 use async_trait::async_trait;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -103,6 +103,15 @@ pub trait Launch: Send + Sync {
     fn rootfs(&self) -> Option<&Path> {
         None
     }
+
+    /// What its commands need where its nodes are, if that is not this machine.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// The files that it [needs](Self::needs) are in this folder there, on all hosts. Called once at most,
+    /// before any command is asked for.
+    fn moved(&self, _folder: &Path) {}
 }
 
 /// Where a server's program comes from, unless the user names one.

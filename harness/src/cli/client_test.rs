@@ -66,7 +66,7 @@ impl ClientTestArgs {
         let prepared = run::prepare(&plan, &*view.listener())?;
         view.tick();
         let claim = store::claim(&plan.options.out, &plan.name(), Some(&dir))?;
-        let run::Cluster { env, nodes } = run::cluster(&plan, &prepared, &claim)?;
+        let run::Cluster { env, nodes } = run::cluster(&plan, &prepared, &claim, &*view.listener())?;
         env.enter()?;
         let suite = Suite {
             spec,

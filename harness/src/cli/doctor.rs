@@ -2,9 +2,9 @@
 
 use super::{print, print_json};
 use crate::env::doctor;
+use crate::env::place::Place;
+use crate::env::remote::HostAbilities;
 use crate::env::remote::capability::Capability;
-use crate::env::remote::place::Place;
-use crate::env::remote::{self, HostAbilities};
 use crate::failure::Failure;
 use clap::Args;
 use std::fmt::Write as _;
@@ -25,7 +25,7 @@ pub(super) struct DoctorArgs {
 impl DoctorArgs {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         if let Some(file) = &self.on {
-            let hosts = remote::abilities(&Place::read(file)?.transports(usize::MAX))?;
+            let hosts = Place::read(file)?.abilities()?;
             print(&hosts.iter().map(told).collect::<String>());
             let failed = hosts.into_iter().find_map(|(_, found)| found.err());
             return failed.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()));

@@ -2,6 +2,7 @@
 
 use super::progress::{Progress, View};
 use super::{print, print_json};
+use crate::env::place::Place;
 use crate::event::Stage;
 use crate::failure::Failure;
 use clap::Args;
@@ -32,7 +33,7 @@ pub(super) struct FetchArgs {
 
 impl FetchArgs {
     pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
-        let entry = crate::plan::find_target(registry, &self.target)?;
+        let entry = crate::plan::find_target(registry, &self.target, &Place::Here)?;
         let workload = entry.workloads.first().map_or("", String::as_str);
         let target = (entry.make)(&Settings::default(), workload)?;
         let source = match target.server() {

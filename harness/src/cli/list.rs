@@ -1,6 +1,7 @@
 //! `duress list`: what there is, from the registries themselves.
 
 use super::print;
+use crate::env::place::Place;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::nemesis::catalogue::{FAULTS, FaultEntry};
 use crate::plan::find_target;
@@ -34,7 +35,7 @@ impl ListArgs {
     pub(super) fn run(&self, registry: &Registry) -> Result<ExitCode, Failure> {
         let all = [What::Targets, What::Workloads, What::Models, What::Faults, What::ExitCodes];
         let asked: Vec<What> = self.what.map_or_else(|| all.to_vec(), |what| vec![what]);
-        let own = self.file.as_ref().map(|file| find_target(registry, file)).transpose()?;
+        let own = self.file.as_ref().map(|file| find_target(registry, file, &Place::Here)).transpose()?;
         if own.is_some() && self.what != Some(What::Targets) {
             return Err(Failure::usage("a file", "only targets have one", "duress list targets my-db.toml"));
         }

@@ -3,6 +3,7 @@
 use super::print;
 use super::progress::{Progress, View};
 use super::run::Disks;
+use crate::env::place::Place;
 use crate::env::trap::{Call, Moment};
 use crate::event::Stage;
 use crate::failure::Failure;
@@ -97,7 +98,7 @@ enum When {
 
 impl SweepArgs {
     pub(super) fn run(self, registry: &Registry) -> Result<ExitCode, Failure> {
-        find_target(registry, &self.target)?;
+        find_target(registry, &self.target, &Place::Here)?;
         if self.dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Failure::usage(
                 format!("--dir {}", self.dir.display()),

@@ -13,6 +13,7 @@ pub mod kernel_log;
 pub mod local;
 pub mod memory;
 pub mod packet;
+pub mod place;
 pub mod remote;
 pub mod salvage;
 pub mod sim;
@@ -36,6 +37,9 @@ use trap::{Call, Snare, Trap};
 /// A directed link between two nodes, by position: frames from the first to the second. The position
 /// after the last node is the clients'.
 pub type Link = (usize, usize);
+
+/// By which programs find their shared libraries.
+const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 
 /// The hosts of one run.
 pub trait Environment: Send + Sync {
@@ -235,6 +239,8 @@ fn no_data(what: &str) -> EnvError {
 pub struct Program {
     /// Its file.
     pub path: PathBuf,
+    /// A folder of shared libraries that come with it; its environment names it, too.
+    pub libraries: Option<PathBuf>,
     /// Its environment variables.
     pub env: Vec<(String, String)>,
 }

@@ -4,28 +4,30 @@
 
 use super::{MAX_NODES, RunOptions};
 use crate::env::disk::Layer;
-use crate::env::remote;
+use crate::env::place::Place;
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
-use duress_targets::{Server, Source, Target, TargetEntry};
+use duress_targets::{Server, Target, TargetEntry};
 
 /// Real hosts are not broken in all ways in which our own are, and what is on them stays there.
 pub(super) fn check(
+    place: &Place,
     options: &RunOptions,
     (entry, target): (&TargetEntry, &dyn Target),
     schedule: &[PlannedFault],
 ) -> Result<(), Failure> {
-    if options.on.is_none() {
+    if place.is_here() {
         return Ok(());
     }
     let refuse = |what: String, why: &str, fix: &str| Err(Failure::usage(what, why, fix));
-    let fix = "leave it out, or use etcd or redis";
+    let fix = "leave it out, or use a target with real servers";
     match target.server() {
         Server::InProcess(_) => {
             return refuse(format!("--on with {}", entry.name), "it lives inside Duress", fix);
         }
-        Server::Processes(launch) if matches!(launch.source(), Source::Named { .. }) => {
-            let why = "what a file declares, its commands and its image, does not go to hosts yet";
+        Server::Processes(launch) if launch.rootfs().is_some() => {
+            let why = "an image's files stay on this machine";
+            let fix = "leave out `rootfs`, and install the server on the hosts; or leave out --on";
             return refuse(format!("--on with {}", entry.name), why, fix);
         }
         Server::Processes(_) => {}
@@ -34,7 +36,7 @@ pub(super) fn check(
         let what = "--on with --disks ext4, --data disk or --capture".to_owned();
         return refuse(what, "disks and networks of real hosts are their own", "leave one out");
     }
-    match remote::refusal(schedule) {
+    match place.refusal(schedule) {
         Some((kind, why)) => refuse(format!("{kind} with --on"), why, "use other faults, or leave out --on"),
         None => Ok(()),
     }

@@ -76,6 +76,21 @@ fn impossible_numbers_and_combinations() {
 }
 
 #[test]
+fn places_that_cannot_be() {
+    let bench = Bench::new();
+    let refused = |target: &str, hosts: &str, expected: &str| {
+        fs::write(bench.path("hosts.toml"), hosts).expect("written");
+        let run = bench.duress(&["run", target, "--on", "hosts.toml"]).expect(254);
+        assert!(run.stderr.contains(expected), "{hosts}: {}", run.stderr);
+        assert!(!bench.path("runs").exists(), "a run began");
+    };
+    refused("etcd", "", "--on hosts.toml: it says of no place where it is; it takes [ssh]");
+    let twice = "[ssh]\nhosts = [\n  'db1',\n  { host = 'db1', port = 23 },\n]\n";
+    refused("etcd", twice, "hosts.toml, line 4: `db1` is there twice; name a host for each node");
+    refused("sim", "[ssh]\nhosts = ['db1']\n", "--on with sim: it lives inside Duress");
+}
+
+#[test]
 fn histories_that_are_none() {
     let bench = Bench::new();
     let check = |name: &str, text: &str, expected: &str| {

@@ -19,6 +19,7 @@ mod own;
 mod processes;
 mod redis;
 mod remote;
+mod remote_own;
 mod soak;
 mod terminal;
 mod triage;

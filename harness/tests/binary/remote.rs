@@ -1,9 +1,11 @@
 //! Clusters on hosts reached by ssh: a network namespace per host with a real sshd in it, and one more
 //! for this side.
 //!
-//! They run with `DURESS_CLUSTERS=1` only, as root, where sshd and nftables are installed.
+//! One test for all of it: to make the hosts takes time. What a target's own file needs there is in
+//! `remote_own`. They run with `DURESS_CLUSTERS=1` only, as root, where sshd and nftables are installed.
 
 use super::common::{Bench, Ended, alone, assert_exercised, clusters_wanted, ended};
+use super::remote_own;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,12 +15,14 @@ use std::time::{Duration, Instant};
 /// Longest wait for what takes a second or two.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
+/// After so long without a word hosts heal themselves.
+const DEAD_MAN: Duration = Duration::from_secs(4);
 /// Wherever Debian puts it.
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// Three hosts, and this side, joined by a bridge.
-struct Lab {
-    bench: Bench,
+pub(crate) struct Lab {
+    pub(crate) bench: Bench,
     daemons: Vec<Child>,
 }
 
@@ -68,11 +72,12 @@ impl Lab {
         let path = |name: &str| self.bench.path(name).display().to_string();
         let hosts = format!(
             "[ssh]\nhosts = ['10.99.0.1', {{ host = '10.99.0.2', user = 'root' }}, '10.99.0.3']\nuser = 'root'\n\
-             identity = '{}'\ndir = '{}'\nconsent = '{}'\ndead-man = '4s'\n\
+             identity = '{}'\ndir = '{}'\nconsent = '{}'\ndead-man = '{}s'\n\
              options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR']\n",
             path("key"),
             path("agent"),
             path("consent"),
+            DEAD_MAN.as_secs(),
         );
         fs::write(self.bench.path("hosts.toml"), hosts).expect("written");
     }
@@ -120,11 +125,11 @@ impl Lab {
         command
     }
 
-    fn duress(&self, args: &[&str]) -> Ended {
+    pub(crate) fn duress(&self, args: &[&str]) -> Ended {
         ended(&self.command(args).output().expect("duress starts"))
     }
 
-    fn schedule(&self, faults: &[(&str, &str, &str)]) {
+    pub(crate) fn schedule(&self, faults: &[(&str, &str, &str)]) {
         let fault = |(at, length, what): &(&str, &str, &str)| {
             format!("[[fault]]\nat = '{at}'\nfor = '{length}'\n{what}\n")
         };
@@ -162,7 +167,7 @@ impl Lab {
     }
 
     #[track_caller]
-    fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         let left = || {
             let tables: String = (1..4).map(Self::tables).collect();
             format!("{tables}{}{:?}", self.processes().join("\n"), self.remains())
@@ -170,11 +175,11 @@ impl Lab {
         eventually(|| left() == "[]", &left);
     }
 
-    /// Waits until a fault of the run has bitten.
+    /// Waits until so many faults of the run have bitten.
     #[track_caller]
-    fn await_bite(&self) {
+    fn await_bites(&self, count: usize) {
         let journal = || fs::read_to_string(self.bench.path("left/faults.jsonl")).unwrap_or_default();
-        eventually(|| journal().contains("\"event\":\"bit\""), &journal);
+        eventually(|| journal().matches("\"event\":\"bit\"").count() == count, &journal);
     }
 }
 
@@ -218,6 +223,8 @@ fn hosts_are_broken_with_proof_and_nothing_stays_on_them_whoever_ends() {
     let test = "hosts_are_broken_with_proof_and_nothing_stays_on_them_whoever_ends";
     let Some(lab) = Lab::new(test) else { return };
     break_with_proof(&lab);
+    remote_own::the_same_file_here_and_there(&lab);
+    remote_own::what_is_not_as_it_has_to_be(&lab);
     leave_alone(&lab);
 }
 
@@ -255,7 +262,7 @@ fn break_with_proof(lab: &Lab) {
 
 /// Hosts heal themselves when nobody speaks to them.
 fn leave_alone(lab: &Lab) {
-    lab.schedule(&[("100ms", "10m", ISOLATED)]);
+    lab.schedule(&[("100ms", "10m", ISOLATED), ("100ms", "10m", "kind = 'pause'\nnodes = 'n2'")]);
     let args = [
         "run",
         "etcd",
@@ -265,11 +272,12 @@ fn leave_alone(lab: &Lab) {
         "schedule.toml",
         "--time",
         "10m",
+        "--allow-majority-loss",
         "--dir",
         "left",
     ];
     let mut run = lab.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    lab.await_bite();
+    lab.await_bites(2);
     for host in 1..4 {
         assert!(Lab::tables(host).contains("duress_"), "host {host} has no rules");
     }
@@ -285,8 +293,13 @@ fn leave_alone(lab: &Lab) {
     eventually(|| Lab::tables(1).is_empty(), &|| Lab::tables(1));
     assert!((2..4).all(|host| Lab::tables(host).contains("duress_")), "the others were healed as well");
     // The wire is cut, and this side goes on: hosts hear nothing, not even an end.
+    let cut = Instant::now();
     tool("ip", &["-n", &Lab::namespace("b"), "link", "set", "p0", "down"]);
     lab.assert_clean();
+    // Neither at once, as at the end of a connection, nor when somebody notices that there is none.
+    let ratio = cut.elapsed().as_secs_f64() / DEAD_MAN.as_secs_f64();
+    eprintln!("hosts healed themselves after {ratio:.2} of their dead-man time");
+    assert!((0.25..4.0).contains(&ratio), "healed after {ratio:.2} of the dead-man time");
     assert!(run.try_wait().expect("a state").is_none(), "this side was to go on");
     run.kill().expect("killed");
     run.wait().expect("ended");

@@ -484,6 +484,12 @@ const byHash = () => { const m = /^#t=([\d.]+)-([\d.]+)$/.exec(location.hash); i
 on(window, 'hashchange', byHash);
 for (const [at, node] of M.nodes.entries()) { $('#names-nodes').append(make('span', node)); }
 for (const e of classes) { $('#names-errors').append(make('span', P.classes[e])); }
+for (let r = 0, next; r < ROWS; r = next) {
+  for (next = r + 1; next < ROWS && P.rows[next] === P.rows[r];) next++;
+  const name = make('span', nameOf(r));
+  name.style.lineHeight = (next - r) * PROCESS + 'px';
+  $('#names-processes').append(name);
+}
 new ResizeObserver(redraw).observe(box);
 byHash();
 paint();

@@ -73,7 +73,7 @@ fn live() -> Markup {
                 (lane("rate", "Operations/s", &html! { span #value-rate {} }))
                 (lane("latency", "Latency", &html! { span #value-latency {} }))
                 (lane("errors", "Errors", &html! { span.names #names-errors {} }))
-                (lane("processes", "Clients", &html! { "one row each, by node" }))
+                (lane("processes", "Clients", &html! { span.names #names-processes {} }))
                 div #selection hidden {}
                 div #cursor hidden {}
                 div #tip role="status" hidden {}

@@ -66,7 +66,10 @@ fn findings(page: &Page<'_>) -> Markup {
                     div {
                         a.t href=(format!("#f{}", finding.number)) { (capital(&finding.title)) }
                         @if group.len() > 1 { (more(&group[1..])) }
-                        div.d { (finding.anomaly) ", found by " code { (finding.checker) } ", " code { (finding.fingerprint) } }
+                        div.d {
+                            (finding.anomaly) ", found by " code { (finding.checker) } ", fingerprint "
+                            code title="the same in every run that shows this, under any seed" { (finding.fingerprint) }
+                        }
                         @if let Some(known) = &finding.known { div.d { (known.words()) } }
                     }
                     div."d f" { (words::at(finding.time)) br; (finding.relation) }

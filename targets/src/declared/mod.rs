@@ -3,9 +3,11 @@
 //! those who write one.
 //!
 //! `file` is what may stand there, `resolve` what it means or what is wrong with it (`problem`),
-//! `template` and `words` what its texts are, `probe` how nodes are asked, `skeleton` files to begin with.
+//! `template` and `words` what its texts are, `probe` how nodes are asked, `needs` what has to be on their
+//! hosts, `skeleton` files to begin with.
 
 mod file;
+mod needs;
 mod probe;
 mod problem;
 mod resolve;
@@ -19,8 +21,8 @@ pub use problem::Problem;
 pub use skeleton::skeleton;
 
 use crate::{
-    Client, ClientError, Context, HostCommand, Launch, Node, NodeStatus, OnHosts, OptionDoc, Refusal, Server,
-    Settings, Source, Stopping, Surroundings, Target, TargetEntry, TargetError, exec, http,
+    Client, ClientError, Context, HostCommand, Launch, Needs, Node, NodeStatus, OnHosts, OptionDoc, Refusal,
+    Server, Settings, Source, Stopping, Surroundings, Target, TargetEntry, TargetError, exec, http,
 };
 use async_trait::async_trait;
 use probe::{Health, Leader};
@@ -47,11 +49,12 @@ pub fn is_file(target: &str) -> bool {
     target.ends_with(".toml") || target.contains('/')
 }
 
-/// Reads a target's file.
+/// Reads a target's file. The programs that its nodes need have to be on this machine, unless the nodes are
+/// `elsewhere`.
 ///
 /// # Errors
 /// What is wrong with it, where, and what to do. Nothing has been started by then.
-pub fn read(path: &Path) -> Result<TargetEntry, Problem> {
+pub fn read(path: &Path, elsewhere: bool) -> Result<TargetEntry, Problem> {
     let refuse =
         |why: String, fix: &str| Problem { file: path.to_owned(), line: None, why, fix: fix.to_owned() };
     let unread = |error: std::io::Error| {
@@ -65,11 +68,11 @@ pub fn read(path: &Path) -> Result<TargetEntry, Problem> {
     let text = std::fs::read_to_string(path).map_err(unread)?;
     let absolute = std::path::absolute(path).map_err(unread)?;
     let here = absolute.parent().unwrap_or(Path::new("/"));
-    entry(path, &text, here)
+    entry(path, &text, (here, elsewhere))
 }
 
-fn entry(path: &Path, text: &str, here: &Path) -> Result<TargetEntry, Problem> {
-    let meaning = Arc::new(resolve::resolve(problem::Source { file: path, text }, here)?);
+fn entry(path: &Path, text: &str, (here, elsewhere): (&Path, bool)) -> Result<TargetEntry, Problem> {
+    let meaning = Arc::new(resolve::resolve(problem::Source { file: path, text }, (here, elsewhere))?);
     let declaration = Declaration { path: path.to_owned(), text: text.to_owned() };
     let made = Arc::clone(&meaning);
     Ok(TargetEntry {
@@ -113,8 +116,6 @@ struct Meaning {
     refuses: Vec<Refusal>,
     /// With the values that each may have.
     options: Vec<Choice>,
-    /// From where the nodes' programs with `/` in their names are seen.
-    programs: PathBuf,
     /// The directory of the file.
     here: PathBuf,
 }
@@ -126,6 +127,8 @@ type Choice = (OptionDoc, Option<Vec<String>>);
 #[derive(Clone, Debug)]
 struct Command {
     words: Vec<Template>,
+    /// Where it stands: `my-db.toml:12`.
+    place: String,
 }
 
 /// How a server is told to end.
@@ -160,6 +163,8 @@ struct Declared {
     clients: Talking,
     context: Context,
     hosts: OnceLock<Arc<dyn OnHosts>>,
+    /// Where the directory of the file is on the nodes' hosts, if it is elsewhere.
+    moved: OnceLock<PathBuf>,
     versions: Mutex<BTreeMap<String, String>>,
 }
 
@@ -209,6 +214,7 @@ impl Declared {
             clients,
             context,
             hosts: OnceLock::new(),
+            moved: OnceLock::new(),
             versions: Mutex::default(),
         })
     }
@@ -220,13 +226,17 @@ impl Declared {
     }
 
     fn scene_in<'a>(&'a self, cluster: &'a [Node], node: &'a Node) -> Scene<'a> {
-        Scene {
-            cluster,
-            node: Some(node),
-            data: Path::new(""),
-            here: &self.meaning.here,
-            settings: &self.settings,
-        }
+        Scene { cluster, node: Some(node), data: Path::new(""), here: self.here(), settings: &self.settings }
+    }
+
+    /// The directory of the file, as the nodes see it.
+    fn here(&self) -> &Path {
+        self.moved.get().unwrap_or(&self.meaning.here)
+    }
+
+    /// From where the nodes' programs with `/` in their names are seen.
+    fn programs(&self) -> &Path {
+        if self.meaning.rootfs.is_some() { Path::new("/") } else { self.here() }
     }
 
     fn host_command(&self, command: &Command, scene: Scene<'_>) -> HostCommand {
@@ -236,7 +246,7 @@ impl Declared {
         let program = command
             .words
             .first()
-            .map_or_else(PathBuf::new, |word| program(word, &self.meaning.programs, &self.settings));
+            .map_or_else(PathBuf::new, |word| program(word, self.programs(), &self.settings));
         HostCommand { program, args, env: self.env() }
     }
 
@@ -293,7 +303,7 @@ impl Launch for Declared {
             cluster: &[],
             node: None,
             data: Path::new(""),
-            here: &self.meaning.here,
+            here: self.here(),
             settings: &self.settings,
         };
         self.meaning.env.iter().map(|(name, value)| (name.clone(), value.fill(scene))).collect()
@@ -307,6 +317,14 @@ impl Launch for Declared {
                 Stopping::Command(self.host_command(command, self.scene_in(cluster, node)))
             }
         }
+    }
+
+    fn needs(&self) -> Needs {
+        needs::of(&self.meaning, &self.settings)
+    }
+
+    fn moved(&self, folder: &Path) {
+        let _ = self.moved.set(folder.to_owned());
     }
 }
 

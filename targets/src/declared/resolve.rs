@@ -20,9 +20,9 @@ const MAX_NODES: i64 = 9;
 const CLIENT_PORT: &str = "client";
 
 /// Reads what a file means.
-pub(super) fn resolve(source: Source<'_>, here: &Path) -> Result<Meaning, Problem> {
+pub(super) fn resolve(source: Source<'_>, (here, elsewhere): (&Path, bool)) -> Result<Meaning, Problem> {
     let file: File = toml::from_str(source.text).map_err(|error| source.refused(&error))?;
-    let resolver = Resolver::new(source, here, &file)?;
+    let resolver = Resolver::new(source, (here, elsewhere), &file)?;
     let name = resolver.name(&file)?;
     let workloads = resolver.workloads(&file)?;
     let (default_nodes, max_nodes) = resolver.nodes(&file)?;
@@ -49,7 +49,6 @@ pub(super) fn resolve(source: Source<'_>, here: &Path) -> Result<Meaning, Proble
         refuses: resolver.refusals(&file)?,
         options: resolver.options(&file)?,
         ports: resolver.ports,
-        programs: resolver.programs.to_owned(),
         here: here.to_owned(),
     };
     Ok(meaning)
@@ -65,12 +64,12 @@ struct Resolver<'a> {
     settings: Vec<&'a str>,
     /// From where the nodes' programs with `/` in their names are seen.
     programs: &'a Path,
-    /// The nodes' programs are in an image.
-    in_image: bool,
+    /// The nodes' programs are in an image, or on hosts.
+    elsewhere: bool,
 }
 
 impl<'a> Resolver<'a> {
-    fn new(source: Source<'a>, here: &'a Path, file: &'a File) -> Result<Self, Problem> {
+    fn new(source: Source<'a>, (here, elsewhere): (&'a Path, bool), file: &'a File) -> Result<Self, Problem> {
         let settings = file.settings.keys().map(String::as_str).collect();
         let in_image = file.server.get_ref().rootfs.is_some();
         let programs = if in_image { Path::new("/") } else { here };
@@ -95,7 +94,7 @@ impl<'a> Resolver<'a> {
                 "add the port that clients talk to: client = 7000",
             ));
         }
-        Ok(Self { source, here, programs, ports, settings, in_image })
+        Ok(Self { source, here, programs, ports, settings, elsewhere: elsewhere || in_image })
     }
 
     fn template(&self, text: &str, at: &Range<usize>, scope: Scope) -> Result<Template, Problem> {
@@ -169,17 +168,29 @@ impl<'a> Resolver<'a> {
 
     fn command(&self, words: &Spanned<Words>, scope: Scope) -> Result<Command, Problem> {
         let parse = |word: &String| self.template(word, &words.span(), scope);
-        Ok(Command { words: words.get_ref().0.iter().map(parse).collect::<Result<_, _>>()? })
+        let words_of = words.get_ref().0.iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Command { words: words_of, place: self.place(words) })
     }
 
-    /// One whose program has to be there.
+    /// One for the nodes' hosts. Where those are this machine, its program has to be there.
     fn helper(&self, words: &Spanned<Words>, scope: Scope) -> Result<Command, Problem> {
-        let (program, place) = self.program(words)?;
-        if !self.in_image {
-            let request = obtain::Request::new(PathBuf::new());
-            obtain::find(&program, &place, &request).map_err(|error| self.missing(words, &error))?;
+        if !self.elsewhere {
+            self.is_here(words)?;
         }
         self.command(words, scope)
+    }
+
+    fn is_here(&self, words: &Spanned<Words>) -> Result<(), Problem> {
+        let word = words.get_ref().0.first().map_or("", String::as_str);
+        let template = self.template(word, &words.span(), Scope::All)?;
+        let program = super::plain(&template, self.here);
+        let request = obtain::Request::new(PathBuf::new());
+        let found = obtain::find(&program, &self.place(words), &request);
+        found.map(drop).map_err(|error| self.missing(words, &error))
+    }
+
+    fn place(&self, words: &Spanned<Words>) -> String {
+        super::problem::place(self.source.file, Some(self.source.line(words.span().start)))
     }
 
     fn missing(&self, words: &Spanned<Words>, error: &obtain::ObtainError) -> Problem {
@@ -193,8 +204,7 @@ impl<'a> Resolver<'a> {
     fn program(&self, words: &Spanned<Words>) -> Result<(PathBuf, String), Problem> {
         let word = words.get_ref().0.first().map_or("", String::as_str);
         let template = self.template(word, &words.span(), Scope::All)?;
-        let place = super::problem::place(self.source.file, Some(self.source.line(words.span().start)));
-        Ok((super::program(&template, self.programs, &BTreeMap::new()), place))
+        Ok((super::program(&template, self.programs, &BTreeMap::new()), self.place(words)))
     }
 
     fn rootfs(&self, path: &Spanned<PathBuf>) -> Result<PathBuf, Problem> {
@@ -305,7 +315,8 @@ impl<'a> Resolver<'a> {
         match (&file.client, &file.http) {
             (Some(client), None) => {
                 let table = client.get_ref();
-                let command = self.helper(&table.command, Scope::All)?;
+                self.is_here(&table.command)?;
+                let command = self.command(&table.command, Scope::All)?;
                 for (word, template) in table.command.get_ref().0.iter().zip(&command.words) {
                     let path = super::plain(template, self.here);
                     if template.is_here() && !path.exists() {

@@ -52,7 +52,7 @@ fn home() -> tempfile::TempDir {
 }
 
 fn declare(text: &str) -> Result<TargetEntry, String> {
-    entry(Path::new("my-db.toml"), text, home().path()).map_err(|problem| problem.to_string())
+    entry(Path::new("my-db.toml"), text, (home().path(), false)).map_err(|problem| problem.to_string())
 }
 
 fn nodes() -> Vec<Node> {

@@ -33,7 +33,9 @@ pub fn refusal(schedule: &[PlannedFault]) -> Option<(&'static str, &'static str)
                 "disks of real hosts are left alone"
             }
             Fault::Oom { .. } => "the memory of real hosts is left alone",
-            Fault::Lifecycle { .. } => "members of a cluster on real hosts are left as they are",
+            Fault::Lifecycle { act, .. } if act.restores() => {
+                "a snapshot is taken on a node's own host, where no client disturbs it"
+            }
             Fault::Partition { cut, .. } if cut.connections != Connections::All => {
                 "real hosts do not tell when a connection began"
             }

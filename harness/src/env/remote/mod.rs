@@ -10,14 +10,16 @@ pub mod binary;
 pub mod capability;
 mod connection;
 mod files;
+pub mod hosts;
 mod links;
-pub mod place;
+mod reached;
 pub mod ssh;
 pub mod transport;
 mod upload;
 pub mod wire;
 
 pub use able::{refusal, wants};
+pub use reached::Reached;
 pub use transport::run_name;
 
 use super::clock::{Reading, Skews};
@@ -25,17 +27,18 @@ use super::cut::{Crossing, Cut};
 use super::data::Files;
 use super::packet::{Behavior, Policies, Traffic};
 use super::trap::{Call, Snare, Trap};
-use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
+use super::{EnvError, Environment, Exit, Link, ProcessState, Program, Stop};
 use able::{cannot, needs};
 use binary::AgentBinary;
 use capability::Capability;
 use connection::Connection;
-use duress_targets::Node;
+use duress_targets::{HostCommand, Node, Stopping};
 use links::Links;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use transport::{Transport, open};
 use wire::{Answer, Ask, Hello, PROTOCOL, Trouble};
@@ -53,8 +56,6 @@ pub struct Config {
     pub nodes: Vec<Node>,
     /// The run's identity: hosts know what is its own by it.
     pub run: String,
-    /// How each node's server is started.
-    pub servers: Vec<Server>,
     /// Where the nodes' output goes when the run is over: a folder each, in this one.
     pub logs_dir: PathBuf,
     /// Name of the file that takes a server's output.
@@ -76,29 +77,45 @@ pub struct Wants {
     pub clocks: bool,
 }
 
-/// A server as it is here; hosts get its files.
+/// How a node's server is started.
 #[derive(Clone, Debug)]
 pub struct Server {
     /// Its program.
-    pub program: PathBuf,
-    /// A folder of shared libraries that come with it.
-    pub libraries: Option<PathBuf>,
+    pub program: ServerProgram,
     /// Its arguments, as they are to be there.
     pub args: Vec<String>,
     /// Its environment variables.
     pub env: Vec<(String, String)>,
 }
 
+/// Where a server's program comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerProgram {
+    /// The host has it, there.
+    There(PathBuf),
+    /// It is a file of this machine, and sent.
+    Sent {
+        /// The file.
+        path: PathBuf,
+        /// A folder of shared libraries that come with it.
+        libraries: Option<PathBuf>,
+    },
+}
+
 /// A cluster on hosts. They are healed, and its servers end, when it is dropped.
 pub struct Remote {
     nodes: Vec<RemoteNode>,
     links: Links,
+    /// Nodes that could not be reached from here for a while.
+    cut_off: Mutex<BTreeSet<usize>>,
     warnings: Mutex<Vec<String>>,
 }
 
 struct RemoteNode {
     node: Node,
     agent: Connection,
+    /// Where its data is on its host.
+    data: PathBuf,
     /// Where its log will be.
     log: PathBuf,
     excuse: Mutex<Option<&'static str>>,
@@ -112,11 +129,6 @@ pub fn addresses(transports: &[Box<dyn Transport>]) -> Result<Vec<Node>, EnvErro
     let names = (1..).map(|number| format!("n{number}"));
     let nodes = names.zip(transports).map(|(name, transport)| Ok(Node { name, addr: transport.address()? }));
     nodes.collect()
-}
-
-/// Where a node's data will be on its host.
-pub fn data_dir(dir: &Path, run: &str, node: &Node) -> PathBuf {
-    transport::run_dir(dir, run, &node.name).join(&node.name).join("data")
 }
 
 /// What these hosts can do, each for itself: an agent is put there, and ends.
@@ -146,11 +158,15 @@ pub fn abilities(transports: &[Box<dyn Transport>]) -> Result<Vec<HostAbilities>
 pub type HostAbilities = (String, Result<Vec<Capability>, EnvError>);
 
 impl Remote {
-    /// Puts agents on all hosts, and the server's files. No server runs yet.
+    /// Puts agents on all hosts, asks how servers are to be started on them, one per node, and sends their files.
+    /// No server runs yet.
     ///
     /// # Errors
-    /// When a host cannot be reached, does not agree, or cannot do what is planned.
-    pub fn create(config: &Config) -> Result<Self, EnvError> {
+    /// When a host cannot be reached, does not agree, or cannot do what is planned; or what `servers` says.
+    pub fn create<E: From<EnvError>>(
+        config: &Config,
+        servers: impl FnOnce(&Reached<'_>) -> Result<Vec<Server>, E>,
+    ) -> Result<Self, E> {
         let binary = AgentBinary::own()?;
         let agents = each(&config.transports, |at, transport| {
             let hello = Hello {
@@ -165,22 +181,30 @@ impl Remote {
             needs(transport.host(), &agent.capabilities, config.wants)?;
             Ok(agent)
         })?;
-        let nodes = agents.into_iter().zip(&config.nodes).map(|(agent, node)| RemoteNode {
+        let met = agents.into_iter().zip(&config.transports).zip(&config.nodes);
+        let nodes = met.map(|((agent, transport), node)| RemoteNode {
             node: node.clone(),
             agent,
+            data: transport::run_dir(transport.dir(), &config.run, &node.name).join(&node.name).join("data"),
             log: config.logs_dir.join(&node.name).join(&config.log_name),
             excuse: Mutex::new(None),
         });
         let nodes: Vec<RemoteNode> = nodes.collect();
+        let servers = servers(&Reached { transports: &config.transports, nodes: &nodes })?;
         each(&config.transports, |at, _| {
-            let server = upload::server(&nodes[at].agent, &config.servers[at])
+            let Server { program, args, env } = servers[at].clone();
+            let program = upload::program(&nodes[at].agent, program, env)
                 .map_err(|trouble| nodes[at].error(trouble))?;
-            let server =
-                wire::Server { log_name: config.log_name.clone(), clocks: config.wants.clocks, ..server };
+            let (log_name, clocks) = (config.log_name.clone(), config.wants.clocks);
+            let server = wire::Server { program, args, log_name, clocks };
             nodes[at].ask(Ask::Make(Box::new(server))).map(drop)
         })?;
         let links = Links::new(&nodes, config.wants.cuts)?;
-        Ok(Self { nodes, links, warnings: Mutex::default() })
+        Ok(Self { nodes, links, cut_off: Mutex::default(), warnings: Mutex::default() })
+    }
+
+    fn cut_off(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.cut_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Brings a node's output here.
@@ -220,6 +244,28 @@ impl Environment for Remote {
         self.nodes[node].ask(Ask::StopMain { how }).map(drop)
     }
 
+    fn set_stopping(&self, node: usize, how: &Stopping) -> Result<(), EnvError> {
+        self.nodes[node].ask(Ask::SetStopping { how: how.clone() }).map(drop)
+    }
+
+    fn set_args(&self, node: usize, args: &dyn Fn(&Path) -> Vec<String>) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        node.ask(Ask::SetArgs { args: args(&node.data) }).map(drop)
+    }
+
+    fn set_program(&self, node: usize, program: &Program) -> Result<(), EnvError> {
+        let node = &self.nodes[node];
+        let file = ServerProgram::Sent { path: program.path.clone(), libraries: program.libraries.clone() };
+        let program = upload::program(&node.agent, file, program.env.clone());
+        let program = program.map_err(|trouble| node.error(trouble))?;
+        node.ask(Ask::SetProgram { program }).map(drop)
+    }
+
+    fn run(&self, node: usize, command: &HostCommand, limit: Duration) -> Result<String, EnvError> {
+        let (_, printed) = self.nodes[node].ask(Ask::Run { command: command.clone(), limit })?;
+        Ok(String::from_utf8_lossy(&printed).into_owned())
+    }
+
     fn pause(&self, node: usize) -> Result<(), EnvError> {
         self.nodes[node].ask(Ask::Pause).map(drop)
     }
@@ -249,6 +295,13 @@ impl Environment for Remote {
 
     /// All hosts are told at the same time, and each changes at once.
     fn set_links(&self, policies: &Policies) -> Result<(), EnvError> {
+        let (clients, mut cut_off) = (self.nodes.len(), self.cut_off());
+        let cut = policies.iter().filter(|(_, policy)| !policy.cuts.is_empty());
+        cut_off.extend(cut.filter_map(|(&(from, to), _)| match (from, to) {
+            (node, at) | (at, node) if at == clients => Some(node),
+            _ => None,
+        }));
+        drop(cut_off);
         self.links.set(&self.nodes, policies)
     }
 
@@ -324,6 +377,14 @@ impl Environment for Remote {
     /// Also brings the logs here: nobody asks later.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        // Once.
+        for node in std::mem::take(&mut *self.cut_off()) {
+            warnings.push(format!(
+                "while {} was cut off from the clients, it was cut off from this machine, too: what it is seen to \
+                 be in that time is what could be seen from here",
+                self.nodes[node].node.name
+            ));
+        }
         for node in &self.nodes {
             if let Err(why) = self.fetch_log(node) {
                 warnings.push(format!("the log of {} could not be fetched: {why}", node.node.name));

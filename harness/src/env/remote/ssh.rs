@@ -21,22 +21,28 @@ const OPTIONS: [&str; 5] = [
     "ControlMaster=no",
 ];
 
+/// The variable in which sshd tells the ends of a connection: address and port there, address and port here.
+pub(super) const LINE: &str = "SSH_CONNECTION";
+
 /// The way to one host.
 pub struct SshTransport {
     common: Ssh,
     host: SshTable,
+    /// Where it is named: `hosts.toml:3`.
+    place: String,
 }
 
 impl SshTransport {
-    /// Of all hosts, in the order of the nodes.
-    pub fn all(ssh: &Ssh) -> Vec<Self> {
+    /// Of all hosts, in the order of the nodes, each with where it is named.
+    pub fn all(ssh: &Ssh, places: &[String]) -> Vec<Self> {
         let table = |host: &SshHost| match host {
             SshHost::Table(table) => table.clone(),
             SshHost::Name(name) => {
                 SshTable { host: name.clone(), address: None, user: None, port: None, jump: None }
             }
         };
-        ssh.hosts.iter().map(|host| Self { common: ssh.clone(), host: table(host) }).collect()
+        let hosts = ssh.hosts.iter().map(table).zip(places);
+        hosts.map(|(host, place)| Self { common: ssh.clone(), host, place: place.clone() }).collect()
     }
 
     /// `ssh` with everything but what is to be done there.
@@ -90,14 +96,15 @@ impl Transport for SshTransport {
         address.map_err(|why| EnvError::Unable {
             what: format!("find the address of {}", self.host.host),
             why,
-            fix: format!("give it: {{ host = \"{}\", address = \"…\" }}", self.host.host),
+            fix: format!("give it in {}: {{ host = \"{}\", address = \"…\" }}", self.place, self.host.host),
         })
     }
 
     fn shell(&self, script: &str) -> io::Result<Child> {
         let shell = format!("sh -c {}", quote(script));
         let shell = match &self.common.become_root {
-            Some(prefix) => format!("{prefix} {shell}"),
+            // Who becomes root forgets by which line one has come; cuts have to spare it.
+            Some(prefix) => format!("{prefix} env {LINE}=\"${LINE}\" {shell}"),
             None => shell,
         };
         let mut command = self.command();
@@ -118,6 +125,6 @@ impl Transport for SshTransport {
     fn remedy(&self) -> String {
         let user = self.host.user.as_ref().or(self.common.user.as_ref());
         let who = user.map_or_else(|| self.host.host.clone(), |user| format!("{user}@{}", self.host.host));
-        format!("`ssh {who} true` has to work without a question; see its line under `hosts` in [ssh]")
+        format!("`ssh {who} true` has to work without a question; see {}", self.place)
     }
 }

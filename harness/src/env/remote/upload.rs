@@ -1,35 +1,88 @@
-//! Sends a server's files to a host, those that it does not have.
+//! Sends files to a host, those that it does not have: a server's, and those that commands name.
 
-use super::Server;
+use super::ServerProgram;
 use super::connection::Connection;
-use super::wire::{self, Answer, Ask, Trouble};
+use super::wire::{self, Answer, Ask, ProgramFile, Trouble};
+use crate::env::LIBRARY_PATH;
 use crate::env::remote::binary::hex;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Bytes in one message.
 const PART: usize = 1 << 20;
+/// Most files of a folder that are sent.
+const MOST_FILES: usize = 1_000;
 
-/// Sends a server's files; what the host has to know of them.
-pub(super) fn server(agent: &Connection, server: &Server) -> Result<wire::Server, Trouble> {
-    let program = send(agent, &server.program)?;
-    let name = server.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut libraries = Vec::new();
-    for library in in_folder(server.libraries.as_deref())? {
-        let name = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        libraries.push((name, send(agent, &library)?));
+/// Sends a program's files, if it has any; what the host has to know of it.
+pub(super) fn program(
+    agent: &Connection,
+    program: ServerProgram,
+    mut env: Vec<(String, String)>,
+) -> Result<wire::Program, Trouble> {
+    let file = match program {
+        ServerProgram::There(path) => ProgramFile::There(path),
+        ServerProgram::Sent { path, libraries } => {
+            // Where they are here means nothing there.
+            env.retain(|(name, _)| libraries.is_none() || name != LIBRARY_PATH);
+            let libraries = in_folder(libraries.as_deref())?;
+            let named = |file: PathBuf| Ok((name(&file), send(agent, &file)?));
+            let libraries = libraries.into_iter().map(named).collect::<Result<_, Trouble>>()?;
+            ProgramFile::Sent { sha256: send(agent, &path)?, name: name(&path), libraries }
+        }
+    };
+    Ok(wire::Program { file, env })
+}
+
+/// Sends these files of a folder, and all that is in those that are folders themselves; where the folder is
+/// there.
+pub(super) fn folder(agent: &Connection, folder: &Path, files: &[PathBuf]) -> Result<PathBuf, Trouble> {
+    let mut found = BTreeSet::new();
+    for file in files {
+        gather(folder, file, &mut found)?;
     }
-    Ok(wire::Server {
-        program,
-        name,
-        libraries,
-        args: server.args.clone(),
-        env: server.env.clone(),
-        log_name: String::new(),
-        clocks: false,
-    })
+    let mut all = Sha256::new();
+    let mut sent = Vec::with_capacity(found.len());
+    for file in found {
+        let sha256 = send(agent, &folder.join(&file))?;
+        all.update(serde_json::to_vec(&(&file, &sha256)).unwrap_or_default());
+        sent.push((file, sha256));
+    }
+    match agent.ask(Ask::Arrange { name: hex(&all.finalize()), files: sent })? {
+        (Answer::At(place), _) => Ok(place),
+        _ => Err(Trouble {
+            what: "arrange files".to_owned(),
+            why: "its agent answered something else".to_owned(),
+        }),
+    }
+}
+
+/// A file, or all that is in a folder.
+fn gather(folder: &Path, file: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), Trouble> {
+    let path = folder.join(file);
+    let told = |error| failed(&path, error);
+    let kind = fs::metadata(&path).map_err(told)?;
+    if kind.is_file() {
+        found.insert(file.to_owned());
+        return if found.len() <= MOST_FILES { Ok(()) } else { Err(failed(folder, too_many())) };
+    }
+    if !kind.is_dir() {
+        return Err(failed(&path, io::Error::other("it is neither a file nor a folder")));
+    }
+    for entry in fs::read_dir(&path).map_err(told)? {
+        gather(folder, &file.join(entry.map_err(told)?.file_name()), found)?;
+    }
+    Ok(())
+}
+
+fn too_many() -> io::Error {
+    io::Error::other(format!("it has more than {MOST_FILES} files: name those that are needed"))
+}
+
+fn name(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Sends one, if it is not there; its hash.

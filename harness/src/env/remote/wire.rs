@@ -7,7 +7,8 @@ use super::capability::Capability;
 use crate::env::clock::Skews;
 use crate::env::cut::Cut;
 use crate::env::{ProcessState, Stop};
-use duress_targets::Node;
+use duress_targets::obtain::Obtained;
+use duress_targets::{HostCommand, Node, Stopping};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, Read as _, Write};
@@ -114,6 +115,24 @@ pub enum Ask {
         /// These are the last.
         last: bool,
     },
+    /// Gives files that were sent their names, in a folder with a name of its own in the agent's: it may be
+    /// there already.
+    Arrange {
+        /// The folder.
+        name: String,
+        /// Paths in it, and the SHA-256 of each file.
+        files: Vec<(PathBuf, String)>,
+    },
+    /// Looks for a program. [`Answer::Program`] or [`Answer::No`].
+    Find {
+        /// A path, or a name that is looked for on `PATH`.
+        program: PathBuf,
+    },
+    /// Looks whether somebody listens already at the node's address. [`Answer::Busy`].
+    Busy {
+        /// Ports of TCP.
+        ports: Vec<u16>,
+    },
     /// Makes the node; nothing runs yet.
     Make(Box<Server>),
     /// See [`crate::env::Environment::start`], and so for the following.
@@ -127,6 +146,28 @@ pub enum Ask {
     StopMain {
         /// How.
         how: Stop,
+    },
+    /// Replaces how the server is asked to end.
+    SetStopping {
+        /// How.
+        how: Stopping,
+    },
+    /// Replaces the server's arguments.
+    SetArgs {
+        /// All of them.
+        args: Vec<String>,
+    },
+    /// Replaces the server's program.
+    SetProgram {
+        /// By this.
+        program: Program,
+    },
+    /// Runs a command beside the server; what it printed is behind the line.
+    Run {
+        /// Which.
+        command: HostCommand,
+        /// For so long at most.
+        limit: Duration,
     },
     /// Stops all where they stand.
     Pause,
@@ -209,20 +250,41 @@ pub enum Ask {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Server {
-    /// SHA-256 of its program.
-    pub program: String,
-    /// What it is called: some programs look at it.
-    pub name: String,
-    /// Shared libraries that come with it: name, SHA-256.
-    pub libraries: Vec<(String, String)>,
+    /// What it is.
+    pub program: Program,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Its environment variables.
-    pub env: Vec<(String, String)>,
     /// Name of the file that takes its output.
     pub log_name: String,
     /// It is to have clocks that can be skewed.
     pub clocks: bool,
+}
+
+/// A program on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Program {
+    /// Where it is.
+    pub file: ProgramFile,
+    /// Its environment variables.
+    pub env: Vec<(String, String)>,
+}
+
+/// Where a program is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramFile {
+    /// The host has it.
+    There(PathBuf),
+    /// It was sent.
+    Sent {
+        /// SHA-256 of it.
+        sha256: String,
+        /// What it is called: some programs look at it.
+        name: String,
+        /// Shared libraries that come with it: name, SHA-256.
+        libraries: Vec<(String, String)>,
+    },
 }
 
 /// What is not to cross.
@@ -266,6 +328,12 @@ pub enum Answer {
     Clocks(crate::env::clock::Reading),
     /// From where a datagram came.
     From(IpAddr),
+    /// A program that is there.
+    Program(Obtained),
+    /// The first of the ports that is not free.
+    Busy(Option<u16>),
+    /// Where something is now.
+    At(PathBuf),
     /// What became of one that was sent.
     Sent(Sent),
 }

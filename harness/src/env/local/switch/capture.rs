@@ -13,6 +13,9 @@ const SNAP: usize = 256;
 /// Half of what is kept of all, bytes.
 const HALF: usize = 32 << 20;
 
+/// What the last block of a half may need beyond it, bytes.
+const SLACK: usize = 4 << 10;
+
 /// Blocks and options of the format.
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
@@ -39,7 +42,7 @@ impl Capture {
     pub(super) fn new() -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let began = (Instant::now(), u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX));
-        Self { old: Vec::new(), young: Vec::new(), began }
+        Self { old: room(), young: room(), began }
     }
 
     /// Keeps a frame that came now.
@@ -74,6 +77,14 @@ impl Capture {
         file.append(&mut self.young);
         file
     }
+}
+
+/// Memory for one half, all of it in place: a thread with real-time priority neither copies what it has into
+/// something larger, nor waits for pages, and what a run needs after an hour it needs from the start.
+fn room() -> Vec<u8> {
+    let mut room = vec![u8::MAX; HALF + SLACK];
+    room.clear();
+    room
 }
 
 fn head(hosts: &[String]) -> Vec<u8> {

@@ -9,6 +9,7 @@
 use crate::env::cut::{Connections, Cut};
 use crate::env::local::probe_payload;
 use crate::env::remote::capability::{Ability, Capability};
+use crate::env::remote::ssh::LINE;
 use crate::env::remote::wire::{Rule, Side};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -113,6 +114,11 @@ fn script(table: &str, rules: &[Rule]) -> Result<String, String> {
         let family = if rule.peer.is_ipv4() { "ip" } else { "ip6" };
         let peer = format!("add rule inet {table} {hook} {family} {end} {}", rule.peer);
         let _ = writeln!(text, "add counter inet {table} f{fault}\nadd counter inet {table} p{fault}");
+        // Not a link of the cluster: by this line the agent is told to end the cut.
+        if let Some((_, theirs, ours)) = line_here().filter(|(from, ..)| *from == rule.peer) {
+            let (from, to) = if rule.side == Side::From { (theirs, ours) } else { (ours, theirs) };
+            let _ = writeln!(text, "{peer} tcp sport {from} tcp dport {to} accept");
+        }
         if rule.peer.is_ipv6() {
             let _ = writeln!(
                 text,
@@ -148,6 +154,15 @@ fn script(table: &str, rules: &[Rule]) -> Result<String, String> {
         }
     }
     Ok(text)
+}
+
+/// The connection by which this agent was started, if that was one of ssh: from where, from which port there, to
+/// which port here.
+fn line_here() -> Option<(IpAddr, u16, u16)> {
+    let told = std::env::var(LINE).ok()?;
+    let parts: Vec<&str> = told.split_whitespace().collect();
+    let [from, theirs, _, ours] = parts[..] else { return None };
+    Some((from.parse::<IpAddr>().ok()?.to_canonical(), theirs.parse().ok()?, ours.parse().ok()?))
 }
 
 /// What it printed.

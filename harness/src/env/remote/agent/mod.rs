@@ -7,6 +7,7 @@
 
 mod ears;
 mod firewall;
+mod found;
 mod node;
 mod store;
 mod trace;
@@ -181,8 +182,9 @@ impl Agent {
         let agent = Arc::clone(self);
         let worker = std::thread::Builder::new().name("worker".into()).spawn(move || {
             let did = agent.act(what, &body);
-            agent.answer(id, did);
+            // Done: to be heard may take for ever, and whoever heals does not wait for that.
             agent.busy.fetch_sub(1, Ordering::AcqRel);
+            agent.answer(id, did);
         });
         if let Err(error) = worker {
             self.busy.fetch_sub(1, Ordering::AcqRel);
@@ -195,6 +197,9 @@ impl Agent {
         match what {
             Ask::HasFile { sha256 } => done(if self.store.has(&sha256) { Answer::Yes } else { Answer::No }),
             Ask::File { .. } => unreachable!("it is kept where it is heard"),
+            Ask::Arrange { name, files } => done(Answer::At(self.store.arrange(&name, &files)?)),
+            Ask::Find { program } => done(found::program(&program)),
+            Ask::Busy { ports } => done(Answer::Busy(found::busy(self.hello.node.addr, &ports))),
             Ask::Make(server) => {
                 let dir = run_dir(&self.hello.dir, &self.hello.run, &self.hello.node.name);
                 let placed = Placed::make(&self.hello.node, &dir, &server, &self.store)?;
@@ -216,7 +221,7 @@ impl Agent {
                 Ok((Answer::Sent(self.ears.send((to, port), nonce, refusal)?), Vec::new()))
             }
             Ask::Heard { port, nonce, taken } => done(self.hear((port, nonce), taken)?),
-            other => self.placed()?.act(other, body),
+            other => self.placed()?.act(other, body, &self.store),
         }
     }
 

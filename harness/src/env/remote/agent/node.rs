@@ -5,16 +5,14 @@ use super::store::Store;
 use super::{Did, Trouble, trouble};
 use crate::env::local::{self, Config, Data, Disks, Local, Network, Privilege, ServerCommand};
 use crate::env::remote::files;
-use crate::env::remote::wire::{Answer, Ask, Server};
-use crate::env::{EnvError, Environment as _};
+use crate::env::remote::wire::{self, Answer, Ask, ProgramFile, Server};
+use crate::env::{EnvError, Environment as _, LIBRARY_PATH, Program};
 use duress_targets::Node;
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// By which programs find their shared libraries.
-const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 /// Bytes of a log that are read at once.
 const LOG_PART: u64 = 1 << 20;
 /// Its position there: it is the only one.
@@ -23,22 +21,15 @@ const HERE: usize = 0;
 /// A server that has its place.
 pub(super) struct Placed {
     pub(super) cluster: Local,
+    dir: PathBuf,
     log: PathBuf,
 }
 
 impl Placed {
     /// Makes the host's part of the cluster. No server runs yet.
     pub(super) fn make(node: &Node, dir: &Path, server: &Server, store: &Store) -> Result<Self, Trouble> {
-        let failed = |error: io::Error| trouble("put its server in place", error.to_string());
-        let program = place(&dir.join("bin"), &[(&server.name, &server.program)], store).map_err(failed)?;
-        let mut env = server.env.clone();
-        if !server.libraries.is_empty() {
-            let libraries: Vec<_> = server.libraries.iter().map(|(name, hash)| (name, hash)).collect();
-            let lib = dir.join("lib");
-            place(&lib, &libraries, store).map_err(failed)?;
-            env.push((LIBRARY_PATH.to_owned(), lib.display().to_string()));
-        }
-        let command = ServerCommand { program, args: server.args.clone(), env };
+        let Program { path, env, .. } = program(dir, &server.program, store)?;
+        let command = ServerCommand { program: path, args: server.args.clone(), env };
         // Whose capabilities have been seen.
         let privilege: Privilege = local::acquire().map_err(|error| of(&error))?;
         let config = Config {
@@ -54,16 +45,27 @@ impl Placed {
             rootfs: None,
         };
         let log = dir.join(&node.name).join(&server.log_name);
-        Ok(Self { cluster: Local::create(privilege, config).map_err(|error| of(&error))?, log })
+        let cluster = Local::create(privilege, config).map_err(|error| of(&error))?;
+        Ok(Self { cluster, dir: dir.to_owned(), log })
     }
 
     /// What is asked of a cluster of one.
-    pub(super) fn act(&self, what: Ask, body: &[u8]) -> Did {
+    pub(super) fn act(&self, what: Ask, body: &[u8], store: &Store) -> Did {
         let cluster = &self.cluster;
         let answer = match what {
             Ask::Start => cluster.start(HERE).map(|()| Answer::Done),
             Ask::Stop { how } => cluster.stop(HERE, how).map(|()| Answer::Done),
             Ask::StopMain { how } => cluster.stop_main(HERE, how).map(|()| Answer::Done),
+            Ask::SetStopping { how } => cluster.set_stopping(HERE, &how).map(|()| Answer::Done),
+            Ask::SetArgs { args } => cluster.set_args(HERE, &|_| args.clone()).map(|()| Answer::Done),
+            Ask::SetProgram { program: other } => {
+                let program = program(&self.dir, &other, store)?;
+                cluster.set_program(HERE, &program).map(|()| Answer::Done)
+            }
+            Ask::Run { command, limit } => {
+                let printed = cluster.run(HERE, &command, limit).map_err(|error| of(&error))?;
+                return Ok((Answer::Done, printed.into_bytes()));
+            }
             Ask::Pause => cluster.pause(HERE).map(|()| Answer::Done),
             Ask::Resume => cluster.resume(HERE).map(|()| Answer::Done),
             Ask::Starve { percent } => cluster.starve(HERE, percent).map(|()| Answer::Done),
@@ -91,19 +93,39 @@ impl Placed {
     }
 }
 
-/// Gives files that were sent their names, by links; the first one's place.
-fn place(dir: &Path, files: &[(&String, &String)], store: &Store) -> io::Result<PathBuf> {
-    fs::create_dir_all(dir)?;
-    let mut first = None;
-    for (name, sha256) in files {
-        if !store.has(sha256) || Path::new(name).file_name() != Some(name.as_ref()) {
-            return Err(io::Error::other(format!("{name} has not been sent")));
+/// A program as it is started. One that was sent has a folder of its own, since others have its name.
+fn program(dir: &Path, program: &wire::Program, store: &Store) -> Result<Program, Trouble> {
+    let failed = |error: io::Error| trouble("put its server in place", error.to_string());
+    let mut env = program.env.clone();
+    let path = match &program.file {
+        ProgramFile::There(path) => path.clone(),
+        ProgramFile::Sent { sha256, name, libraries } => {
+            let dir = dir.join(sha256);
+            let path = place(&dir.join("bin"), name, sha256, store).map_err(failed)?;
+            let lib = dir.join("lib");
+            for (name, sha256) in libraries {
+                place(&lib, name, sha256, store).map_err(failed)?;
+            }
+            if !libraries.is_empty() {
+                env.push((LIBRARY_PATH.to_owned(), lib.display().to_string()));
+            }
+            path
         }
-        let path = dir.join(name);
-        symlink(store.path(sha256), &path)?;
-        first.get_or_insert(path);
+    };
+    Ok(Program { path, libraries: None, env })
+}
+
+/// Gives a file that was sent its name, by a link.
+fn place(dir: &Path, name: &str, sha256: &str, store: &Store) -> io::Result<PathBuf> {
+    if !store.has(sha256) || Path::new(name).file_name() != Some(name.as_ref()) {
+        return Err(io::Error::other(format!("{name} has not been sent")));
     }
-    first.ok_or_else(|| io::Error::other("there is no program"))
+    fs::create_dir_all(dir)?;
+    let path = dir.join(name);
+    match symlink(store.path(sha256), &path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(path),
+    }
 }
 
 fn read_part(log: &Path, from: u64) -> io::Result<Vec<u8>> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Files that are being sent at a time.
@@ -41,7 +41,7 @@ impl Store {
 
     fn try_add(&self, sha256: &str, part: &[u8], last: bool) -> io::Result<()> {
         if !is_hash(sha256) {
-            return Err(io::Error::other("that is no hash"));
+            return Err(no_hash());
         }
         let coming = self.dir.join(format!(".{sha256}-{}", std::process::id()));
         let mut files = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,6 +70,53 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Gives files their names in a folder of this name; where that is. It stays, as the files do, for the next
+    /// run. These are copies: programs ask a link where it leads, and may write to what they find.
+    pub(super) fn arrange(&self, name: &str, files: &[(PathBuf, String)]) -> Result<PathBuf, Trouble> {
+        let folder = self.dir.with_file_name("folders").join(name);
+        let arranged = if is_hash(name) { self.try_arrange(&folder, files) } else { Err(no_hash()) };
+        arranged
+            .map_err(|error| trouble(&format!("keep files in {}", folder.display()), error.to_string()))?;
+        Ok(folder)
+    }
+
+    fn try_arrange(&self, folder: &Path, files: &[(PathBuf, String)]) -> io::Result<()> {
+        let is_whole = || files.iter().all(|(path, sha256)| is(&folder.join(path), sha256));
+        if is_whole() {
+            return Ok(());
+        }
+        let coming = folder.with_extension(std::process::id().to_string());
+        for (path, sha256) in files {
+            let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+            if !plain || !self.has(sha256) {
+                return Err(io::Error::other(format!("{} has not been sent", path.display())));
+            }
+            let path = coming.join(path);
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::copy(self.path(sha256), path)?;
+        }
+        // Another agent that shares the folder may have been faster; what is there otherwise has been changed.
+        if is_whole() {
+            return fs::remove_dir_all(&coming);
+        }
+        let _ = fs::remove_dir_all(folder);
+        match fs::rename(&coming, folder) {
+            Err(_) if is_whole() => fs::remove_dir_all(&coming),
+            renamed => renamed,
+        }
+    }
+}
+
+/// Has a file this content?
+fn is(path: &Path, sha256: &str) -> bool {
+    fs::read(path).is_ok_and(|bytes| hex(&Sha256::digest(&bytes)) == sha256)
+}
+
+fn no_hash() -> io::Error {
+    io::Error::other("that is no hash")
+}
+
 /// A name that leads nowhere else.
 fn is_hash(sha256: &str) -> bool {
     sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -89,6 +136,13 @@ mod tests {
         store.add(&hash, b"two", true).expect("kept");
         assert!(store.has(&hash));
         assert_eq!(fs::read(store.path(&hash)).expect("there"), b"one two");
+        let files = [(PathBuf::from("a/b"), hash.clone())];
+        let folder = store.arrange(&hash, &files).expect("arranged");
+        // What was changed is put in order again.
+        fs::write(folder.join("a/b"), "else").expect("written");
+        assert_eq!(store.arrange(&hash, &files).expect("arranged"), folder);
+        assert_eq!(fs::read(folder.join("a/b")).expect("there"), b"one two");
+        assert!(store.arrange(&hash, &[(PathBuf::from("../x"), hash.clone())]).is_err());
         let other = hex(&Sha256::digest(b"three"));
         assert!(store.add(&other, b"four", true).is_err() && !store.has(&other));
         assert!(store.add("../x", b"", true).is_err() && !store.has("../x"));

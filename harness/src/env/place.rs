@@ -1,0 +1,110 @@
+//! Where the nodes of a run are: on this machine, unless a file says otherwise (`--on hosts.toml`). A table
+//! for each kind of place, and one of them in a file.
+//!
+//! What a table of hosts means is said beside what reaches them ([`super::remote::hosts`]).
+
+use super::local::Local;
+use super::remote::HostAbilities;
+use super::remote::hosts::Hosts;
+use super::{EnvError, remote};
+use crate::failure::Failure;
+use crate::nemesis::fault::PlannedFault;
+use duress_targets::Node;
+use duress_targets::hosts::Ssh;
+use serde::Deserialize;
+use std::path::Path;
+
+/// Largest file.
+const MAX_BYTES: u64 = 1 << 20;
+/// What a file has to have.
+const FIX: &str = "it takes [ssh] with hosts = [\"db1\", \"db2\", …]; see the README";
+
+/// Where the nodes are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine, which makes a host for each.
+    #[default]
+    Here,
+    /// On hosts reached by ssh.
+    Ssh(Box<Hosts>),
+}
+
+/// All tables that a file can have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Tables {
+    ssh: Option<Ssh>,
+}
+
+impl Place {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or says something that cannot be; with its name and the line.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let failed = |source| Failure::File { path: path.to_owned(), what: "read", source };
+        let length = std::fs::metadata(path).map_err(failed)?.len();
+        if length > MAX_BYTES {
+            let why = format!("it has {length} bytes, and {MAX_BYTES} are allowed");
+            return Err(refused(path, None, why, "give the file with the [ssh] table"));
+        }
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        let tables: Tables = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            refused(path, Some(line), error.message().trim(), FIX)
+        })?;
+        match tables {
+            Tables { ssh: Some(ssh) } => Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?))),
+            Tables { ssh: None } => Err(refused(path, None, "it says of no place where it is", FIX)),
+        }
+    }
+
+    /// On this machine?
+    pub const fn is_here(&self) -> bool {
+        matches!(self, Self::Here)
+    }
+
+    /// How many nodes there can be, where that is fixed.
+    pub const fn room(&self) -> Option<usize> {
+        match self {
+            Self::Here => None,
+            Self::Ssh(hosts) => Some(hosts.len()),
+        }
+    }
+
+    /// The first so many nodes, with their addresses.
+    ///
+    /// # Errors
+    /// When the address of one cannot be found.
+    pub fn nodes(&self, count: usize) -> Result<Vec<Node>, EnvError> {
+        match self {
+            Self::Here => Ok(Local::addresses(count)),
+            Self::Ssh(hosts) => hosts.nodes(count),
+        }
+    }
+
+    /// What these hosts can do, each for itself; nothing is said of this machine's own.
+    ///
+    /// # Errors
+    /// When they cannot be asked at all.
+    pub fn abilities(&self) -> Result<Vec<HostAbilities>, EnvError> {
+        match self {
+            Self::Here => Ok(Vec::new()),
+            Self::Ssh(hosts) => remote::abilities(&hosts.transports(hosts.len())),
+        }
+    }
+
+    /// The first of these faults that cannot be had there, and why.
+    pub fn refusal(&self, schedule: &[PlannedFault]) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Here => None,
+            Self::Ssh(_) => remote::refusal(schedule),
+        }
+    }
+}
+
+/// A mistake in a file: where, what, and what to do.
+pub(super) fn refused(path: &Path, line: Option<usize>, why: impl Into<String>, fix: &str) -> Failure {
+    let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    Failure::usage(format!("--on {}{line}", path.display()), why, fix)
+}
