@@ -6,9 +6,10 @@
 //! `subject` (with its limits), `judge` (all of them, and the verdict), `access` (what can be said of
 //! operations without the model), `blocks`, `collection` and `growing` (decided without a search, where
 //! values are unique, elements are put in once, or an object only grows; `found` is what such a decision
-//! says, `narrow` its proof where an object has many cells), `problem` and `reduce` (laid out for searching), `search` (is there an order?), `ahead` (what
-//! rules one out early), `window` (is there provably none?), `engine` (all of these in turns, and the
-//! proof of the answer), `certify` (the second opinion), `explain` (the answer as a person wants it).
+//! says, `narrow` its proof where an object has many cells), `problem` and `reduce` (laid out for
+//! searching), `search` (is there an order?), `ahead` (what rules one out early), `window` (is there
+//! provably none?), `engine` (all of these in turns, and the proof of the answer), `certify` (the second
+//! opinion), `explain` (the answer as a person wants it).
 //! Beside them `online`: the same question while it happens.
 
 mod access;
