@@ -119,9 +119,9 @@ impl Client for MyClient {
     async fn invoke(&mut self, invocation: &Invocation) -> Completion {
         let (key, asked) = (&invocation.value[0], &invocation.value[1]);
         let done = match (invocation.f.as_str(), asked) {
-            ("read", _) => self.call(&format!("GET r{key}")).await.map(|held| {
-                let held = held.and_then(|held| held.parse::<i64>().ok());
-                json!([key, held])
+            ("read", _) => self.call(&format!("GET r{key}")).await.and_then(|held| {
+                let held = held.map(|held| held.parse::<i64>()).transpose();
+                held.map(|held| json!([key, held])).map_err(|e| not_understood(e.to_string()))
             }),
             ("write", new) => self.call(&format!("SET r{key} {new}")).await.map(|_| invocation.value.clone()),
             // It certainly does not happen: nothing is sent.
@@ -129,6 +129,11 @@ impl Client for MyClient {
         };
         done.map_or_else(|ended| ended, |value: Value| Completion::Ok(value))
     }
+}
+
+/// Whatever that was, nobody knows what it stands for.
+fn not_understood(why: String) -> Completion {
+    Completion::Info(ClientError::new("protocol", why))
 }
 
 impl MyClient {
@@ -154,7 +159,8 @@ impl MyClient {
             Some(("+", text)) => Some(text.to_owned()),
             Some(("$", "-1")) => None,
             Some(("$", length)) => {
-                let mut text = vec![0; length.parse::<usize>().unwrap_or(0) + 2];
+                let length = length.parse::<usize>().map_err(|e| not_understood(e.to_string()))?;
+                let mut text = vec![0; length + 2];
                 stream.read_exact(&mut text).await.map_err(broke)?;
                 Some(String::from_utf8_lossy(&text).trim_end().to_owned())
             }

@@ -212,6 +212,7 @@ impl Plan {
             target = make(settings)?;
         }
         check_program(&options, &entry, &*target)?;
+        let target = place::apart(&place, target);
         let inside = matches!(target.server(), Server::InProcess(_));
         let node_names: Vec<String> = (1..=nodes).map(|n| format!("n{n}")).collect();
         let kinds: Vec<String> = faults.iter().filter(|kind| *kind != "none").cloned().collect();
@@ -339,6 +340,10 @@ impl Plan {
         }
         if let Some(on) = &o.on {
             table.insert("on".to_owned(), on.display().to_string());
+        }
+        let load: Vec<String> = self.place.load().iter().map(|way| way.host().to_owned()).collect();
+        if !load.is_empty() {
+            table.insert("load".to_owned(), load.join(", "));
         }
         if let Some(ops) = o.ops {
             table.insert("ops".to_owned(), ops.to_string());

@@ -6,16 +6,18 @@
 
 mod environment;
 mod exits;
+mod fleet;
 mod helpers;
 mod hosts;
 mod interrupts;
+mod last_words;
 pub(crate) mod noted;
 mod phases;
 mod salvaging;
 mod standing;
 
 use crate::checking;
-use crate::engine::Stop;
+use crate::engine::{Fleet, Stop};
 use crate::env::local::{self, Privilege};
 use crate::env::{EnvError, Environment, Program};
 use crate::event::{Event, Listener, Planned, Stage};
@@ -125,14 +127,15 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let watching = Watching::start(watch, told).map_err(no_thread)?;
     let mut capture = Vec::new();
     let mut salvaging = Salvaging::begin();
-    let attempt =
-        environment::make(plan, &claim, &nodes, prepared, (&mut info, &**listener)).and_then(|env| {
-            let programs = programs(plan, prepared);
-            let tool = prepared.tool.as_ref().map(|tool| as_program(tool, Vec::new()));
-            let talk = (listener, interrupts.stop(), interrupts.standing(), watching.feed());
-            let kept = (&mut info, &mut capture, &mut salvaging);
-            conduct(plan, &claim, &nodes, (env, programs, tool), talk, kept)
-        });
+    let attempt = fleet::start(plan, &nodes).and_then(|fleet| {
+        let told = (&mut info, &**listener);
+        let env = environment::make(plan, &claim, (&nodes, fleet.as_ref()), prepared, told)?;
+        let programs = programs(plan, prepared);
+        let tool = prepared.tool.as_ref().map(|tool| as_program(tool, Vec::new()));
+        let talk = (listener, interrupts.stop(), interrupts.standing(), watching.feed());
+        let kept = (&mut info, &mut capture, &mut salvaging);
+        conduct(plan, &claim, (&nodes, fleet), (env, programs, tool), talk, kept)
+    });
     if let Err(failure) = &attempt {
         info.status = RunStatus::Failed;
         info.failure = Some(failure.to_run_failure());
@@ -160,7 +163,8 @@ pub(crate) fn cluster(
 ) -> Result<Cluster, Failure> {
     let nodes = environment::nodes(plan)?;
     let mut info = describe(plan, claim, &nodes, prepared);
-    Ok(Cluster { env: environment::make(plan, claim, &nodes, prepared, (&mut info, listener))?, nodes })
+    let env = environment::make(plan, claim, (&nodes, None), prepared, (&mut info, listener))?;
+    Ok(Cluster { env, nodes })
 }
 
 /// Checks what is on disk, and writes verdict and reports.
@@ -229,7 +233,7 @@ impl Listener for StopsThere {
 fn conduct(
     plan: &Plan,
     claim: &Claim,
-    nodes: &Arc<[Node]>,
+    (nodes, fleet): (&Arc<[Node]>, Option<Arc<Fleet>>),
     (env, programs, tool): (Arc<dyn Environment>, Arc<[Program]>, Option<Program>),
     (listener, stop, standing, feed): (&Arc<dyn Listener>, Stop, Standing, Feed),
     (info, capture, salvaging): (&mut RunInfo, &mut Vec<u8>, &mut Salvaging),
@@ -241,6 +245,7 @@ fn conduct(
         dir: &claim.dir,
         nodes: Arc::clone(nodes),
         env: Arc::clone(&env),
+        fleet,
         programs,
         tool,
         listener: Arc::clone(listener),
@@ -293,6 +298,9 @@ fn obtain(
     listener: &dyn Listener,
 ) -> Result<Option<Obtained>, Failure> {
     let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
+    if plan.place.has_servers() {
+        return Ok(None);
+    }
     if let (Source::Named { program, place }, Some(image)) = (launch.source(), image) {
         let (program, place) = plan.options.bin.as_deref().map_or((program, place), |bin| (bin, "--bin"));
         return Ok(Some(image::program(image, program, place)?));
@@ -317,7 +325,7 @@ fn obtain(
 /// The files in which the servers run, if they are not this machine's.
 fn unpack(plan: &Plan, listener: &dyn Listener) -> Result<Option<Image>, Failure> {
     let Server::Processes(launch) = plan.target.server() else { return Ok(None) };
-    let Some(path) = launch.rootfs() else { return Ok(None) };
+    let Some(path) = launch.rootfs().filter(|_| !plan.place.has_servers()) else { return Ok(None) };
     if let Source::Recipe(_) = launch.source() {
         return Err(Failure::usage(
             format!("a root file system with {}", plan.entry.name),
@@ -402,6 +410,7 @@ fn binary(obtained: &Obtained) -> Binary {
 
 fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> RunInfo {
     let privilege = match prepared.privilege {
+        None if plan.place.has_servers() => "root",
         None if !plan.place.is_here() => "root on the hosts",
         Some(Privilege::Root) => "root",
         Some(Privilege::UserNamespace) => "user namespace",
@@ -453,6 +462,7 @@ fn describe(plan: &Plan, claim: &Claim, nodes: &[Node], prepared: &Prepared) -> 
             .as_ref()
             .map(|file| Declaration { path: file.path.display().to_string(), text: file.text.clone() }),
         clock_epoch: None,
+        load: Vec::new(),
         kept: Vec::new(),
     }
 }

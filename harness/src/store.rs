@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// Attempts to find a free name for a run directory.
 const MAX_NAMES: u32 = 100;
-/// Directories below `runs/` that are looked into: target-workload-faults, then the run.
-const DEPTH: usize = 2;
+/// Directories below `runs/` that are looked into: target-workload-faults, then the run. Below a directory of
+/// nights: the night, its `runs/`, then the run.
+const DEPTH: usize = 3;
 
 /// A run directory that is ours as long as this lives.
 pub struct Claim {

@@ -197,8 +197,9 @@ pub(crate) fn environment(info: &RunInfo) -> String {
         ["Duress".to_owned(), info.duress.clone()],
         ["started".to_owned(), info.started.clone()],
     ];
+    let load = info.load.iter().map(|machine| [format!("load from {}", machine.host), machine.told()]);
     let options = info.options.iter().map(|(name, value)| [name.clone(), value.clone()]);
-    table(["", ""], fixed.into_iter().chain(binary).chain(options))
+    table(["", ""], fixed.into_iter().chain(binary).chain(load).chain(options))
 }
 
 pub(crate) fn details(name: &str, content: &str) -> String {

@@ -147,6 +147,20 @@ fn a_canary_that_passes_is_told() {
         assert_eq!((index.canary.caught, index.canary.missed.as_slice()), (1, &[1][..]));
         assert!(index_page(&index).contains("do not trust a pass"));
     }
+    // Tried again, and caught then: one canary, which was caught.
+    let attempt = |number: usize, verdict: Verdict, name: &str| {
+        let mut line = canary(number, verdict);
+        for (label, value) in [("canary", name), ("session", "one night")] {
+            line.labels.insert(label.to_owned(), value.to_owned());
+        }
+        line
+    };
+    let index = Index::new([
+        attempt(0, verdicts::unknown(), "a"),
+        attempt(1, verdicts::violation(), "a"),
+        attempt(2, verdicts::unknown(), "b"),
+    ]);
+    assert_eq!((index.canary.runs, index.canary.caught, index.canary.missed.as_slice()), (2, 1, &[2][..]));
     assert!(index_page(&Index::new([good(0)])).contains("No canary has run"));
 }
 

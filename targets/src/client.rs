@@ -66,4 +66,10 @@ impl ClientError {
     pub fn new(class: &'static str, message: impl Into<String>) -> Self {
         Self { class, message: message.into() }
     }
+
+    /// One that was told by somebody else, who may have any number of classes: so many of them are kept, and
+    /// the others are `error`.
+    pub fn told(class: &str, message: impl Into<String>) -> Self {
+        Self::new(crate::exec::known_class(class), message)
+    }
 }

@@ -1,5 +1,5 @@
-//! Where the nodes of a cluster can be when this machine does not make them: hosts reached by ssh. Data
-//! only, as it stands in a file: how one gets there is the harness' business.
+//! Where the nodes of a cluster can be when this machine does not make them: hosts reached by ssh, containers
+//! of an engine. Data only, as it stands in a file: how one gets there is the harness' business.
 
 use serde::{Deserialize, Deserializer};
 use std::net::IpAddr;
@@ -36,6 +36,49 @@ pub struct Ssh {
     pub dead_man: Duration,
 }
 
+/// Machines from which clients work, reached by ssh. What is absent is as it is for the nodes' hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Load {
+    /// Clients are spread over them.
+    pub hosts: Vec<SshHost>,
+    /// As in [`Ssh`], and so for the following.
+    pub user: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// A file of ssh's configuration.
+    pub config: Option<PathBuf>,
+    /// The private key.
+    pub identity: Option<PathBuf>,
+    /// Further options of ssh.
+    pub options: Option<Vec<String>>,
+    /// Where the agent goes.
+    pub dir: Option<PathBuf>,
+    /// After so long without a word the clients of a machine end.
+    #[serde(default, deserialize_with = "some_duration")]
+    pub dead_man: Option<Duration>,
+}
+
+impl Load {
+    /// With all that it takes from the nodes' hosts. Nothing is broken there, so nobody has to become root.
+    #[must_use]
+    pub fn like(&self, nodes: &Ssh) -> Ssh {
+        let own = self.clone();
+        Ssh {
+            hosts: own.hosts,
+            user: own.user.or_else(|| nodes.user.clone()),
+            port: own.port.or(nodes.port),
+            config: own.config.or_else(|| nodes.config.clone()),
+            identity: own.identity.or_else(|| nodes.identity.clone()),
+            options: own.options.unwrap_or_else(|| nodes.options.clone()),
+            become_root: None,
+            dir: own.dir.unwrap_or_else(|| nodes.dir.clone()),
+            consent: nodes.consent.clone(),
+            dead_man: own.dead_man.unwrap_or(nodes.dead_man),
+        }
+    }
+}
+
 /// One host: `db1.example`, or more about it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "a host is a name, or a table with `host`")]
@@ -62,6 +105,37 @@ pub struct SshTable {
     pub jump: Option<String>,
 }
 
+/// Containers that an engine on this machine runs, one per node. That they are named here is their owner's
+/// consent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Docker {
+    /// Names or ids, in the order of the nodes; or a project's `services`.
+    #[serde(default)]
+    pub containers: Vec<String>,
+    /// A project of compose, by its name.
+    pub project: Option<String>,
+    /// Services of it: all of their containers, in this order.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Whose containers.
+    #[serde(default)]
+    pub engine: Engine,
+    /// The network on which nodes and clients reach them; may be absent where there is only one.
+    pub network: Option<String>,
+}
+
+/// Who runs containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// `docker`
+    #[default]
+    Docker,
+    /// `podman`
+    Podman,
+}
+
 fn remote_dir() -> PathBuf {
     "/var/tmp/duress".into()
 }
@@ -77,4 +151,8 @@ fn dead_man() -> Duration {
 /// `15s`, `1m 30s`.
 fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
     humantime::parse_duration(&String::deserialize(text)?).map_err(serde::de::Error::custom)
+}
+
+fn some_duration<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
+    duration(text).map(Some)
 }

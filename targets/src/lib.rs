@@ -4,6 +4,7 @@
 //! which of them leads. It performs no fault and makes no node: that is the harness' part.
 
 mod action;
+mod apart;
 mod client;
 mod context;
 pub mod declared;
@@ -22,6 +23,7 @@ pub mod sim;
 mod target;
 mod web;
 
+pub use apart::{Apart, first_key};
 pub use client::{Client, ClientError, Completion, Stoppable};
 pub use context::Context;
 pub use lifecycle::{Compacted, Lifecycle, Member, Storage};
@@ -29,6 +31,6 @@ pub use node::Node;
 pub use on_host::{HostCommand, Named, Needs, OnHosts, Stopping};
 pub use registry::Registry;
 pub use target::{
-    Launch, Make, NodeStatus, OptionDoc, Refusal, Server, Settings, Source, Surroundings, Target,
-    TargetEntry, TargetError,
+    Launch, Make, NodeStatus, OptionDoc, Refusal, Server, ServerFiles, Settings, Source, Surroundings,
+    Target, TargetEntry, TargetError,
 };

@@ -14,6 +14,11 @@ pub trait Target: Send + Sync {
     /// Where its servers live.
     fn server(&self) -> Server<'_>;
 
+    /// May its servers keep data where no environment wipes it, so that it is there in the next run, too?
+    fn keeps_data(&self) -> bool {
+        false
+    }
+
     /// Opens one client connection to one node.
     async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError>;
 
@@ -97,6 +102,11 @@ pub trait Launch: Send + Sync {
         Stopping::default()
     }
 
+    /// Where `node`'s server works, and what it writes besides its data.
+    fn files(&self, _cluster: &[Node], _node: &Node, _data_dir: &Path) -> ServerFiles {
+        ServerFiles::default()
+    }
+
     /// A container image, or a folder, in whose root file system the servers run
     /// ([`unpack`](crate::obtain::image::unpack)): their program is a file in there, and they get its
     /// environment variables and working directory as well. `None` for this machine's.
@@ -112,6 +122,15 @@ pub trait Launch: Send + Sync {
     /// The files that it [needs](Self::needs) are in this folder there, on all hosts. Called once at most,
     /// before any command is asked for.
     fn moved(&self, _folder: &Path) {}
+}
+
+/// Files of a server's besides its data, as seen on its host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerFiles {
+    /// Its working directory, which has to be there; one of the node's own when absent.
+    pub dir: Option<PathBuf>,
+    /// Logs that it writes itself, or folders of them: they are kept with what it prints.
+    pub logs: Vec<PathBuf>,
 }
 
 /// Where a server's program comes from, unless the user names one.

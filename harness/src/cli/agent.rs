@@ -1,9 +1,12 @@
 //! `duress agent`: what runs on a host while a controller breaks it. Not for people, but for `--heal`.
 
 use super::print;
+use crate::engine::fleet;
+use crate::env::docker;
 use crate::env::remote::agent;
 use crate::failure::Failure;
 use clap::Args;
+use duress_targets::Registry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,13 +16,25 @@ pub(super) struct AgentArgs {
     /// Wait until the agent that started this has ended, and remove what this file names
     #[arg(long, value_name = "FILE", conflicts_with = "heal")]
     watch: Option<PathBuf>,
+    /// Hold clients and perform what a controller asks them for, and break nothing
+    #[arg(long, conflicts_with_all = ["watch", "heal"])]
+    load: bool,
     /// Remove what dead agents have left in this folder, as in [ssh] `dir`
     #[arg(long, value_name = "FOLDER")]
     heal: Option<PathBuf>,
+    /// Wait until the run that started this has ended, and put its containers right: engine, table, containers
+    #[arg(long, num_args = 3.., value_name = "WORD", conflicts_with_all = ["heal", "watch"])]
+    guard: Vec<String>,
 }
 
 impl AgentArgs {
-    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(&self, registry: &Registry) -> Result<ExitCode, Failure> {
+        if self.load {
+            return Ok(fleet::agent::serve(registry));
+        }
+        if !self.guard.is_empty() {
+            return Ok(docker::guard(&self.guard));
+        }
         if let Some(trace) = &self.watch {
             return Ok(agent::watch(trace));
         }

@@ -25,8 +25,14 @@ pub(super) struct DoctorArgs {
 impl DoctorArgs {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         if let Some(file) = &self.on {
-            let hosts = Place::read(file)?.abilities()?;
-            print(&hosts.iter().map(told).collect::<String>());
+            let place = Place::read(file)?;
+            let hosts = place.abilities()?;
+            let who = if place.has_servers() {
+                ("container", ", for faults of processes")
+            } else {
+                ("agent", ", for faults of processes and of data")
+            };
+            print(&hosts.iter().map(|host| told(host, who)).collect::<String>());
             let failed = hosts.into_iter().find_map(|(_, found)| found.err());
             return failed.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()));
         }
@@ -49,16 +55,16 @@ impl DoctorArgs {
     }
 }
 
-/// One host. Processes are ended, stopped and starved wherever there is an agent.
-fn told((host, found): &HostAbilities) -> String {
+/// One host. Processes are ended, stopped and starved wherever there is an agent, or a container.
+fn told((host, found): &HostAbilities, (who, processes): (&str, &str)) -> String {
     let mut text = format!("{host}\n");
     let mut line = |can: bool, what: &str, why: &str| {
         let _ = writeln!(text, "  {}  {what}{why}", if can { "yes" } else { "no " });
     };
     match found {
-        Err(error) => line(false, "agent", &format!(": {error}")),
+        Err(error) => line(false, who, &format!(": {error}")),
         Ok(capabilities) => {
-            line(true, "agent", ", for faults of processes and of data");
+            line(true, who, processes);
             for Capability { name, missing } in capabilities {
                 let why = missing.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
                 line(missing.is_none(), name.name(), &format!(", for {}{why}", name.needed_for()));

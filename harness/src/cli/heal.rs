@@ -2,7 +2,8 @@
 //!
 //! Nodes, networks and mounts go with the process that made them: the kernel sees to that.
 //! What can be left is a journal with open faults and, where the kernel was prevented from
-//! doing its part, processes and control groups. All are looked for, by what the journal says.
+//! doing its part, processes and control groups. All are looked for, by what the journal says; and
+//! containers, which are the user's own, are put right.
 
 use super::{print, say};
 use crate::failure::Failure;
@@ -43,7 +44,9 @@ impl HealArgs {
                 say(&format!("{}: still running, left alone", dir.path().display()));
                 continue;
             }
-            let (ended, removed) = crate::env::local::heal::sweep(&marks(&dir));
+            let marks = marks(&dir);
+            let (ended, removed) = crate::env::local::heal::sweep(&marks);
+            let containers = crate::env::docker::sweep(&marks);
             info.warnings.push(KILLED.to_owned());
             dir.write_info(&info)?;
             healed += 1;
@@ -51,6 +54,7 @@ impl HealArgs {
                 "{}: killed; {}; `duress check {}` judges what it recorded\n",
                 dir.path().display(),
                 match (ended, removed) {
+                    (0, 0) if containers > 0 => format!("{containers} containers are right again"),
                     (0, 0) => "nothing of it was left".to_owned(),
                     (_, 0) => format!("{ended} processes ended"),
                     _ => format!("{ended} processes ended, {removed} control groups removed"),

@@ -6,7 +6,7 @@ use clap::Args;
 use duress_targets::declared::skeleton;
 use duress_targets::exec::skeletons::{self, SKELETONS};
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ pub(super) struct InitArgs {
     /// Without a client program: Duress sends the requests
     #[arg(long)]
     http: bool,
-    /// Where the files go
+    /// Where the files go; made if it is not there
     #[arg(long, default_value = ".")]
     dir: PathBuf,
 }
@@ -55,6 +55,11 @@ impl InitArgs {
                 "move it away, or use another --dir",
             ));
         }
+        fs::create_dir_all(&self.dir).map_err(|source| Failure::File {
+            path: self.dir.clone(),
+            what: "created",
+            source,
+        })?;
         for (path, text) in &files {
             write(path, text)?;
         }

@@ -8,6 +8,7 @@ mod check;
 mod ci;
 mod client_test;
 mod compare;
+mod docs;
 mod doctor;
 mod export;
 mod fetch;
@@ -99,6 +100,8 @@ enum Command {
     Shrink(shrink::ShrinkArgs),
     /// Find the version of the server with which a finding came or went
     Bisect(bisect::BisectArgs),
+    /// Print a guide: how to test a system of your own, the protocol of clients, nightlies, triage
+    Docs(docs::DocsArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -149,12 +152,13 @@ fn answer(registry: &Registry) -> ExitCode {
         Command::Merge(args) => args.run(),
         Command::Gc(args) => args.run(),
         Command::Export(args) => args.run(),
-        Command::Agent(args) => args.run(),
+        Command::Agent(args) => args.run(registry),
         Command::Findings(args) => args.run(),
         Command::Issue(args) => args.run(),
         Command::Repro(args) => args.run(registry),
         Command::Shrink(args) => args.run(registry),
         Command::Bisect(args) => args.run(registry),
+        Command::Docs(args) => args.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "duress", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -8,7 +8,6 @@ use crate::soak::manifest::{MAX_SHARDS, Manifest};
 use crate::soak::{self, Halt, Soak, matrix};
 use clap::Args;
 use duress_reports::suite::{Suite, text};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,7 +32,7 @@ pub(super) struct SoakArgs {
     /// Runs at the same time
     #[arg(long, short, value_name = "N", default_value_t = 1)]
     jobs: usize,
-    /// Stop after so many findings of different fingerprints
+    /// Stop after so many findings that are probably different bugs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     stop_after: Option<u64>,
     /// All seeds are derived from it [default: that of the file, or of the directory, or drawn]
@@ -87,13 +86,17 @@ impl SoakArgs {
             soak::refuse(&matrix.combinations)?;
         }
         let (part, of) = self.shard.unwrap_or((1, 1));
+        let begins = Manifest::new(matrix, seed).shard(part, of);
         let manifest = Manifest {
             trials: self.trials,
             budget_ms: self.budget.map(|budget| u64::try_from(budget.as_millis()).unwrap_or(u64::MAX)),
             stop_after: self.stop_after,
-            of,
-            shards: BTreeSet::from([part]),
-            ..Manifest::new(matrix, seed)
+            // What goes on is still the night that it began in.
+            session: known
+                .map(|known| known.session)
+                .filter(|s| !s.is_empty())
+                .unwrap_or(begins.session.clone()),
+            ..begins
         };
         let failed = |source| Failure::File { path: self.dir.clone(), what: "run", source };
         let halt = Halt::listen().map_err(failed)?;

@@ -45,6 +45,19 @@ pub struct Clients {
     threads: usize,
     nodes: usize,
     state: watch::Sender<State>,
+    /// Also hears of every hit.
+    told: Option<Told>,
+}
+
+/// Is told the number of the fault that hit.
+type Told = Box<dyn Fn(u32) + Send + Sync>;
+
+/// The faults in force, as load machines are told them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Struck {
+    /// By number: what, and whom.
+    strikes: BTreeMap<u32, (ClientFault, Vec<usize>)>,
+    over: bool,
 }
 
 /// The faults in force, by number.
@@ -76,7 +89,27 @@ impl State {
 impl Clients {
     /// So many threads, spread over so many nodes round robin.
     pub(super) fn new(threads: usize, nodes: usize) -> Self {
-        Self { threads, nodes, state: watch::Sender::default() }
+        Self { threads, nodes, state: watch::Sender::default(), told: None }
+    }
+
+    /// Those of a load machine: others decide what befalls them ([`Self::set`]), and are told of hits.
+    pub(super) fn away(told: impl Fn(u32) + Send + Sync + 'static) -> Self {
+        Self { told: Some(Box::new(told)), ..Self::new(0, 1) }
+    }
+
+    /// What is in force.
+    pub(super) fn struck(&self) -> Struck {
+        let state = self.state.borrow();
+        let strikes = state.strikes.iter();
+        let strikes = strikes.map(|(&id, strike)| (id, (strike.fault, strike.threads.clone()))).collect();
+        Struck { strikes, over: state.over }
+    }
+
+    /// From now on this is.
+    pub(super) fn set(&self, struck: Struck) {
+        let strike = |(id, (fault, threads))| (id, Strike { fault, threads, hits: 0 });
+        let strikes = struck.strikes.into_iter().map(strike).collect();
+        self.state.send_modify(|state| *state = State { strikes, over: struck.over });
     }
 
     /// Takes hold of every other client of these nodes; how many that are. From then on it hits their
@@ -114,6 +147,9 @@ impl Clients {
 
     /// A fault has hit an operation or a connection.
     pub(super) fn hit(&self, id: u32) {
+        if let Some(told) = &self.told {
+            told(id);
+        }
         self.state.send_if_modified(|state| {
             let Some(strike) = state.strikes.get_mut(&id) else { return false };
             strike.hits += 1;
@@ -157,6 +193,22 @@ mod tests {
         clients.let_go();
         assert_eq!(held(), [0; 0]);
         assert_eq!(clients.release(9), 1);
+    }
+
+    #[test]
+    fn those_of_a_load_machine_are_held_as_the_others_and_hits_are_told() {
+        let here = Clients::new(8, 2);
+        let (tell, told) = std::sync::mpsc::channel();
+        let there = Clients::away(move |id| tell.send(id).expect("somebody listens"));
+        here.strike(7, &[1], ClientFault::Pause);
+        there.set(here.struck());
+        let held = || (0..8).filter(|&thread| there.state.borrow().on(thread).is_some()).collect::<Vec<_>>();
+        assert_eq!(held(), [1, 5]);
+        there.hit(7);
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [7]);
+        here.let_go();
+        there.set(here.struck());
+        assert_eq!(held(), [0; 0]);
     }
 
     #[test]

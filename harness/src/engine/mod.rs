@@ -5,6 +5,7 @@
 
 mod clients;
 mod clock;
+pub mod fleet;
 mod perform;
 mod recorder;
 mod scheduler;
@@ -14,6 +15,7 @@ mod tests;
 
 pub use clients::{ClientFault, Clients};
 pub use clock::Clock;
+pub use fleet::Fleet;
 pub use recorder::{OpBody, Recorder};
 pub use scheduler::{Drive, Engine};
 pub use stop::{Stop, StopKind, Stopper};

@@ -33,17 +33,21 @@ pub(super) struct Attempt {
 }
 
 /// What came of it.
-pub(super) struct Performed {
+pub(super) struct Performed<C = Box<dyn Client>> {
     /// `None` when it must not be used again.
-    pub(super) client: Option<Box<dyn Client>>,
+    pub(super) client: Option<C>,
     pub(super) completion: Completion,
     /// How many steps it took, if it came to its end.
     pub(super) steps: Option<u64>,
 }
 
-impl Performed {
+impl<C> Performed<C> {
     pub(super) fn without_client(completion: Completion) -> Self {
         Self { client: None, completion, steps: None }
+    }
+
+    pub(super) fn map<D>(self, client: impl FnOnce(C) -> D) -> Performed<D> {
+        Performed { client: self.client.map(client), completion: self.completion, steps: self.steps }
     }
 }
 

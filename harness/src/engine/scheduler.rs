@@ -5,6 +5,7 @@
 //! stamped when it is taken, which can only widen its interval. A wider interval may hide a
 //! violation; a narrower one would invent it.
 
+use super::fleet::{Call, Fleet};
 use super::perform::{Attempt, Performed};
 use super::{Clients, Clock, OpBody, Recorder, Stop, StopKind};
 use crate::event::{Counts, Event, Listener};
@@ -34,6 +35,8 @@ pub struct Engine<'a> {
     listener: &'a dyn Listener,
     threads: Vec<Thread>,
     clients: Arc<Clients>,
+    /// Where clients are, if not here.
+    fleet: Option<Arc<Fleet>>,
     /// What happened so far.
     pub counts: Counts,
 }
@@ -41,7 +44,7 @@ pub struct Engine<'a> {
 /// One logical client. It talks to the same node for the whole run.
 struct Thread {
     process: u64,
-    client: Option<Box<dyn Client>>,
+    client: Option<Held>,
     busy: Option<Flight>,
     /// Nanoseconds: nothing before.
     rests_until: u64,
@@ -52,6 +55,13 @@ struct Thread {
     steps: u64,
 }
 
+/// A client that is connected.
+enum Held {
+    Here(Box<dyn Client>),
+    /// On the load machine of this number.
+    There(usize),
+}
+
 struct Flight {
     invoked: u64,
     f: String,
@@ -59,7 +69,7 @@ struct Flight {
 }
 
 /// What a client task hands back.
-type Landed = (usize, Performed);
+type Landed = (usize, Performed<Held>);
 
 /// One call of [`Engine::drive`].
 pub struct Drive<'g> {
@@ -101,8 +111,19 @@ impl<'a> Engine<'a> {
             listener,
             threads,
             clients,
+            fleet: None,
             counts: Counts::default(),
         }
+    }
+
+    /// Its clients are on load machines.
+    #[must_use]
+    pub fn on(mut self, fleet: Option<Arc<Fleet>>) -> Self {
+        if let Some(fleet) = &fleet {
+            fleet.follow(&self.clients, self.clock);
+        }
+        self.fleet = fleet;
+        self
     }
 
     /// For the nemesis.
@@ -226,17 +247,33 @@ impl<'a> Engine<'a> {
         generator.update(&cx, &op);
         let Thread { invoked: nth, steps: usual_steps, .. } = self.threads[thread];
         self.threads[thread].invoked += 1;
-        let attempt = Attempt {
-            target: Arc::clone(&self.target),
-            node,
-            invocation,
-            timeout: self.op_timeout,
-            clients: Arc::clone(&self.clients),
-            thread,
-            nth,
-            usual_steps,
+        let handle = if let Some(fleet) = &self.fleet {
+            let Invocation { f, value } = invocation;
+            let node = thread % self.nodes.len();
+            let fleet = Arc::clone(fleet);
+            let had = match client {
+                Some(Held::There(machine)) => Some(machine),
+                _ => None,
+            };
+            let call = Call { thread, node, f, value, nth, usual_steps, fresh: had.is_none() };
+            flights.spawn(async move { (thread, fleet.perform(call, had).await.map(Held::There)) })
+        } else {
+            let attempt = Attempt {
+                target: Arc::clone(&self.target),
+                node,
+                invocation,
+                timeout: self.op_timeout,
+                clients: Arc::clone(&self.clients),
+                thread,
+                nth,
+                usual_steps,
+            };
+            let client = match client {
+                Some(Held::Here(client)) => Some(client),
+                _ => None,
+            };
+            flights.spawn(async move { (thread, attempt.perform(client).await.map(Held::Here)) })
         };
-        let handle = flights.spawn(async move { (thread, attempt.perform(client).await) });
         owners.insert(handle.id(), thread);
     }
 
@@ -286,13 +323,7 @@ impl<'a> Engine<'a> {
     }
 
     /// After `info` the process never acts again: its thread goes on as a new one, on a new connection.
-    fn retire(
-        &mut self,
-        thread: usize,
-        client: Option<Box<dyn Client>>,
-        op: &Op,
-        error: Option<&ClientError>,
-    ) {
+    fn retire(&mut self, thread: usize, client: Option<Held>, op: &Op, error: Option<&ClientError>) {
         let n = self.threads.len() as u64;
         let slot = &mut self.threads[thread];
         if op.kind == Kind::Info {

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cut;
 pub mod data;
 pub mod disk;
+pub mod docker;
 pub mod doctor;
 pub mod kernel_log;
 pub mod local;
@@ -24,7 +25,7 @@ use cut::{Crossing, Cut};
 use data::Files;
 use disk::{FaultyDisk, Keep};
 use duress_reports::artifact::Flow;
-use duress_targets::{HostCommand, Stopping};
+use duress_targets::{HostCommand, ServerFiles, Stopping};
 use memory::OutOfMemory;
 use packet::{Behavior, Policies, Traffic};
 use salvage::Salvage;
@@ -195,6 +196,12 @@ pub trait Environment: Send + Sync {
         if *how == Stopping::default() { Ok(()) } else { Err(no_data("end a server in another way")) }
     }
 
+    /// Replaces where a node's server works from its next start on, and what it writes logs into.
+    fn set_files(&self, _node: usize, files: &ServerFiles) -> Result<(), EnvError> {
+        let none = *files == ServerFiles::default();
+        if none { Ok(()) } else { Err(no_data("give a server another directory, or keep its own logs")) }
+    }
+
     /// Runs a command on a node's host, for so long at most; what it printed on standard output, of which
     /// the end may be missing. It is none of the node's processes: faults do not meet it. Nothing of it
     /// outlives the cluster.
@@ -214,6 +221,11 @@ pub trait Environment: Send + Sync {
     /// What is not as one would want it, in sentences for the user.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Are the servers ours, and end with the run? Those that were there before go on.
+    fn are_ours(&self) -> bool {
+        true
     }
 
     /// What can be saved of a node before it goes, with no more than so many bytes of its data. None of its

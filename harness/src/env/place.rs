@@ -3,21 +3,24 @@
 //!
 //! What a table of hosts means is said beside what reaches them ([`super::remote::hosts`]).
 
+use super::docker::Containers;
 use super::local::Local;
 use super::remote::HostAbilities;
 use super::remote::hosts::Hosts;
-use super::{EnvError, remote};
+use super::remote::transport::Transport;
+use super::{EnvError, docker, remote};
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
 use duress_targets::Node;
-use duress_targets::hosts::Ssh;
+use duress_targets::hosts;
 use serde::Deserialize;
 use std::path::Path;
 
 /// Largest file.
 const MAX_BYTES: u64 = 1 << 20;
 /// What a file has to have.
-const FIX: &str = "it takes [ssh] with hosts = [\"db1\", \"db2\", …]; see the README";
+const FIX: &str =
+    "it takes [ssh] with hosts = [\"db1\", \"db2\", …], or [docker] with containers = […]; see the README";
 
 /// Where the nodes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,13 +30,17 @@ pub enum Place {
     Here,
     /// On hosts reached by ssh.
     Ssh(Box<Hosts>),
+    /// In containers that are there.
+    Docker(Containers),
 }
 
 /// All tables that a file can have.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Tables {
-    ssh: Option<Ssh>,
+    ssh: Option<hosts::Ssh>,
+    load: Option<hosts::Load>,
+    docker: Option<hosts::Docker>,
 }
 
 impl Place {
@@ -53,9 +60,20 @@ impl Place {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             refused(path, Some(line), error.message().trim(), FIX)
         })?;
+        if tables.load.is_some() && tables.ssh.is_none() {
+            let why =
+                "[load] has clients on other machines, which reach only nodes that are hosts of their own";
+            return Err(refused(path, None, why, "give the nodes' hosts, too: [ssh]"));
+        }
         match tables {
-            Tables { ssh: Some(ssh) } => Ok(Self::Ssh(Box::new(Hosts::new(ssh, (path, &text))?))),
-            Tables { ssh: None } => Err(refused(path, None, "it says of no place where it is", FIX)),
+            Tables { ssh: Some(ssh), load, docker: None } => {
+                Ok(Self::Ssh(Box::new(Hosts::new(ssh, load.as_ref(), (path, &text))?)))
+            }
+            Tables { ssh: None, docker: Some(table), .. } => Containers::new(table, path).map(Self::Docker),
+            Tables { ssh: None, docker: None, .. } => {
+                Err(refused(path, None, "it says of no place where it is", FIX))
+            }
+            _ => Err(refused(path, None, "it says of several places", "leave one table")),
         }
     }
 
@@ -64,11 +82,17 @@ impl Place {
         matches!(self, Self::Here)
     }
 
+    /// Do servers run there already, with their data, so that nothing has to be obtained?
+    pub const fn has_servers(&self) -> bool {
+        matches!(self, Self::Docker(_))
+    }
+
     /// How many nodes there can be, where that is fixed.
     pub const fn room(&self) -> Option<usize> {
         match self {
             Self::Here => None,
             Self::Ssh(hosts) => Some(hosts.len()),
+            Self::Docker(containers) => Some(containers.len()),
         }
     }
 
@@ -80,6 +104,15 @@ impl Place {
         match self {
             Self::Here => Ok(Local::addresses(count)),
             Self::Ssh(hosts) => hosts.nodes(count),
+            Self::Docker(containers) => containers.nodes(count),
+        }
+    }
+
+    /// Ways to the machines from which clients work; none when that is this one.
+    pub fn load(&self) -> Vec<Box<dyn Transport>> {
+        match self {
+            Self::Here | Self::Docker(_) => Vec::new(),
+            Self::Ssh(hosts) => hosts.load(),
         }
     }
 
@@ -91,6 +124,7 @@ impl Place {
         match self {
             Self::Here => Ok(Vec::new()),
             Self::Ssh(hosts) => remote::abilities(&hosts.transports(hosts.len())),
+            Self::Docker(containers) => Ok(docker::abilities(containers)),
         }
     }
 
@@ -99,6 +133,7 @@ impl Place {
         match self {
             Self::Here => None,
             Self::Ssh(_) => remote::refusal(schedule),
+            Self::Docker(_) => docker::refusal(schedule),
         }
     }
 }

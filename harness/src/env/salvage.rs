@@ -14,6 +14,8 @@ pub struct Salvage {
     pub pids: Vec<u32>,
     /// Core files, by their names in the folder of the node's log.
     pub cores: Vec<String>,
+    /// Logs that its servers wrote themselves, by their names there.
+    pub logs: Vec<String>,
     /// What is in its data directory, when that goes with the environment; `None` when it stays.
     pub data: Option<Files>,
     /// What could not be saved, in sentences.

@@ -7,7 +7,8 @@ use crate::env::disk::Layer;
 use crate::env::place::Place;
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
-use duress_targets::{Server, Target, TargetEntry};
+use duress_targets::{Apart, Server, Target, TargetEntry};
+use std::sync::Arc;
 
 /// Real hosts are not broken in all ways in which our own are, and what is on them stays there.
 pub(super) fn check(
@@ -25,6 +26,7 @@ pub(super) fn check(
         Server::InProcess(_) => {
             return refuse(format!("--on with {}", entry.name), "it lives inside Duress", fix);
         }
+        Server::Processes(_) if place.has_servers() => return check_servers(place, options, schedule),
         Server::Processes(launch) if launch.rootfs().is_some() => {
             let why = "an image's files stay on this machine";
             let fix = "leave out `rootfs`, and install the server on the hosts; or leave out --on";
@@ -36,9 +38,45 @@ pub(super) fn check(
         let what = "--on with --disks ext4, --data disk or --capture".to_owned();
         return refuse(what, "disks and networks of real hosts are their own", "leave one out");
     }
+    if entry.declaration.is_some() && !place.load().is_empty() {
+        let why = "the clients that a file declares do not go to load machines yet";
+        return refuse(format!("[load] with {}", entry.name), why, "leave out [load]: they work from here");
+    }
     match place.refusal(schedule) {
         Some((kind, why)) => refuse(format!("{kind} with --on"), why, "use other faults, or leave out --on"),
         None => Ok(()),
+    }
+}
+
+/// Servers that are there have been made by somebody else.
+fn check_servers(place: &Place, options: &RunOptions, schedule: &[PlannedFault]) -> Result<(), Failure> {
+    let flags = [
+        ("--version", options.version.is_some()),
+        ("--bin", options.bin.is_some()),
+        ("--upgrade-to", options.upgrade_to.is_some()),
+        ("--disks ext4", options.disks == Layer::Ext4),
+        ("--data disk", options.data_on_disk),
+        ("--capture", options.capture),
+        ("--keep-data", options.keep_data),
+    ];
+    if let Some((flag, _)) = flags.into_iter().find(|(_, given)| *given) {
+        let why = "servers, disks and networks are those of the containers";
+        return Err(Failure::usage(format!("{flag} with --on"), why, "leave it out"));
+    }
+    match place.refusal(schedule) {
+        Some((kind, why)) => {
+            Err(Failure::usage(format!("{kind} with --on"), why, "use other faults, or leave out --on"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The target, with keys of its own for this run where servers may hold data of earlier ones.
+pub(super) fn apart(place: &Place, target: Arc<dyn Target>) -> Arc<dyn Target> {
+    if place.has_servers() || target.keeps_data() {
+        Arc::new(Apart::new(target, duress_targets::first_key()))
+    } else {
+        target
     }
 }
 

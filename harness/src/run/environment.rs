@@ -2,10 +2,13 @@
 
 use super::helpers::Helpers;
 use super::{Prepared, hosts};
+use crate::engine::Fleet;
 use crate::env::Environment;
 use crate::env::disk::Layer;
+use crate::env::docker::{self, Containers, Docker};
 use crate::env::local::{self, Local};
 use crate::env::place::Place;
+use crate::env::remote;
 use crate::env::sim::Sim;
 use crate::event::Listener;
 use crate::failure::Failure;
@@ -14,8 +17,8 @@ use crate::plan::Plan;
 use crate::store::Claim;
 use duress_reports::artifact::RunInfo;
 use duress_targets::obtain::image::Image;
-use duress_targets::{Launch, Node, Server};
-use std::path::PathBuf;
+use duress_targets::{Launch, Node, Server, ServerFiles};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The nodes of a plan. A host that nobody knows keeps the run from even beginning.
@@ -35,13 +38,15 @@ pub(super) struct Parts<'a> {
     pub(super) log_name: String,
     /// Hears what the user should know.
     pub(super) listener: &'a dyn Listener,
+    /// Where clients are, if not here.
+    pub(super) fleet: Option<&'a Arc<Fleet>>,
 }
 
 /// Makes it; nothing is started yet. What is known only now of the nodes is noted.
 pub(super) fn make(
     plan: &Plan,
     claim: &Claim,
-    nodes: &[Node],
+    (nodes, fleet): (&[Node], Option<&Arc<Fleet>>),
     prepared: &Prepared,
     (info, listener): (&mut RunInfo, &dyn Listener),
 ) -> Result<Arc<dyn Environment>, Failure> {
@@ -57,10 +62,17 @@ pub(super) fn make(
     for node in &mut info.nodes {
         node.log = Some(format!("nodes/{}/{log_name}", node.name));
     }
-    let parts = Parts { plan, claim, nodes, prepared, launch, dir, log_name, listener };
+    let parts = Parts { plan, claim, nodes, prepared, launch, dir, log_name, listener, fleet };
     let env: Arc<dyn Environment> = match &plan.place {
         Place::Here => Arc::new(here(parts)?),
-        Place::Ssh(hosts) => Arc::new(hosts::make(parts, hosts, info)?),
+        Place::Ssh(hosts) => {
+            no_own_files(launch, nodes)?;
+            Arc::new(hosts::make(parts, hosts, info)?)
+        }
+        Place::Docker(containers) => {
+            no_own_files(launch, nodes)?;
+            Arc::new(in_containers(parts, containers)?)
+        }
     };
     for (at, node) in nodes.iter().enumerate() {
         env.set_stopping(at, &launch.stopping(nodes, node))?;
@@ -93,12 +105,36 @@ fn here(parts: Parts<'_>) -> Result<Local, Failure> {
         limited_memory: limited_memory(plan),
         rootfs: prepared.image.as_ref().map(rootfs),
     };
-    Ok(Local::create(privilege, config)?)
+    let local = Local::create(privilege, config)?;
+    for (at, node) in nodes.iter().enumerate() {
+        local.set_files(at, &launch.files(nodes, node, &Local::data_dir(&dir, node)))?;
+    }
+    Ok(local)
+}
+
+/// Agents give servers a directory of their own, and send what they print.
+fn no_own_files(launch: &dyn Launch, nodes: &[Node]) -> Result<(), Failure> {
+    let has = nodes.iter().any(|node| launch.files(nodes, node, Path::new("")) != ServerFiles::default());
+    if !has {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "--on with `dir` or `logs` in [server]",
+        "they are for nodes on this machine",
+        "leave them out, and let the server print its log",
+    ))
 }
 
 fn rootfs(image: &Image) -> local::Rootfs {
     let work_dir = image.defaults.working_dir.clone().unwrap_or_else(|| "/".into());
     local::Rootfs { root: image.root.clone(), work_dir }
+}
+
+/// In containers that are there.
+fn in_containers(parts: Parts<'_>, containers: &Containers) -> Result<Docker, Failure> {
+    let Parts { plan, nodes, dir: logs_dir, log_name, .. } = parts;
+    let wants = remote::wants(&plan.schedule);
+    Ok(Docker::open(&docker::Config { containers, nodes, logs_dir, log_name, wants })?)
 }
 
 /// Can the memory of nodes run out?

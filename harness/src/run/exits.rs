@@ -18,9 +18,16 @@ const LAST_WORDS: u64 = 64 << 10;
 /// Ends that are noted one by one; more are a server that does nothing else.
 const MAX_NOTED: usize = 200;
 /// How a process ends that somebody else ends: no server sends itself these. The numbers above 128 are
-/// how a container says the same.
-const BY_OTHERS: [&str; 6] =
-    ["signal: 9 ", "signal: 15 ", "signal: 2 ", "signal: 1 ", "exit status: 137", "exit status: 143"];
+/// how a container says the same, and of some nobody can say how they ended.
+const BY_OTHERS: [&str; 7] = [
+    "signal: 9 ",
+    "signal: 15 ",
+    "signal: 2 ",
+    "signal: 1 ",
+    "exit status: 137",
+    "exit status: 143",
+    "exit status: unknown",
+];
 
 /// Looks after the servers of a run.
 pub(super) struct Exits {

@@ -18,7 +18,7 @@ const TELLING: usize = 12;
 
 /// Makes it. Which binary the servers are is noted.
 pub(super) fn make(parts: Parts<'_>, hosts: &Hosts, info: &mut RunInfo) -> Result<Remote, Failure> {
-    let Parts { plan, claim, nodes, prepared, launch, dir, log_name, listener } = parts;
+    let Parts { plan, claim, nodes, prepared, launch, dir, log_name, listener, fleet } = parts;
     let config = remote::Config {
         transports: hosts.transports(nodes.len()),
         nodes: nodes.to_owned(),
@@ -27,6 +27,7 @@ pub(super) fn make(parts: Parts<'_>, hosts: &Hosts, info: &mut RunInfo) -> Resul
         log_name,
         dead_man: hosts.ssh.dead_man,
         wants: remote::wants(&plan.schedule),
+        origins: fleet.map(|fleet| fleet.origins()).unwrap_or_default(),
     };
     Remote::create(&config, |reached| {
         ports_are_free(reached, nodes, &plan.entry.ports)?;

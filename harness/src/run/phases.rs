@@ -1,8 +1,9 @@
 //! The phases of a run: set-up, main, heal, final reads.
 
 use super::exits::Exits;
+use super::fleet;
 use super::interrupts::Standing;
-use crate::engine::{Clock, Drive, Engine, Recorder, Stop, StopKind};
+use crate::engine::{Clock, Drive, Engine, Fleet, Recorder, Stop, StopKind};
 use crate::env::clock::Skews;
 use crate::env::packet::Policies;
 use crate::env::trap::Call;
@@ -48,6 +49,8 @@ pub(super) struct Phases<'a> {
     pub(super) dir: &'a RunDir,
     pub(super) nodes: Arc<[Node]>,
     pub(super) env: Arc<dyn Environment>,
+    /// Where clients are, if not here.
+    pub(super) fleet: Option<Arc<Fleet>>,
     pub(super) programs: Arc<[Program]>,
     pub(super) tool: Option<Program>,
     pub(super) listener: Arc<dyn Listener>,
@@ -126,7 +129,8 @@ impl Phases<'_> {
         let listener = Arc::clone(&self.listener);
         let options = (self.plan.workload_options.concurrency, self.plan.op_timeout);
         let target = Arc::clone(&self.plan.target);
-        let mut engine = Engine::new(target, &nodes, recorder, clock, options, &*listener);
+        let engine = Engine::new(target, &nodes, recorder, clock, options, &*listener);
+        let mut engine = engine.on(self.fleet.clone());
         let rng = Rng::new(self.plan.seed).split("workload");
         let workload = (self.plan.workload.make)();
         let Generators { main, mut last } = workload.generators(&self.plan.workload_options, &rng);
@@ -139,8 +143,9 @@ impl Phases<'_> {
         let watched = Arc::clone(&exits);
         let guard = tokio::spawn(async move { watched.watch().await });
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (target, told) = (Arc::clone(&self.plan.target), Arc::clone(&self.listener));
-        let hearing = tokio::spawn(hear_clients(target, told, Arc::clone(&said)));
+        let talkers = Talkers { target: Arc::clone(&self.plan.target), fleet: self.fleet.clone() };
+        let hearing =
+            tokio::spawn(hear_clients(talkers.clone(), Arc::clone(&self.listener), Arc::clone(&said)));
         let outcome = async {
             self.main(&mut engine, &mut main, clock, (recorder, observers.asker())).await?;
             if !self.standing.is_wanted() {
@@ -159,7 +164,8 @@ impl Phases<'_> {
         guard.abort();
         exits.tell(self.info);
         hearing.abort();
-        note_clients(&*self.plan.target, true, &*self.listener, &said);
+        note_clients(&talkers, true, &*self.listener, &said);
+        fleet::account(self.fleet.as_deref(), self.info);
         self.info.warnings.append(&mut said.lock().unwrap_or_else(PoisonError::into_inner));
         self.info.warnings.extend(observers.finish());
         outcome
@@ -347,8 +353,12 @@ impl Phases<'_> {
         Ok(())
     }
 
-    fn unhealthy(&self, node: usize, why: String) -> Failure {
+    fn unhealthy(&self, node: usize, mut why: String) -> Failure {
         let log = self.info.nodes[node].log.as_ref().map(|log| self.dir.path().join(log));
+        // Most of the time that says it all.
+        if let Some(said) = log.as_deref().and_then(super::last_words::of) {
+            why = format!("{why}; the last that it printed: {said}");
+        }
         Failure::Run(RunFailure {
             what: "the cluster did not become healthy".to_owned(),
             why,
@@ -387,16 +397,24 @@ fn interrupted() -> Failure {
     })
 }
 
+/// Who notices what the user should know.
+#[derive(Clone)]
+struct Talkers {
+    target: Arc<dyn Target>,
+    fleet: Option<Arc<Fleet>>,
+}
+
 /// Tells what clients notice, while they do.
-async fn hear_clients(target: Arc<dyn Target>, listener: Arc<dyn Listener>, said: Arc<Mutex<Vec<String>>>) {
+async fn hear_clients(talkers: Talkers, listener: Arc<dyn Listener>, said: Arc<Mutex<Vec<String>>>) {
     loop {
-        note_clients(&*target, false, &*listener, &said);
+        note_clients(&talkers, false, &*listener, &said);
         tokio::time::sleep(NOTES_POLL).await;
     }
 }
 
-fn note_clients(target: &dyn Target, over: bool, listener: &dyn Listener, said: &Mutex<Vec<String>>) {
-    for note in target.notes(over) {
+fn note_clients(talkers: &Talkers, over: bool, listener: &dyn Listener, said: &Mutex<Vec<String>>) {
+    let elsewhere = talkers.fleet.as_ref().map(|fleet| fleet.notes()).unwrap_or_default();
+    for note in talkers.target.notes(over).into_iter().chain(elsewhere) {
         listener.event(&Event::Note(&note));
         said.lock().unwrap_or_else(PoisonError::into_inner).push(note);
     }

@@ -37,7 +37,7 @@ impl Salvaging {
         Self { kernel: KernelLog::begin().ok(), data: Vec::new() }
     }
 
-    /// The nodes are about to go: ends their servers, and saves what there is of them.
+    /// The nodes are about to go: ends their servers, if they are ours, and saves what there is of them.
     pub(super) fn save(&mut self, env: &dyn Environment, nodes: &[Node], dir: &RunDir, info: &mut RunInfo) {
         let mut pids = BTreeSet::new();
         let each = MAX_DATA / nodes.len().max(1);
@@ -47,7 +47,9 @@ impl Salvaging {
                 disk.behave(None);
             }
             // Data that a server still writes would be of no moment.
-            if let Err(error) = env.stop(at, Stop::Kill) {
+            if env.are_ours()
+                && let Err(error) = env.stop(at, Stop::Kill)
+            {
                 info.warnings.push(format!("at the end of the run: {error}"));
             }
         }
@@ -65,18 +67,19 @@ impl Salvaging {
     }
 
     fn keep(&mut self, node: &Node, salvage: Salvage, dir: &RunDir, info: &mut RunInfo) {
-        let Salvage { exits, cores, data, notes, pids: _ } = salvage;
+        let Salvage { exits, cores, logs, data, notes, pids: _ } = salvage;
         info.warnings.extend(notes);
         if !exits.is_empty() {
             keep_text(&format!("nodes/{}/exits.log", node.name), &exits, dir, info);
         }
         info.kept.extend(cores.into_iter().map(|core| format!("nodes/{}/{core}", node.name)));
+        let logs: Vec<_> = logs.into_iter().map(|log| format!("nodes/{}/{log}", node.name)).collect();
+        logs.iter().for_each(|log| capped(log, dir, info));
+        info.kept.extend(logs);
         self.data.extend(data.map(|data| (node.name.clone(), data)));
         let log = info.nodes.iter().find(|info| info.name == node.name).and_then(|info| info.log.as_ref());
-        if let Some(log) = log
-            && let Err(error) = cap(&dir.path().join(log))
-        {
-            info.warnings.push(format!("{log} has more than {} MiB: {error}", MAX_LOG >> 20));
+        if let Some(log) = log.cloned() {
+            capped(&log, dir, info);
         }
     }
 
@@ -98,6 +101,13 @@ fn keep_text(name: &str, lines: &[String], dir: &RunDir, info: &mut RunInfo) {
     match write_whole(&dir.path().join(name), (lines.join("\n") + "\n").as_bytes()) {
         Ok(()) => info.kept.push(name.to_owned()),
         Err(error) => info.warnings.push(error.to_string()),
+    }
+}
+
+/// A log of a run, within the bound.
+fn capped(log: &str, dir: &RunDir, info: &mut RunInfo) {
+    if let Err(error) = cap(&dir.path().join(log)) {
+        info.warnings.push(format!("{log} has more than {} MiB: {error}", MAX_LOG >> 20));
     }
 }
 

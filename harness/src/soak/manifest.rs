@@ -29,11 +29,15 @@ pub struct Manifest {
     pub matrix: Matrix,
     /// All seeds are derived from it.
     pub seed: u64,
+    /// What its runs belong to, by the label of that name: whether a finding is new is a question of nights. When
+    /// it was begun; shards, which begin at different times, have the day and the seed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub session: String,
     /// So many trials, over all shards; absent where time decides.
     pub trials: Option<u64>,
     /// Milliseconds for each shard; absent where the number decides.
     pub budget_ms: Option<u64>,
-    /// Stop after so many findings of different fingerprints.
+    /// Stop after so many findings that are probably different bugs.
     pub stop_after: Option<u64>,
     /// Into how many shards it is divided.
     pub of: u64,
@@ -45,13 +49,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// A new one, of this version.
+    /// A new one, of this version, that begins now and is not divided.
     pub fn new(matrix: Matrix, seed: u64) -> Self {
         Self {
             format: FORMAT,
             duress: env!("CARGO_PKG_VERSION").to_owned(),
             matrix,
             seed,
+            session: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             trials: None,
             budget_ms: None,
             stop_after: None,
@@ -61,12 +66,26 @@ impl Manifest {
         }
     }
 
+    /// One of so many shards.
+    #[must_use]
+    pub fn shard(self, part: u64, of: u64) -> Self {
+        let day = jiff::Timestamp::now().strftime("%Y-%m-%d");
+        let session = if of == 1 { self.session } else { format!("{day} seed {}", self.seed) };
+        Self { session, of, shards: BTreeSet::from([part]), ..self }
+    }
+
     /// The same for all shards of a soak, and for no other soak. How long it goes on is not in it: one that was
-    /// too short is continued.
+    /// too short is continued. Nor is when it began.
     pub fn hash(&self) -> String {
-        let shards = BTreeSet::new();
-        let common =
-            Self { shards, merged: false, trials: None, budget_ms: None, stop_after: None, ..self.clone() };
+        let common = Self {
+            session: String::new(),
+            shards: BTreeSet::new(),
+            merged: false,
+            trials: None,
+            budget_ms: None,
+            stop_after: None,
+            ..self.clone()
+        };
         let bytes = serde_json::to_vec(&common).unwrap_or_default();
         Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
@@ -166,7 +185,7 @@ mod tests {
     #[test]
     fn shards_together_are_the_whole_and_overlap_nowhere() {
         for (trials, whole) in [(Some(14), 14), (None, 5)] {
-            let shard = |part| Manifest { trials, of: 3, shards: BTreeSet::from([part]), ..manifest() };
+            let shard = |part| Manifest { trials, ..manifest().shard(part, 3) };
             let mut all: Vec<u64> = (1..=3).flat_map(|part| shard(part).due()).collect();
             all.sort_unstable();
             assert_eq!(all, (1..=whole).collect::<Vec<_>>());
@@ -180,6 +199,7 @@ mod tests {
     fn the_hash_is_of_the_trials_and_not_of_how_many() {
         let hash = manifest().hash();
         assert_eq!(Manifest { trials: Some(9), budget_ms: Some(1), ..manifest() }.hash(), hash);
+        assert_eq!(Manifest { session: "yesterday".to_owned(), ..manifest() }.hash(), hash);
         assert_ne!(Manifest { seed: 8, ..manifest() }.hash(), hash);
         assert_ne!(Manifest { of: 2, ..manifest() }.hash(), hash);
         assert_ne!(Manifest { duress: "0.0.0".to_owned(), ..manifest() }.hash(), hash);
@@ -189,8 +209,9 @@ mod tests {
     fn what_is_written_is_read_and_other_formats_are_refused() {
         let dir = tempfile::tempdir().expect("a directory");
         assert_eq!(Manifest::read(dir.path()).expect("none"), None);
-        manifest().write(dir.path()).expect("written");
-        assert_eq!(Manifest::read(dir.path()).expect("one"), Some(manifest()));
+        let one = manifest();
+        one.write(dir.path()).expect("written");
+        assert_eq!(Manifest::read(dir.path()).expect("one"), Some(one));
         Manifest { format: 2, ..manifest() }.write(dir.path()).expect("written");
         assert!(Manifest::read(dir.path()).is_err());
     }

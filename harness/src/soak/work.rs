@@ -9,7 +9,7 @@ use crate::retention;
 use crate::trial::{Exit, Trial};
 use duress_reports::artifact::{RunDir, RunStatus};
 use duress_reports::conclusion::{Conclusion, NO_RECOVERY, Outcome};
-use duress_reports::index::RunLine;
+use duress_reports::index::{FindingLine, RunLine};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -165,6 +165,10 @@ impl Work {
         }
     }
 
+    fn session(&self) -> OsString {
+        format!("session={}", self.manifest.session).into()
+    }
+
     /// None when somebody stopped it, and it found nothing.
     fn attempt(&self, unit: Unit, attempt: u32) -> Result<Option<End>, Failure> {
         let begun = Instant::now();
@@ -177,7 +181,11 @@ impl Work {
             Unit::Canary(shard, nth, which) => {
                 let label = format!("canary {shard} {nth} {which} {attempt}");
                 let rng = duress_workloads::Rng::new(self.manifest.seed).split(&label);
-                canary::arguments(&self.dir, which, attempt, rng)
+                let mut args = canary::arguments(&self.dir, which, attempt, rng);
+                args.extend(["--label".into(), self.session()]);
+                // All its attempts are one canary.
+                args.extend(["--label".into(), format!("canary={}", unit.name()).into()]);
+                args
             }
             Unit::Trial(number) => {
                 let slot = self.manifest.rotation().slot(number);
@@ -185,6 +193,8 @@ impl Work {
                 let mut args: Vec<OsString> = combination.args.iter().map(OsString::from).collect();
                 args.extend(["--seed".into(), slot.seed.to_string().into()]);
                 args.extend(["--label".into(), format!("trial={number}").into()]);
+                // Before what the file says: of two labels of one name the later one counts.
+                args.splice(1..1, ["--label".into(), self.session()]);
                 args
             }
         };
@@ -302,7 +312,7 @@ impl State {
             .filter_map(|(_, progress)| progress.end.as_ref())
             .flat_map(|end| &end.findings)
             .filter(|finding| finding.known.is_none())
-            .map(|finding| finding.fingerprint.as_str())
+            .map(FindingLine::bug)
             .collect();
         if work.manifest.stop_after.is_some_and(|most| found.len() as u64 >= most) {
             self.stopped = Some(format!("{} distinct findings are enough", found.len()));

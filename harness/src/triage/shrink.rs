@@ -7,7 +7,7 @@
 use super::batch::Interrupted;
 use super::candidate::Candidate;
 use super::core::Core;
-use super::lab::{Halt, Lab};
+use super::lab::{Halt, Lab, Ready};
 use super::ledger::Ledger;
 use super::original::Original;
 use super::rate::{Rate, Rule};
@@ -29,6 +29,9 @@ const BASE_TRIES: u32 = 20;
 const SEARCH: f64 = 0.7;
 /// Faults that get lines of their own in the table.
 const MAX_BLAMED: usize = 4;
+/// Runs of a line of the table at least, before its interval says that it is another rate: intervals that are
+/// looked at after each run have nothing in common sooner or later.
+const APART_AFTER: u32 = 4;
 
 /// What is asked.
 pub struct Shrink<'a> {
@@ -291,25 +294,12 @@ impl<'a> Work<'a> {
 
     /// Which of the faults that are left matter: each alone, and all without it.
     fn blame(&mut self, tries: u32) -> Result<(), Halt> {
-        let faults = self.best.faults.clone();
-        let mut rows = vec![("what is left".to_owned(), self.best.clone())];
-        if faults.len() <= MAX_BLAMED {
-            for fault in &faults {
-                let without = self.best.only(|other| other.number != fault.number);
-                rows.push((format!("without {}", self.best.name(fault)), without));
-                if faults.len() > 1 {
-                    rows.push((
-                        format!("{} alone", self.best.name(fault)),
-                        self.best.with(vec![fault.clone()]),
-                    ));
-                }
-            }
-        }
+        let ready = |(what, candidate)| Some((what, self.lab.ready(&candidate).ok()?));
+        let rows: Vec<(String, Ready)> = self.rows().into_iter().filter_map(ready).collect();
+        let asked = self.in_rounds(&rows, tries);
         let base = Row { what: "the run as it was".to_owned(), rate: self.shrunk.base };
         self.shrunk.table = vec![base];
-        for (what, candidate) in rows {
-            let Ok(ready) = self.lab.ready(&candidate) else { continue };
-            let asked = self.lab.ask(&ready, &what, &|rate| rate.of >= tries);
+        for (what, ready) in rows {
             let rate = self.lab.rate(&ready.key);
             if rate.of > 0 {
                 self.shrunk.table.push(Row { what, rate });
@@ -317,7 +307,34 @@ impl<'a> Work<'a> {
             if ready.key != self.key {
                 self.lab.clear(&ready.key, None);
             }
-            asked?;
+        }
+        asked
+    }
+
+    /// What there are lines for.
+    fn rows(&self) -> Vec<(String, Candidate)> {
+        let faults = &self.best.faults;
+        let mut rows = vec![("what is left".to_owned(), self.best.clone())];
+        for fault in faults.iter().filter(|_| faults.len() <= MAX_BLAMED) {
+            let without = self.best.only(|other| other.number != fault.number);
+            rows.push((format!("without {}", self.best.name(fault)), without));
+            if faults.len() > 1 {
+                let alone = self.best.with(vec![fault.clone()]);
+                rows.push((format!("{} alone", self.best.name(fault)), alone));
+            }
+        }
+        rows
+    }
+
+    /// One run of each, and then one more: wherever time ends, all lines have about as many. A line that
+    /// is told apart from what is left takes no more.
+    fn in_rounds(&mut self, rows: &[(String, Ready)], tries: u32) -> Result<(), Halt> {
+        for round in 1..=tries {
+            for (what, ready) in rows {
+                let left = self.lab.rate(&self.key);
+                let apart = |rate: Rate| rate.of >= APART_AFTER && !rate.overlaps(left);
+                self.lab.ask(ready, what, &|rate| rate.of >= round || apart(rate))?;
+            }
         }
         Ok(())
     }

@@ -87,7 +87,7 @@ fn places_that_cannot_be() {
     refused("etcd", "", "--on hosts.toml: it says of no place where it is; it takes [ssh]");
     let twice = "[ssh]\nhosts = [\n  'db1',\n  { host = 'db1', port = 23 },\n]\n";
     refused("etcd", twice, "hosts.toml, line 4: `db1` is there twice; name a host for each node");
-    refused("sim", "[ssh]\nhosts = ['db1']\n", "--on with sim: it lives inside Duress");
+    refused("sim", "[ssh]\nhosts = ['db1', 'db2', 'db3']\n", "--on with sim: it lives inside Duress");
 }
 
 #[test]

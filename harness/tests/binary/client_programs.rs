@@ -41,7 +41,8 @@ fn examine(bench: &Bench, client: &str, patience: &str, code: i32) -> Value {
 }
 
 fn has(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let asked = if program == "go" { "version" } else { "--version" };
+    let found = Command::new(program).arg(asked).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let has = found.is_ok_and(|status| status.success());
     if !has {
         eprintln!("skipped: there is no {program}");

@@ -10,6 +10,8 @@ mod common;
 mod cuts;
 mod demo;
 mod disks;
+mod docker;
+mod fleet;
 mod gates;
 mod lifecycle;
 mod nightly;

@@ -1,8 +1,10 @@
 //! Systems of one's own: files that are written to begin with, files that are wrong, and runs of those that
 //! are right.
 
-use super::common::{Bench, alone, assert_exercised, clusters_wanted};
+use super::common::{Bench, alone, assert_exercised, clusters_wanted, ended};
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 /// A server and a client in sh: there is one everywhere. It takes no connections; its health is a command.
 const TOY: &str = r#"
@@ -109,8 +111,8 @@ fn init_writes_once() {
     assert!(refused.stderr.contains("that cannot be a name"), "{}", refused.stderr);
     let refused = bench.duress(&["init", "x", "--language", "cobol"]).expect(254);
     assert!(refused.stderr.contains("choose from python"), "{}", refused.stderr);
-    bench.duress(&["init", "web", "--http"]).expect(0);
-    bench.duress(&["list", "targets", "web.toml"]).expect(0);
+    bench.duress(&["init", "web", "--http", "--dir", "a/b"]).expect(0);
+    bench.duress(&["list", "targets", "a/b/web.toml"]).expect(0);
 }
 
 /// Who asks how a node is runs on its host, and is none of its processes: a node that is paused stands still
@@ -144,6 +146,61 @@ fn faults_meet_the_server_and_not_who_asks_how_it_is() {
     of("terminate");
 }
 
+/// Registers in files beside the target's, which no run removes.
+const KEPT: &str = r#"
+store=${0%/*}/store
+mkdir -p "$store"
+say() { echo '{"type":"'$1'","id":'$id$2'}'; }
+while read -r line; do
+  id=${line#*'"id":'} f=${line#*'"f":"'} value=${line#*'"value":['}
+  id=${id%%,*} f=${f%%'"'*} key=${value%%,*} asked=${value#*,}
+  asked=${asked%%]*}
+  case $line in
+    *'"init"'*)
+      process=${line#*'"process":'}
+      new=$store/.new-${process%%,*}
+      echo '{"type":"init_ok"}' ;;
+    *'"setup"'*) echo '{"type":"setup_ok"}' ;;
+    *'"invoke"'*)
+      case $f in
+        read)
+          held=null
+          [ ! -e "$store/$key" ] || read -r held < "$store/$key"
+          say ok ',"value":['$key,$held']' ;;
+        write)
+          echo "$asked" > "$new" && mv "$new" "$store/$key"
+          say ok ',"value":['$key,$asked']' ;;
+        *) say fail ',"error":"unsupported"' ;;
+      esac ;;
+    *) exit 0 ;;
+  esac
+done
+"#;
+
+/// A server that is not told where its data is to be keeps it where no run wipes it.
+#[test]
+fn what_an_earlier_run_has_left_is_no_finding() {
+    if !clusters_wanted("what_an_earlier_run_has_left_is_no_finding") {
+        return;
+    }
+    let _machine = alone();
+    let bench = bench();
+    let toml =
+        TOY.replacen("'echo {node} {set.mode} > {data}/state; exec sleep 1000'", "'exec sleep 1000'", 1);
+    assert_ne!(toml, TOY);
+    fs::write(bench.path("kept.toml"), toml).expect("written");
+    fs::write(bench.path("client.sh"), KEPT).expect("written");
+    let fixed = ["run", "kept.toml", "--nodes", "1", "--faults", "none", "--ops", "100", "--seed", "1"];
+    for dir in ["once", "again"] {
+        bench.duress(&[&fixed[..], &["--dir", dir]].concat()).expect(0);
+        let history = bench.text(&format!("{dir}/history.jsonl"));
+        assert!(history.contains("\"value\":[0,"), "keys begin at 0 in every history: {history}");
+        assert!(
+            bench.json(&format!("{dir}/run.json"))["warnings"].to_string().contains("key 0 of this one is")
+        );
+    }
+}
+
 /// What `init` writes finds a violation, as it says: reads of replicas are stale.
 #[test]
 fn what_init_writes_runs_as_it_is() {
@@ -169,4 +226,68 @@ fn what_init_writes_runs_as_it_is() {
         .duress(&[&alone[..], &["--time", "6s", "--interval", "2s", "--seed", "1", "--dir", "one"]].concat())
         .expect(0);
     assert_exercised(&bench.json("one/verdict.json"), 50);
+}
+
+/// A server works where its file says, what it writes besides its output is kept, and one that ends at once is
+/// told with its last words.
+#[test]
+fn what_a_server_writes_itself_is_kept() {
+    if !clusters_wanted("what_a_server_writes_itself_is_kept") {
+        return;
+    }
+    let _machine = alone();
+    let bench = bench();
+    let toy = |script: &str, more: &str| {
+        let start = format!("start = \"sh -c '{script}'\"{more} }}");
+        let line = TOY.lines().find(|line| line.starts_with("server")).expect("a server");
+        fs::write(bench.path("own.toml"), TOY.replacen(line, &format!("server = {{ {start}"), 1))
+            .expect("written");
+    };
+    let run = |dir: &str| {
+        let run = ["run", "own.toml", "--nodes", "1", "--faults", "none", "--time", "1s", "--dir", dir];
+        bench.duress(&run).expect(3)
+    };
+    toy(
+        "mkdir {data}/log; pwd > {data}/log/one; pwd > {data}/two; exec sleep 1000",
+        ", dir = \"{here}\", logs = [\"{data}/log\", \"{data}/two\", \"{data}/none\"]",
+    );
+    let told = run("kept").stdout;
+    let here = format!("{}\n", bench.dir.path().canonicalize().expect("a path").display());
+    for log in ["one", "two"] {
+        assert_eq!(bench.text(&format!("kept/nodes/n1/{log}")), here);
+    }
+    assert!(told.contains("none, was not kept: "), "{told}");
+    toy("echo it has no key; echo; exit 2", "");
+    let told = run("over").stderr;
+    assert!(told.contains("the last that it printed: it has no key"), "{told}");
+}
+
+/// The target in Rust is one, too. Cargo builds the examples where it builds all tests.
+#[test]
+fn the_example_in_rust_runs() {
+    let example = Path::new(env!("CARGO_BIN_EXE_duress")).with_file_name("examples").join("my_db");
+    if !clusters_wanted("the_example_in_rust_runs") || !example.exists() {
+        eprintln!("skipped: {} is not built", example.display());
+        return;
+    }
+    let _machine = alone();
+    let bench = Bench::new();
+    let run =
+        ["run", "my-db", "--faults", "kill", "--allow-majority-loss", "--time", "5s", "--interval", "1s"];
+    let mut command = Command::new(example);
+    let run = command.args(run).args(["--seed", "1", "--dir", "run"]).current_dir(bench.dir.path());
+    ended(&run.output().expect("it starts")).expect(0);
+    assert_exercised(&bench.json("run/verdict.json"), 50);
+}
+
+#[test]
+fn the_guides_are_in_the_binary() {
+    let bench = Bench::new();
+    let listed = bench.duress(&["docs"]).expect(0).stdout;
+    for page in listed.lines().skip(1).filter_map(|line| line.split_whitespace().next()) {
+        let text = bench.duress(&["docs", page]).expect(0).stdout;
+        assert!(text.starts_with("# ") && text.lines().count() > 20, "{page}");
+    }
+    let refused = bench.duress(&["docs", "novel"]).expect(254).stderr;
+    assert!(refused.contains("choose from own-cluster, client-protocol"), "{refused}");
 }

@@ -28,7 +28,7 @@ pub(crate) struct Lab {
 
 impl Lab {
     /// `None` where there can be none.
-    fn new(test: &str) -> Option<Self> {
+    pub(crate) fn new(test: &str) -> Option<Self> {
         if !clusters_wanted(test) {
             return None;
         }
@@ -113,11 +113,11 @@ impl Lab {
     }
 
     /// This side is 0.
-    fn host(host: usize) -> String {
+    pub(crate) fn host(host: usize) -> String {
         Self::namespace(&host.to_string())
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let duress = self.bench.command(args);
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &Self::host(0)]).arg(duress.get_program()).args(args);
@@ -207,7 +207,7 @@ fn tool(program: &str, args: &[&str]) {
 }
 
 #[track_caller]
-fn eventually(is: impl Fn() -> bool, told: &dyn Fn() -> String) {
+pub(crate) fn eventually(is: impl Fn() -> bool, told: &dyn Fn() -> String) {
     let patience = Instant::now() + PATIENCE;
     while !is() {
         assert!(Instant::now() < patience, "{}", told());
@@ -239,9 +239,16 @@ fn break_with_proof(lab: &Lab) {
             "600ms",
             "kind = 'partition'\nshape = { clients = 'n2' }\ncut = { port = 2379, reject = true }",
         ),
+        // Commands go to the hosts, and another program.
+        ("4200ms", "200ms", "kind = 'lifecycle'\nnodes = 'n1'\nact = 'compact'"),
+        ("4400ms", "300ms", "kind = 'lifecycle'\nnodes = 'n3'\nact = 'upgrade-and-back'"),
     ]);
-    let fixed = ["--schedule", "schedule.toml", "--time", "4500ms", "--seed", "1"];
-    let run = |dir| lab.duress(&[&["run", "etcd", "--on", "hosts.toml", "--dir", dir], &fixed[..]].concat());
+    let fixed = ["--schedule", "schedule.toml", "--time", "5s", "--seed", "1"];
+    let versions = ["--upgrade-to", "3.5.1"];
+    let run = |dir| {
+        let run = ["run", "etcd", "--on", "hosts.toml", "--dir", dir];
+        lab.duress(&[&run, &fixed[..], &versions].concat())
+    };
     // Without consent nothing is put there.
     let refused = run("refused").expect(3);
     let sentence = format!("it has no file {}", lab.bench.path("consent").display());
@@ -253,7 +260,7 @@ fn break_with_proof(lab: &Lab) {
     assert_exercised(&verdict, 50);
     let faults = verdict["faults"].as_array().expect("faults");
     assert!(faults.iter().all(|fault| fault["state"] == "bit"), "{}\n{verdict:#}", ended.stdout);
-    assert_eq!(faults.len(), 5);
+    assert_eq!(faults.len(), 7);
     for node in ["n1", "n2", "n3"] {
         assert!(lab.bench.text(&format!("run/nodes/{node}/etcd.log")).contains("etcd"), "no log of {node}");
     }

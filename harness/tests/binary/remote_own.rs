@@ -37,7 +37,7 @@ fn describe(lab: &Lab) {
     let etcd: Value = serde_json::from_str(&fetched.stdout).expect("JSON");
     lab.bench.duress(&["init", "own", "--http"]).expect(0);
     let start = format!("start = \"\"\"sh {{here}}/start.sh {}", etcd["path"].as_str().expect("a path"));
-    let health = "[health]\ncommand = \"python3 ./health.py http://{address}:{port.client}/health\"";
+    let health = "[health]\ncommand = \"python3 {here}/health.py http://{address}:{port.client}/health\"";
     write(
         lab,
         "own.toml",
@@ -102,12 +102,12 @@ pub(super) fn what_is_not_as_it_has_to_be(lab: &Lab) {
     let line =
         lab.bench.text("bad.toml").lines().position(|line| line.starts_with("command =")).expect("a line")
             + 1;
-    write(lab, "bad.toml", &[("python3 ./health.py", "no-such-ctl")]);
+    write(lab, "bad.toml", &[("python3 {here}/health.py", "no-such-ctl")]);
     refused(
         "hosts.toml",
         &format!("bad.toml:{line}: there is no program `no-such-ctl` on 10.99.0.1; install it"),
     );
-    write(lab, "bad.toml", &[("./health.py", "{here}/nowhere.py")]);
+    write(lab, "bad.toml", &[("{here}/health.py", "{here}/nowhere.py")]);
     refused(
         "hosts.toml",
         &format!("bad.toml:{line}: there is no file `nowhere.py` to be brought to the hosts"),

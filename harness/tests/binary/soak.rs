@@ -130,11 +130,38 @@ fn a_violation_is_found_counted_and_kept() {
     assert_eq!((&suite["outcome"], &suite["ran"]), (&"violation".into(), &2.into()), "{suite:#}");
     assert!(bench.text("soak/junit.xml").contains("<failure"), "a violation is a failure");
     assert!(bench.text("soak/summary.md").contains("Violation"), "{}", bench.text("soak/summary.md"));
+    nights(&bench);
     // The finding is open, so nothing removes its run.
     let found = suite["trials"].as_array().expect("trials").iter().find(|t| t["outcome"] == "violation");
     let run = found.expect("a violation")["run"].as_str().expect("a directory").to_owned();
     bench.duress(&["gc", "soak", "--max-size", "1B", "--yes"]).expect(0);
     assert!(bench.path("soak").join(run).join("history.jsonl").is_file());
+}
+
+/// Another night finds it again: then it is no longer new, and what the first one alone had is not seen.
+fn nights(bench: &Bench) {
+    let lives = |out: &str| -> BTreeMap<String, String> {
+        let told: Value =
+            serde_json::from_str(&bench.duress(&["findings", out, "--json"]).expect(0).stdout).expect("JSON");
+        let word = |value: &Value| value.as_str().expect("a word").to_owned();
+        told.as_array().expect("findings").iter().map(|f| (word(&f["bug"]), word(&f["state"]))).collect()
+    };
+    let again =
+        ["soak", "matrix.toml", "--trials", "2", "--jobs", "5", "--seed", "8", "--dir", "nights/second"];
+    bench.duress(&again).expect(1);
+    let (first, second) = (lives("soak"), lives("nights/second"));
+    assert!(first.values().chain(second.values()).all(|life| life == "new"), "{first:?} {second:?}");
+    fs::rename(bench.path("soak"), bench.path("nights/first")).expect("moved");
+    for (bug, life) in lives("nights") {
+        let expected = match (first.contains_key(&bug), second.contains_key(&bug)) {
+            (true, true) => "ongoing",
+            (true, false) => "not seen",
+            _ => "new",
+        };
+        assert_eq!(life, expected, "{bug}");
+    }
+    assert!(first.keys().any(|bug| second.contains_key(bug)), "{first:?} {second:?}");
+    fs::rename(bench.path("nights/first"), bench.path("soak")).expect("moved back");
 }
 
 #[test]

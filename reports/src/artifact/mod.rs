@@ -36,7 +36,9 @@ pub use flow::{Flow, Taken, Volume};
 pub use last_words::last_words;
 pub(crate) use last_words::reduced;
 pub use node::{NodeSeen, NodeState};
-pub use run::{Binary, Declaration, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus, ServerExit};
+pub use run::{
+    Binary, Declaration, LoadMachine, Machine, NodeInfo, Phase, RunFailure, RunInfo, RunStatus, ServerExit,
+};
 pub use said::{Excerpt, Said};
 
 /// Version of the formats above; a reader refuses a newer one.

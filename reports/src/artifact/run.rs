@@ -1,8 +1,12 @@
 //! `run.json`: what was asked of a run, with everything resolved.
 
 use crate::conclusion::{Gates, Known};
+use crate::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Clients of one machine that are named.
+const MOST_LISTED: usize = 24;
 
 /// Written when the run starts, and again at each phase and at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +91,9 @@ pub struct RunInfo {
     /// logs to the run. Absent when the run did not get there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_epoch: Option<u64>,
+    /// The machines from which clients worked, if not from this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub load: Vec<LoadMachine>,
     /// Files that were saved of the nodes, relative to the run directory: core files, data, how servers ended,
     /// what the kernel said of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -129,6 +136,52 @@ pub struct NodeInfo {
     /// The server's version, as it said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+}
+
+/// A machine from which clients worked. All times are durations by its own clock, or by the run's; no two clocks
+/// are compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadMachine {
+    /// As the user named it.
+    pub host: String,
+    /// The first processes of its threads. When one retires, its thread goes on as that number plus the run's
+    /// `concurrency`, and so on. When a machine is lost, its threads go on from the next one.
+    pub clients: Vec<u64>,
+    /// Operations that came back.
+    pub calls: u64,
+    /// What they took there, in the mean, microseconds.
+    pub there_us: u64,
+    /// By how much the history's intervals are longer than that, in the mean, microseconds.
+    pub line_us: u64,
+    /// The fastest way there and back, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_us: Option<u64>,
+    /// Why it was lost, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
+}
+
+impl LoadMachine {
+    /// In words: `clients 0, 2; 1,200 operations, 0.8 ms each, and 0.2 ms more for the line`.
+    pub fn told(&self) -> String {
+        let listed = |clients: &[u64]| clients.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let clients = match self.clients.split_at_checked(MOST_LISTED) {
+            Some((first, more)) if !more.is_empty() => format!("{} and {} more", listed(first), more.len()),
+            _ => listed(&self.clients),
+        };
+        let ms = |us: u64| words::span(us.saturating_mul(1_000));
+        let did = match self.calls {
+            0 => "no operation came back".to_owned(),
+            n => format!(
+                "{}, {} each in the mean, and {} more for the line",
+                words::counted(n, "operation", "operations"),
+                ms(self.there_us),
+                ms(self.line_us)
+            ),
+        };
+        let lost = self.lost.as_ref().map(|why| format!("; lost: {why}")).unwrap_or_default();
+        format!("clients {clients}; {did}{lost}")
+    }
 }
 
 /// A server that ended by itself.

@@ -50,6 +50,7 @@ fn system(page: &Page<'_>) -> Markup {
                     @if let Some((log, href)) = node.log.as_ref().and_then(|log| Some((log, link(log)?))) { ", " a href=(href) { (log) } }
                 }
             }
+            @for machine in &info.load { dt { "Load from " (machine.host) } dd { (machine.told()) } }
             dt { "Machine" } dd { (m.os) ", Linux " (m.kernel) ", " (m.cores) " processors, " (gibibytes(m.memory_bytes)) ", " (m.privilege) }
             dt { "Duress" } dd { (info.duress) }
             @if info.setup_ms > 0 { dt { "Cluster up" } dd { "after " (words::span(info.setup_ms.saturating_mul(1_000_000))) } }

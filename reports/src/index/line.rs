@@ -19,6 +19,8 @@ const MAX_TEXT: usize = 300;
 const MAX_COMMAND: usize = 1_000;
 /// The label that says which runs belong together, such as those of one night.
 const SESSION: &str = "session";
+/// The label that says which attempts are at one canary.
+const CANARY: &str = "canary";
 /// Components of a path below the directory of runs.
 const MAX_DEPTH: usize = 3;
 
@@ -223,6 +225,11 @@ impl RunLine {
         self.labels.get(SESSION).map_or(day, String::as_str)
     }
 
+    /// Which canary it was an attempt at, in its session: the label `canary`, or the run itself.
+    pub fn canary_name(&self) -> &str {
+        self.labels.get(CANARY).map_or(&self.path, String::as_str)
+    }
+
     /// Did it come to an answer about the target, so that what it does not show was not there?
     pub(crate) fn counts(&self) -> bool {
         self.outcome
@@ -232,7 +239,7 @@ impl RunLine {
 
 impl FindingLine {
     /// What findings of many runs are told by. Lines of older versions have fingerprints only.
-    pub(super) fn bug(&self) -> &str {
+    pub fn bug(&self) -> &str {
         if self.bug.is_empty() { &self.fingerprint } else { &self.bug }
     }
 }

@@ -48,7 +48,7 @@ pub struct Cell {
     pub last: usize,
 }
 
-/// Runs that had to fail.
+/// Runs that had to fail. One that was tried again because it proved nothing counts once: see [`RunLine::canary_name`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Canary {
     /// How many there were.
@@ -98,16 +98,21 @@ fn matrix(runs: &[RunLine]) -> Matrix {
 }
 
 fn canary(runs: &[RunLine]) -> Canary {
-    let mut canary = Canary::default();
+    let mut attempts: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     // One that still runs has not passed yet.
     for (at, run) in runs.iter().enumerate().filter(|(_, run)| run.canary && run.outcome.is_some()) {
+        attempts.entry((run.session(), run.canary_name())).or_default().push(at);
+    }
+    let caught = |at: &usize| runs[*at].outcome.is_some_and(Outcome::is_finding);
+    let mut canary = Canary { last: attempts.values().flatten().max().copied(), ..Canary::default() };
+    for attempts in attempts.values() {
         canary.runs += 1;
-        canary.last = Some(at);
-        if run.outcome.is_some_and(Outcome::is_finding) {
+        if attempts.iter().any(caught) {
             canary.caught += 1;
         } else {
-            canary.missed.push(at);
+            canary.missed.extend(attempts.last());
         }
     }
+    canary.missed.sort_unstable();
     canary
 }

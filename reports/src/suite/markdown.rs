@@ -57,7 +57,7 @@ fn findings(suite: &Suite) -> String {
     let cells = suite.findings.iter().map(|finding| {
         [
             finding.fingerprint.clone(),
-            finding.signature.clone(),
+            finding.told(HEADLINE),
             finding.trials.len().to_string(),
             finding.trials.first().map(u64::to_string).unwrap_or_default(),
             finding.known.clone().unwrap_or_default(),

@@ -16,7 +16,7 @@ pub use text::text;
 use crate::conclusion::Outcome;
 use crate::index::FindingLine;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of `soak.json`.
 pub const FORMAT: u32 = 1;
@@ -90,14 +90,18 @@ pub struct Canary {
     pub told: String,
 }
 
-/// A finding, in however many trials.
+/// What is probably one bug, in however many trials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuiteFinding {
-    /// See [`crate::conclusion::Placed::fingerprint`].
+    /// See [`crate::conclusion::Placed::bug`].
+    pub bug: String,
+    /// That of the first trial with it; see [`crate::conclusion::Placed::fingerprint`].
     pub fingerprint: String,
     /// The same in words.
     pub signature: String,
-    /// It is on the list of those that are known, in words.
+    /// All of them, sorted.
+    pub fingerprints: BTreeSet<String>,
+    /// All of it is on the list of those that are known, in words.
     pub known: Option<String>,
     /// Trials with it, by number.
     pub trials: Vec<u64>,
@@ -168,21 +172,95 @@ pub fn severity(outcome: Outcome) -> u8 {
 }
 
 fn findings(trials: &[Trial]) -> Vec<SuiteFinding> {
-    let mut by_fingerprint: BTreeMap<&str, SuiteFinding> = BTreeMap::new();
+    let mut by_bug: BTreeMap<&str, SuiteFinding> = BTreeMap::new();
     for trial in trials {
         for line in &trial.findings {
-            let finding = by_fingerprint.entry(&line.fingerprint).or_insert_with(|| SuiteFinding {
+            let finding = by_bug.entry(line.bug()).or_insert_with(|| SuiteFinding {
+                bug: line.bug().to_owned(),
                 fingerprint: line.fingerprint.clone(),
                 signature: line.signature.clone(),
+                fingerprints: BTreeSet::new(),
                 known: line.known.clone(),
                 trials: Vec::new(),
             });
-            finding.trials.push(trial.number);
+            finding.fingerprints.insert(line.fingerprint.clone());
+            if finding.trials.last() != Some(&trial.number) {
+                finding.trials.push(trial.number);
+            }
             // Excused in one trial and not in another: it is not excused.
             finding.known = finding.known.take().filter(|_| line.known.is_some());
         }
     }
-    let mut findings: Vec<SuiteFinding> = by_fingerprint.into_values().collect();
+    let mut findings: Vec<SuiteFinding> = by_bug.into_values().collect();
     findings.sort_by_key(|finding| (finding.known.is_some(), std::cmp::Reverse(finding.trials.len())));
     findings
+}
+
+impl SuiteFinding {
+    /// `etcd register: stale read during kill; … (and 3 more fingerprints)`, cut to that many characters before the
+    /// brackets.
+    fn told(&self, longest: usize) -> String {
+        let more = self.fingerprints.len().saturating_sub(1) as u64;
+        let signature = crate::words::short(&self.signature, longest);
+        match more {
+            0 => signature,
+            _ => format!(
+                "{signature} (and {})",
+                crate::words::counted(more, "more fingerprint", "more fingerprints")
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(bug: &str, fingerprint: &str, known: bool) -> FindingLine {
+        FindingLine {
+            fingerprint: fingerprint.to_owned(),
+            signature: format!("{bug} {fingerprint}"),
+            bug: bug.to_owned(),
+            anomaly: String::new(),
+            moment: String::new(),
+            number: 1,
+            count: 1,
+            known: known.then(|| "known".to_owned()),
+        }
+    }
+
+    fn trial(number: u64, findings: Vec<FindingLine>) -> Trial {
+        Trial {
+            number,
+            test: "etcd register".to_owned(),
+            faults: "kill".to_owned(),
+            seed: 1,
+            command: String::new(),
+            attempts: 1,
+            outcome: Some(Outcome::Violation),
+            headline: String::new(),
+            run: None,
+            ms: 1,
+            findings,
+        }
+    }
+
+    #[test]
+    fn one_bug_is_one_finding_and_known_only_as_a_whole() {
+        let trials = vec![
+            trial(1, vec![line("b", "2", true), line("b", "1", true), line("a", "3", true)]),
+            trial(2, vec![line("b", "1", false)]),
+        ];
+        let suite = Suite::new(Facts { expected: 2, trials, ..Facts::default() });
+        let told: Vec<_> =
+            suite.findings.iter().map(|f| (f.told(9), &f.trials[..], f.known.is_some())).collect();
+        let more = "b 2 (and 1 more fingerprint)".to_owned();
+        assert_eq!(told, [(more, &[1, 2][..], false), ("a 3".to_owned(), &[1][..], true)]);
+        assert!(suite.headline.contains("1 distinct finding"), "{}", suite.headline);
+        assert!(
+            text(&suite).contains("2 b 2 (and 1 more fingerprint): 2 trials, first 1"),
+            "{}",
+            text(&suite)
+        );
+    }
 }

@@ -21,8 +21,8 @@ pub fn text(suite: &Suite) -> String {
         let trials = counted(finding.trials.len() as u64, "trial", "trials");
         let first = finding.trials.first().copied().unwrap_or_default();
         let known = finding.known.as_ref().map(|known| format!(" ({known})")).unwrap_or_default();
-        let signature = words::short(&finding.signature, LONGEST);
-        let _ = writeln!(out, "  {} {signature}: {trials}, first {first}{known}", finding.fingerprint);
+        let told = finding.told(LONGEST);
+        let _ = writeln!(out, "  {} {told}: {trials}, first {first}{known}", finding.fingerprint);
     }
     more(&mut out, suite.findings.len());
     let bad = worst_first(suite);

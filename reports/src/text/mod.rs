@@ -5,15 +5,19 @@ mod example;
 mod picture;
 
 use crate::artifact::{Run, RunDir, RunInfo};
-use crate::conclusion::{Conclusion, FaultState, Mark, Outcome, Reached, grouped, in_order};
+use crate::conclusion::{Conclusion, Evidence, FaultState, Mark, Outcome, Reached, grouped, in_order};
 use crate::words::{self, count};
-use duress_checkers::{Counterexample, Valid, Verdict};
+use duress_checkers::{Counterexample, Kind, Valid, Verdict};
 use std::fmt::Write;
 
 /// Findings listed; the rest is counted.
 const MAX_FINDINGS: usize = 5;
 /// Faults listed; the report has all of them.
 const MAX_FAULTS: usize = 12;
+/// Kinds of errors listed; the report has all of them.
+const MAX_ERRORS: usize = 3;
+/// Characters of an error that are shown.
+const MAX_SAMPLE: usize = 300;
 /// Widest description of a fault, in characters.
 const FAULT_WIDTH: usize = 34;
 
@@ -24,6 +28,7 @@ pub fn summary(dir: &RunDir, run: &Run, conclusion: &Conclusion) -> String {
     head(&mut out, &words::presentable(&run.info), conclusion);
     findings(&mut out, conclusion);
     reasons(&mut out, conclusion);
+    errors(&mut out, conclusion);
     faults(&mut out, conclusion);
     let path = words::visible(&dir.path().display().to_string(), 1000);
     // A path with a space in it must survive being copied.
@@ -142,6 +147,25 @@ fn reasons(out: &mut String, conclusion: &Conclusion) {
         }
         let mark = if trust.mark == Mark::No { '✕' } else { '!' };
         let _ = writeln!(out, "   {mark}  {}", trust.text);
+    }
+}
+
+/// Where nothing is read or nothing is written, the client may not work at all: its errors say why.
+fn errors(out: &mut String, conclusion: &Conclusion) {
+    let Evidence { ok_reads, ok_writes, .. } = conclusion.evidence;
+    if conclusion.outcome != Outcome::Inconclusive || (ok_reads > 0 && ok_writes > 0) {
+        return;
+    }
+    let unexplained = conclusion.errors.iter().filter(|row| !row.expected && row.no_fault > 0);
+    let told: Vec<_> = unexplained.take(MAX_ERRORS).collect();
+    if told.is_empty() {
+        return;
+    }
+    out.push_str("\n  errors outside faults\n");
+    for row in told {
+        let ended = if row.kind == Kind::Fail { "did not happen" } else { "may have happened" };
+        let sample: String = row.sample.chars().take(MAX_SAMPLE).collect();
+        wrapped(out, &format!("{}  {ended}, first: {sample}", count(row.no_fault)), "    ");
     }
 }
 

@@ -113,6 +113,7 @@ pub fn info(seconds: u64) -> RunInfo {
         check_ms: None,
         declaration: None,
         clock_epoch: None,
+        load: Vec::new(),
         kept: Vec::new(),
     }
 }

@@ -389,7 +389,7 @@ fn case_18_stale_read_on_key_17() {
 }
 
 #[test]
-fn case_19_no_legal_order_on_key_17() {
+fn case_19_stale_read_on_key_17() {
     use duress_checkers::history::{ReadOptions, read};
     use duress_checkers::{Budget, Keys, Valid, model::NamedModel};
 
@@ -405,7 +405,7 @@ fn case_19_no_legal_order_on_key_17() {
     let model = NamedModel { name: "text".to_owned(), initial: None };
     let verdict = model.checker(Keys::Keyed).unwrap().check(&history, &Budget::default());
     assert_eq!(verdict.valid, Valid::Violation);
-    assert_eq!(verdict.findings[0].anomaly, "not linearizable");
+    assert_eq!(verdict.findings[0].anomaly, "stale read");
 }
 
 #[test]

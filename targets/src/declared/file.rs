@@ -2,8 +2,10 @@
 //! [`super::resolve`]. Each key is explained in `targets/docs/own-cluster.md`.
 
 use super::words::Words;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
@@ -50,6 +52,9 @@ pub(super) struct ServerTable {
     pub(super) stop: Option<Spanned<Words>>,
     pub(super) version: Option<Spanned<Words>>,
     pub(super) rootfs: Option<Spanned<PathBuf>>,
+    pub(super) dir: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) logs: Vec<Spanned<String>>,
 }
 
 /// `[health]`
@@ -94,9 +99,18 @@ pub(super) struct Setting {
 }
 
 fn length<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(text)?;
-    let length = humantime::parse_duration(&text);
-    length
-        .map(Some)
-        .map_err(|error| serde::de::Error::custom(format!("`{text}` is no length of time: {error}")))
+    struct Length;
+    impl Visitor<'_> for Length {
+        type Value = Duration;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a length of time")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Duration, E> {
+            let refused = |_| E::custom(format!("`{text}` is no length of time; write one like \"10s\""));
+            humantime::parse_duration(text).map_err(refused)
+        }
+    }
+    text.deserialize_str(Length).map(Some)
 }

@@ -22,7 +22,8 @@ pub use skeleton::skeleton;
 
 use crate::{
     Client, ClientError, Context, HostCommand, Launch, Needs, Node, NodeStatus, OnHosts, OptionDoc, Refusal,
-    Server, Settings, Source, Stopping, Surroundings, Target, TargetEntry, TargetError, exec, http,
+    Server, ServerFiles, Settings, Source, Stopping, Surroundings, Target, TargetEntry, TargetError, exec,
+    http,
 };
 use async_trait::async_trait;
 use probe::{Health, Leader};
@@ -65,10 +66,17 @@ pub fn read(path: &Path, elsewhere: bool) -> Result<TargetEntry, Problem> {
     if length > MAX_BYTES {
         return Err(refuse(format!("it has {length} bytes"), "that is no description of a target"));
     }
-    let text = std::fs::read_to_string(path).map_err(unread)?;
+    let bytes = std::fs::read(path).map_err(unread)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Problem { line: Some(line), ..refuse("it is no UTF-8".to_owned(), "save it in that encoding") }
+    })?;
+    // Some editors begin files with a mark that is no part of them.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let absolute = std::path::absolute(path).map_err(unread)?;
     let here = absolute.parent().unwrap_or(Path::new("/"));
-    entry(path, &text, (here, elsewhere))
+    entry(path, text, (here, elsewhere))
 }
 
 fn entry(path: &Path, text: &str, (here, elsewhere): (&Path, bool)) -> Result<TargetEntry, Problem> {
@@ -108,6 +116,10 @@ struct Meaning {
     version: Option<Command>,
     /// An image, in whose files the servers run.
     rootfs: Option<PathBuf>,
+    /// The servers' working directory, if it is not the node's own.
+    dir: Option<Template>,
+    /// What the servers write logs into, besides what they print.
+    logs: Vec<Template>,
     health: Health,
     leader: Option<Leader>,
     clients: Clients,
@@ -309,6 +321,16 @@ impl Launch for Declared {
         self.meaning.env.iter().map(|(name, value)| (name.clone(), value.fill(scene))).collect()
     }
 
+    fn files(&self, cluster: &[Node], node: &Node, data_dir: &Path) -> ServerFiles {
+        let scene = Scene { data: data_dir, ..self.scene_in(cluster, node) };
+        let seen_from = if self.meaning.rootfs.is_some() { Path::new("/") } else { &*self.meaning.here };
+        let seen = |path: &Template| seen_from.join(path.fill(scene));
+        ServerFiles {
+            dir: self.meaning.dir.as_ref().map(seen),
+            logs: self.meaning.logs.iter().map(seen).collect(),
+        }
+    }
+
     fn stopping(&self, cluster: &[Node], node: &Node) -> Stopping {
         match &self.meaning.stop {
             None => Stopping::default(),
@@ -332,6 +354,13 @@ impl Launch for Declared {
 impl Target for Declared {
     fn server(&self) -> Server<'_> {
         Server::Processes(self)
+    }
+
+    /// A server that is not told where its data is to be has it somewhere else, where it stays.
+    fn keeps_data(&self) -> bool {
+        let commands = [Some(&self.meaning.start), self.meaning.first.as_ref()];
+        let told = |command: &Command| command.words.iter().any(Template::names_data);
+        !commands.into_iter().flatten().all(told)
     }
 
     async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError> {

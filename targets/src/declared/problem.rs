@@ -82,6 +82,10 @@ impl Source<'_> {
     fn key(&self, at: usize) -> &str {
         let line = self.before(at).rsplit('\n').next().unwrap_or_default();
         let rest = self.text[self.before(at).len()..].split('\n').next().unwrap_or_default();
+        // In an inline table there are several on a line.
+        if let Some(inner) = line.trim_end().strip_suffix('=') {
+            return inner.rsplit(['{', ',']).next().unwrap_or_default().trim();
+        }
         let key = if line.contains('=') { line } else { rest };
         key.split('=').next().unwrap_or_default().trim()
     }
@@ -94,7 +98,7 @@ impl Source<'_> {
                 file: self.file.to_owned(),
                 line: None,
                 why: message.to_owned(),
-                fix: "write it as own-cluster.md says".to_owned(),
+                fix: "see `duress docs own-cluster`".to_owned(),
             };
         };
         let table = self.table(at.start);
@@ -113,7 +117,7 @@ impl Source<'_> {
         if let Some(rest) = message.strip_prefix("missing field ") {
             let key = rest.trim_matches('`');
             let (table, fix) = if at.start == 0 {
-                ("the file".to_owned(), format!("add `{key}`: see own-cluster.md"))
+                ("the file".to_owned(), format!("add `{key}`: see `duress docs own-cluster`"))
             } else {
                 (table, format!("add `{key} = …`"))
             };
@@ -127,8 +131,18 @@ impl Source<'_> {
                 return self.problem(&at, why, format!("write {}", plain(expected)));
             }
         }
+        if message == "duplicate key" {
+            let key = self.text.get(at.clone()).unwrap_or_default().trim();
+            return self.problem(&at, format!("`{key}` is there twice"), "leave one out");
+        }
         let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.problem(&at, one_line, "correct the line")
+        // Ours say what to do; the parser's do not.
+        let fix = match self.text.parse::<toml::Table>() {
+            Ok(_) => "correct the line",
+            Err(_) => "a quote, a bracket or an `=` may be missing",
+        };
+        let (why, fix) = one_line.split_once("; ").unwrap_or((&one_line, fix));
+        self.problem(&at, why, fix)
     }
 }
 
@@ -144,7 +158,8 @@ fn plain(words: &str) -> String {
         "map" => "a table",
         "a sequence" => "a list, [\"…\", \"…\"]",
         "a string" => "a text, in quotes",
-        "a map" => "a table",
+        "a map" => "a table, { NAME = \"value\" }",
+        "a length of time" => "a length of time, in quotes: \"10s\"",
         "i64" | "u16" | "usize" => "a whole number",
         "a boolean" => "true or false",
         other if other.starts_with("string ") => return other.replacen("string", "the text", 1),

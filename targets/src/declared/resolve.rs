@@ -29,6 +29,7 @@ pub(super) fn resolve(source: Source<'_>, (here, elsewhere): (&Path, bool)) -> R
     let server = file.server.get_ref();
     let start = resolver.command(&server.start, Scope::Server)?;
     let first = server.first.as_ref().map(|first| resolver.first(first, server)).transpose()?;
+    resolver.server_scripts(server, &start)?;
     let meaning = Meaning {
         name,
         doc: file.doc.clone().unwrap_or_else(|| "declared in a file".to_owned()),
@@ -41,6 +42,8 @@ pub(super) fn resolve(source: Source<'_>, (here, elsewhere): (&Path, bool)) -> R
         stop: server.stop.as_ref().map(|stop| resolver.stop(stop)).transpose()?,
         version: server.version.as_ref().map(|words| resolver.helper(words, Scope::Node)).transpose()?,
         rootfs: server.rootfs.as_ref().map(|path| resolver.rootfs(path)).transpose()?,
+        dir: server.dir.as_ref().map(|dir| resolver.dir(dir)).transpose()?,
+        logs: server.logs.iter().map(|path| resolver.path(path)).collect::<Result<_, _>>()?,
         health: resolver.health(file.health.as_ref())?,
         leader: file.leader.as_ref().map(|leader| resolver.leader(leader)).transpose()?,
         clients: resolver.clients(&file)?,
@@ -56,6 +59,17 @@ pub(super) fn resolve(source: Source<'_>, (here, elsewhere): (&Path, bool)) -> R
 
 /// `command`, `url` and `send`, of which there has to be one.
 type Asked<'a> = (Option<&'a Spanned<Words>>, Option<&'a Spanned<String>>, Option<&'a Spanned<String>>);
+
+/// What interpreters are given.
+const SCRIPTS: [&str; 8] = ["py", "js", "mjs", "rb", "pl", "sh", "lua", "jar"];
+
+/// The name of a program that another one runs, the same for all nodes, and nothing else.
+fn is_script(word: &str) -> bool {
+    let name = word.strip_prefix("{here}").unwrap_or(word);
+    let plain = !name.starts_with('-') && !name.contains(['=', ' ', ':', ';', '{']);
+    plain
+        && Path::new(word).extension().and_then(|end| end.to_str()).is_some_and(|end| SCRIPTS.contains(&end))
+}
 
 struct Resolver<'a> {
     source: Source<'a>,
@@ -217,6 +231,52 @@ impl<'a> Resolver<'a> {
         Err(self.source.problem(&path.span(), why, fix))
     }
 
+    fn path(&self, path: &Spanned<String>) -> Result<Template, Problem> {
+        self.template(path.get_ref(), &path.span(), Scope::Server)
+    }
+
+    /// One that is the same for all nodes has to be there before anything is started.
+    fn dir(&self, dir: &Spanned<String>) -> Result<Template, Problem> {
+        let same = self.template(dir.get_ref(), &dir.span(), Scope::All);
+        let missing = |dir: &Template| !super::plain(dir, self.here).is_dir();
+        if !self.elsewhere && same.as_ref().is_ok_and(missing) {
+            let why = format!("there is no directory `{}`", dir.get_ref());
+            return Err(self.source.problem(&dir.span(), why, "check the path, seen from this file"));
+        }
+        self.path(dir)
+    }
+
+    /// The server's own words: those of scripts have to lead to them.
+    fn server_scripts(&self, server: &ServerTable, start: &Command) -> Result<(), Problem> {
+        if server.rootfs.is_some() || server.dir.is_some() {
+            return Ok(());
+        }
+        let fix = "servers work in directories of their own: write {here}/…, or set `dir`";
+        let is_beside = |word: &String| is_script(word) && !word.starts_with(['/', '{']);
+        let words = &server.start.get_ref().0;
+        if let Some(word) = words.iter().skip(1).find(|word| is_beside(word)) {
+            let why = format!("`{word}` is not where the server works");
+            return Err(self.source.problem(&server.start.span(), why, fix));
+        }
+        self.there(&server.start, start, |_, word| is_script(word))
+    }
+
+    /// Files that these words lead to have to be there, seen from the file's directory.
+    fn there(
+        &self,
+        words: &Spanned<Words>,
+        command: &Command,
+        is_file: impl Fn(&Template, &str) -> bool,
+    ) -> Result<(), Problem> {
+        for (word, template) in words.get_ref().0.iter().zip(&command.words) {
+            if is_file(template, word) && !self.here.join(super::plain(template, self.here)).exists() {
+                let why = format!("there is no file `{word}`");
+                return Err(self.source.problem(&words.span(), why, "check the path, seen from this file"));
+            }
+        }
+        Ok(())
+    }
+
     fn first(&self, first: &Spanned<Words>, server: &ServerTable) -> Result<Command, Problem> {
         let (one, other) = (&first.get_ref().0[0], &server.start.get_ref().0[0]);
         if one != other {
@@ -317,13 +377,7 @@ impl<'a> Resolver<'a> {
                 let table = client.get_ref();
                 self.is_here(&table.command)?;
                 let command = self.command(&table.command, Scope::All)?;
-                for (word, template) in table.command.get_ref().0.iter().zip(&command.words) {
-                    let path = super::plain(template, self.here);
-                    if template.is_here() && !path.exists() {
-                        let why = format!("there is no file `{word}`");
-                        return Err(self.source.problem(&table.command.span(), why, "check the path"));
-                    }
-                }
+                self.there(&table.command, &command, |word, text| word.is_here() || is_script(text))?;
                 Ok(Clients::Programs {
                     command,
                     env: self.environment(&table.env)?,
@@ -336,7 +390,7 @@ impl<'a> Resolver<'a> {
                         self.source.problem(
                             &workload.span(),
                             why,
-                            "see own-cluster.md, or leave the workload out",
+                            "see `duress docs own-cluster`, or leave the workload out",
                         )
                     })?;
                 }

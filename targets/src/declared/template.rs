@@ -100,6 +100,11 @@ impl Template {
         }
     }
 
+    /// It says where the node's data is.
+    pub(super) fn names_data(&self) -> bool {
+        self.parts.contains(&Part::Data)
+    }
+
     /// It begins with the directory of the file.
     pub(super) fn is_here(&self) -> bool {
         self.parts.first() == Some(&Part::Here)

@@ -84,7 +84,9 @@ fn a_file_becomes_a_target() {
     assert_eq!(launch.args(&nodes, &nodes[0], Path::new("/data")), ["--first", "--dir=/data"]);
     assert_eq!(launch.env(), [("MODE".to_owned(), "no".to_owned())]);
     assert_eq!(launch.stopping(&nodes, &nodes[0]), Stopping::Signal(libc::SIGINT));
+    assert_eq!(launch.files(&nodes, &nodes[0], Path::new("/data")), ServerFiles::default());
     assert!(matches!(launch.source(), Source::Named { place: "my-db.toml:14", .. }));
+    assert!(target.keeps_data(), "`start` says nothing of {{data}}");
     let refused = (entry.make)(&Settings([("sync".to_owned(), "maybe".to_owned())].into()), "set");
     assert_eq!(
         refused.err().map(|e| e.to_string()).expect("refused"),
@@ -97,9 +99,37 @@ fn a_server_that_duress_knows_is_obtained() {
     let text = GOOD
         .replace("sh -c 'exec serve {port.client}'", "redis-server")
         .replace("\"sh\", ", "\"redis-server\", ");
+    let text = text.replace("--peers", "--dir={data} --peers");
     let target = (declare(&text).expect("right").make)(&Settings::default(), "set").expect("a target");
+    assert!(!target.keeps_data());
     let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
     assert!(matches!(launch.source(), Source::Recipe(recipe) if recipe.server == "redis-server"));
+}
+
+#[test]
+fn a_server_works_where_the_file_says() {
+    let text = GOOD.replace(
+        "stop = \"SIGINT\"",
+        "stop = \"SIGINT\"\ndir = \"{data}\"\nlogs = [\"{data}/{node}.log\", \"logs\"]",
+    );
+    let target = (declare(&text).expect("right").make)(&Settings::default(), "set").expect("a target");
+    let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
+    let nodes = nodes();
+    let files = launch.files(&nodes, &nodes[1], Path::new("/data"));
+    assert_eq!(files.dir.as_deref(), Some(Path::new("/data")));
+    assert_eq!(files.logs[0], Path::new("/data/n2.log"));
+    assert!(files.logs[1].is_absolute() && files.logs[1].ends_with("logs"), "{:?}", files.logs);
+}
+
+#[test]
+fn a_file_is_text_whatever_editor_wrote_it() {
+    let home = home();
+    let path = home.path().join("my-db.toml");
+    std::fs::write(&path, format!("\u{feff}{GOOD}")).expect("written");
+    assert_eq!(read(&path, false).map(|entry| entry.name), Ok("my-db".to_owned()));
+    std::fs::write(&path, [GOOD.as_bytes(), b"# caf\xe9\n"].concat()).expect("written");
+    let told = read(&path, false).err().expect("refused").to_string();
+    assert!(told.ends_with("my-db.toml:40: it is no UTF-8; save it in that encoding"), "{told}");
 }
 
 #[test]
@@ -116,6 +146,31 @@ fn programs_of_an_image_are_looked_for_in_there() {
     assert_eq!(program, Path::new("/./bin/redis-server"));
 }
 
+/// On hosts the same file is read without its programs, which are there or not, and says what has to be there.
+#[test]
+fn what_hosts_need_is_known_and_is_where_they_have_it() {
+    let text = GOOD
+        .replace("sh -c 'exec serve {port.client}'", "./serve {here}/conf/a.toml")
+        .replace("\"sh\", ", "\"./serve\", ")
+        .replace("command = \"sh -c", "command = \"no-such-program -c")
+        .replace("[health]\nsend = \"PING\\r\\n\"", "[health]\ncommand = \"./health {address}\"");
+    let home = home();
+    assert!(entry(Path::new("my-db.toml"), &text, (home.path(), false)).is_err());
+    let there = entry(Path::new("my-db.toml"), &text, (home.path(), true)).expect("programs are elsewhere");
+    let target = (there.make)(&Settings::default(), "set").expect("a target");
+    let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
+    let needs = launch.needs();
+    assert_eq!(needs.folder, home.path());
+    let files: Vec<_> = needs.files.iter().map(|named| named.path.to_str().expect("plain")).collect();
+    assert_eq!(files, ["conf/a.toml", "serve", "serve", "health"]);
+    let programs: Vec<_> = needs.programs.iter().map(|named| (named.path.as_path(), &*named.place)).collect();
+    assert_eq!(programs, [(Path::new("no-such-program"), "my-db.toml:24")]);
+    let first = || launch.args(&nodes(), &nodes()[1], Path::new("/data"))[0].clone();
+    assert_eq!(first(), home.path().join("conf/a.toml").display().to_string());
+    launch.moved(Path::new("/there"));
+    assert_eq!(first(), "/there/conf/a.toml");
+}
+
 /// What is changed in the file, and what is said about it.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("start = \"sh", "strat = \"sh", "my-db.toml:14: unknown key `strat` in [server]; did you mean `start`?"),
@@ -124,7 +179,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "stop = \"SIGINT\"",
         "quit = \"SIGINT\"",
-        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version, rootfs",
+        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version, rootfs, dir, logs",
     ),
     (
         "default = 3",
@@ -148,7 +203,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "clients = 7000",
         "my-db.toml:9: [ports] has no `client`; add the port that clients talk to: client = 7000",
     ),
-    ("peer = 7001", "client = 7001", "my-db.toml:11: duplicate key; correct the line"),
+    ("peer = 7001", "client = 7001", "my-db.toml:11: `client` is there twice; leave one out"),
     (
         "\"register\", \"set\"",
         "\"register\", \"sets\"",
@@ -172,7 +227,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "workloads = [\"register\", \"set\"]",
         "",
-        "my-db.toml:1: the file has no `workloads`; add `workloads`: see own-cluster.md",
+        "my-db.toml:1: the file has no `workloads`; add `workloads`: see `duress docs own-cluster`",
     ),
     (
         "name = \"my-db\"",
@@ -207,13 +262,9 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "{each peers:--join={node}}",
         "| tee log",
-        "my-db.toml:14: `|` needs a shell, and none is run: write [\"sh\", \"-c\", \"…\"]; correct the line",
+        "my-db.toml:14: `|` needs a shell, and none is run; write [\"sh\", \"-c\", \"…\"]",
     ),
-    (
-        "'exec serve {port.client}'",
-        "'exec serve",
-        "my-db.toml:14: the quote ' is not closed; correct the line",
-    ),
+    ("'exec serve {port.client}'", "'exec serve", "my-db.toml:14: the quote ' is not closed; close it"),
     (
         "[\"sh\", \"--first\"",
         "[\"bash\", \"--first\"",
@@ -237,8 +288,50 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "sh {here}/client.sh",
         "sh {here}/cleint.sh",
-        "my-db.toml:28: there is no file `{here}/cleint.sh`; check the path",
+        "my-db.toml:28: there is no file `{here}/cleint.sh`; check the path, seen from this file",
     ),
+    (
+        "sh {here}/client.sh",
+        "sh cleint.sh",
+        "my-db.toml:28: there is no file `cleint.sh`; check the path, seen from this file",
+    ),
+    (
+        "--peers",
+        "server.py",
+        "my-db.toml:14: `server.py` is not where the server works; servers work in directories of their own: write {here}/…, or set `dir`",
+    ),
+    (
+        "--peers",
+        "{here}/server.py",
+        "my-db.toml:14: there is no file `{here}/server.py`; check the path, seen from this file",
+    ),
+    (
+        "stop = \"SIGINT\"",
+        "dir = \"etc\"",
+        "my-db.toml:17: there is no directory `etc`; check the path, seen from this file",
+    ),
+    (
+        "stop = \"SIGINT\"",
+        "logs = \"{data}/log\"",
+        "my-db.toml:17: `logs` is the text \"{data}/log\"; write a list, [\"…\", \"…\"]",
+    ),
+    ("MODE = \"{set.sync}\"", "MODE = 1", "my-db.toml:16: `MODE` is the number `1`; write a text, in quotes"),
+    (
+        "env = { MODE = \"{set.sync}\" }",
+        "env = [\"MODE=1\"]",
+        "my-db.toml:16: `env` is a list; write a table, { NAME = \"value\" }",
+    ),
+    (
+        "[settings.sync]",
+        "start-timeout = 10\n[settings.sync]",
+        "my-db.toml:30: `start-timeout` is the number `10`; write a length of time, in quotes: \"10s\"",
+    ),
+    (
+        "[settings.sync]",
+        "start-timeout = \"ten\"\n[settings.sync]",
+        "my-db.toml:30: `ten` is no length of time; write one like \"10s\"",
+    ),
+    ("[leader]", "[health]", "my-db.toml:23: `health` is there twice; leave one out"),
     (
         "sh {here}/client.sh",
         "./nowhere.sh",
@@ -289,7 +382,7 @@ fn every_mistake_is_one_sentence_with_its_line_and_what_to_do() {
     for (right, mistake, sentence) in MISTAKES {
         assert!(GOOD.contains(right), "{right}");
         let text = GOOD.replacen(right, mistake, 1);
-        let told = match entry(Path::new("my-db.toml"), &text, home.path()) {
+        let told = match entry(Path::new("my-db.toml"), &text, (home.path(), false)) {
             Ok(_) => "nothing".to_owned(),
             Err(problem) => problem.to_string().replace(&home.path().display().to_string(), "HERE"),
         };
@@ -307,10 +400,13 @@ fn files_to_begin_with_are_right_and_name_every_key() {
     let mut named = String::new();
     for client in crate::exec::skeletons::SKELETONS.iter().map(Some).chain([None]) {
         let text = skeleton("first-try", client);
+        if let Some(client) = client {
+            std::fs::write(home.path().join(client.file), client.text).expect("written");
+        }
         // What runs the client need not be on this machine.
         let text =
             client.map_or(text.clone(), |client| text.replace(&format!("{:?}", client.command[0]), "\"sh\""));
-        let made = entry(Path::new("first-try.toml"), &text, home.path());
+        let made = entry(Path::new("first-try.toml"), &text, (home.path(), false));
         let made = made.unwrap_or_else(|problem| panic!("{problem}"));
         assert_eq!(made.name, "first-try");
         assert!(!text.contains("NAME") && !text.contains("COMMAND"), "{text}");
@@ -322,7 +418,7 @@ fn files_to_begin_with_are_right_and_name_every_key() {
 }
 
 /// Every key that a file may have, besides those of [http].
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 26] = [
     "name",
     "doc",
     "workloads",
@@ -337,6 +433,8 @@ const KEYS: [&str; 24] = [
     "env",
     "stop",
     "version",
+    "dir",
+    "logs",
     "[health]",
     "command",
     "url",

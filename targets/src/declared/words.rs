@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for Words {
 fn checked(words: Vec<String>) -> Result<Words, String> {
     match words.first() {
         Some(program) if !program.is_empty() => Ok(Words(words)),
-        _ => Err("the command is empty".to_owned()),
+        _ => Err("the command is empty; write the program and its arguments".to_owned()),
     }
 }
 
@@ -56,7 +56,7 @@ fn split(text: &str) -> Result<Vec<String>, String> {
                 let word = word.get_or_insert_default();
                 loop {
                     match chars.next() {
-                        None => return Err(format!("the quote {c} is not closed")),
+                        None => return Err(format!("the quote {c} is not closed; close it")),
                         Some(end) if end == c => break,
                         Some('\\')
                             if c == '"' && chars.peek().is_some_and(|next| "\"\\$`".contains(*next)) =>
@@ -92,7 +92,7 @@ fn split(text: &str) -> Result<Vec<String>, String> {
 fn finish(words: &mut Vec<String>, word: &mut Option<String>, plain: bool) -> Result<(), String> {
     let Some(word) = word.take() else { return Ok(()) };
     if plain && OF_SHELLS.contains(&word.as_str()) {
-        return Err(format!("`{word}` needs a shell, and none is run: write [\"sh\", \"-c\", \"…\"]"));
+        return Err(format!("`{word}` needs a shell, and none is run; write [\"sh\", \"-c\", \"…\"]"));
     }
     words.push(word);
     Ok(())

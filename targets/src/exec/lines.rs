@@ -1,12 +1,14 @@
 //! Lines through the pipes of a program, in both directions.
 
 use std::io;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::{Receiver, Sender};
 
 /// The longest line that is read. Our questions and their answers have a few hundred bytes; the whole of a
 /// long log has some ten thousand.
 pub(super) const MAX_LINE: usize = 1 << 20;
-/// What is read at once.
+/// Room for what is read at once: more than an answer has. A read that leaves some of it has emptied the pipe,
+/// and nobody asks the kernel again until it says that there is more.
 const CHUNK: usize = 1 << 14;
 
 /// What comes out of a program.
@@ -16,8 +18,6 @@ pub(super) struct Lines {
     buffer: Vec<u8>,
     /// Bytes of it in which there is no end of a line.
     searched: usize,
-    /// What is read at once comes here first.
-    room: Box<[u8]>,
 }
 
 /// A line, or what there is instead.
@@ -33,7 +33,7 @@ pub(super) enum Line {
 
 impl Lines {
     pub(super) fn new(pipe: Receiver) -> Self {
-        Self { pipe, buffer: Vec::new(), searched: 0, room: vec![0; CHUNK].into() }
+        Self { pipe, buffer: Vec::new(), searched: 0 }
     }
 
     /// Waits for the next line. May be dropped: what was read is kept for the next call.
@@ -42,18 +42,22 @@ impl Lines {
             if let Some(line) = self.take() {
                 return line;
             }
-            if self.pipe.readable().await.is_err() {
-                return self.end();
-            }
-            if !self.read() {
-                return self.take().unwrap_or_else(|| self.end());
+            self.buffer.reserve(CHUNK);
+            match self.pipe.read_buf(&mut self.buffer).await {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => return self.end(),
             }
         }
     }
 
     /// What has come already although nobody waits for it.
     pub(super) fn unasked(&mut self) -> Option<Line> {
-        let open = self.read();
+        self.buffer.reserve(CHUNK);
+        let open = match self.pipe.try_read_buf(&mut self.buffer) {
+            Ok(n) => n > 0,
+            Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+        };
         match self.take() {
             Some(line) => Some(line),
             None if !open => Some(self.end()),
@@ -66,23 +70,14 @@ impl Lines {
         Line::End(std::mem::take(&mut self.buffer))
     }
 
-    /// Reads what is there, without waiting; is there more to come, now or later?
-    fn read(&mut self) -> bool {
-        let read = self.pipe.try_read(&mut self.room);
-        self.buffer.extend_from_slice(&self.room[..read.as_ref().copied().unwrap_or(0)]);
-        match read {
-            Ok(n) => n > 0,
-            Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
-        }
-    }
-
     fn take(&mut self) -> Option<Line> {
         match self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
             Some(at) => {
-                let rest = self.buffer.split_off(self.searched + at + 1);
-                let mut line = std::mem::replace(&mut self.buffer, rest);
+                let end = self.searched + at;
+                // A copy of a short line, so that the room for the next read stays.
+                let line = self.buffer[..end].to_vec();
+                self.buffer.drain(..=end);
                 self.searched = 0;
-                line.pop();
                 Some(Line::Whole(line))
             }
             None => {

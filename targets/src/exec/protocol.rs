@@ -6,6 +6,7 @@ use crate::{ClientError, Context, Node};
 use duress_workloads::Invocation;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -230,9 +231,16 @@ impl<'a> Say<'a> {
 
     /// As it is sent.
     pub(super) fn line(&self) -> Vec<u8> {
-        let mut line = serde_json::to_vec(self).expect("strings and numbers are JSON");
-        line.push(b'\n');
+        let mut line = Vec::new();
+        self.write_to(&mut line);
         line
+    }
+
+    /// As it is sent, in place of what is in this buffer.
+    pub(super) fn write_to(&self, line: &mut Vec<u8>) {
+        line.clear();
+        serde_json::to_writer(&mut *line, self).expect("strings and numbers are JSON");
+        line.push(b'\n');
     }
 }
 
@@ -256,9 +264,9 @@ pub(super) enum Kind {
 
 /// As it comes. Fields that nobody knows are a program's own business.
 #[derive(Deserialize)]
-struct Raw {
-    #[serde(rename = "type")]
-    kind: Option<String>,
+struct Raw<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<Cow<'a, str>>,
     #[serde(default)]
     id: Option<Value>,
     #[serde(default)]

@@ -24,6 +24,8 @@ pub struct Talk {
     lines: Lines,
     /// Of the last question.
     id: u64,
+    /// Room for a question.
+    question: Vec<u8>,
     /// A question is open.
     busy: bool,
 }
@@ -40,7 +42,14 @@ impl Talk {
             NotStarted::Broken(Broken::new(Rule::Start, why))
         })?;
         let Started { program, input, output } = started;
-        let mut talk = Self { program, input: Some(input), lines: Lines::new(output), id: 0, busy: true };
+        let mut talk = Self {
+            program,
+            input: Some(input),
+            lines: Lines::new(output),
+            id: 0,
+            question: Vec::new(),
+            busy: true,
+        };
         let init = Say::init(node, cx, process).line();
         match tokio::time::timeout(spec.start_timeout, talk.ask(&init)).await {
             Err(_) => {
@@ -85,7 +94,11 @@ impl Talk {
     pub async fn invoke(&mut self, invocation: &Invocation) -> Result<(Answer, Vec<u8>), Broken> {
         self.quiet().await?;
         self.id += 1;
-        let (said, line) = self.ask(&Say::invoke(self.id, invocation).line()).await?;
+        let mut question = std::mem::take(&mut self.question);
+        Say::invoke(self.id, invocation).write_to(&mut question);
+        let answered = self.ask(&question).await;
+        self.question = question;
+        let (said, line) = answered?;
         match said.id {
             Some(id) if id == self.id => {}
             Some(id) if id + 1 == self.id => {

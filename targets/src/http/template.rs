@@ -39,6 +39,11 @@ impl Template {
         Self(filling.0.iter().fold(self.0.clone(), fill))
     }
 
+    /// Two braces that begin nothing: no JSON has them, and elsewhere in the file they stand for one.
+    fn is_doubled(&self) -> bool {
+        self.0.contains("{{")
+    }
+
     /// The first name in braces that is like those of holes and none of them.
     fn mistake(&self) -> Option<&str> {
         self.0.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).find(|name| {
@@ -50,6 +55,12 @@ impl Template {
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
         let template = Self(String::deserialize(text)?);
+        if template.is_doubled() {
+            return Err(de::Error::custom(format!(
+                "`{{{{` would be sent as two braces; write one: {}",
+                r#"body = '{"value": {value}}'"#
+            )));
+        }
         match template.mistake() {
             None => Ok(template),
             Some(name) => Err(de::Error::custom(format!(

@@ -35,6 +35,7 @@ fn what_cannot_be_is_said_when_it_is_read() {
     };
     for (error, needle) in [
         (with("/read/path", json!("/{kay}")), "nothing is called {kay}; there are {address}"),
+        (with("/write/body", json!("{{\"v\": {value}}}")), "would be sent as two braces; write one"),
         (with("/read/method", json!("get")), "`get` is none of GET"),
         (with("/read/value", json!("node/value")), "`node/value` is no place"),
         (with("/read/ok/status", json!("200")), "a status is a number"),

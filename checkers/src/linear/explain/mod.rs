@@ -5,6 +5,7 @@
 mod core;
 mod finals;
 mod shown;
+mod stale;
 
 use super::engine::Proof;
 use super::states::States;
@@ -62,7 +63,8 @@ fn title(anomaly: &str, key: Option<&String>) -> String {
 
 /// What the model calls the violation.
 pub(super) fn anomaly(subject: &Subject<'_>, proof: &Proof) -> Anomaly {
-    subject.object.anomaly(proof.culprit).unwrap_or_else(|| Anomaly {
+    let named = subject.object.anomaly(proof.culprit);
+    named.or_else(|| stale::stale(subject, proof)).unwrap_or_else(|| Anomaly {
         name: NOT_LINEARIZABLE,
         because: "which no order of the operations on it explains".to_owned(),
         evidence: Vec::new(),

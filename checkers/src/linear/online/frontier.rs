@@ -79,6 +79,41 @@ impl Index {
     }
 }
 
+/// All that is kept of a key that nobody uses at present: a run of hours leaves ten thousands of them behind.
+pub(super) enum Rest<M: Model> {
+    /// One state that can be, and nothing in doubt.
+    Settled(M::State),
+    /// More than that.
+    InDoubt(Box<InDoubt<M>>),
+}
+
+/// What can be, and what may still take effect.
+pub(super) struct InDoubt<M: Model> {
+    /// Nothing is open, so that there is no more to a configuration than this.
+    configs: Box<[(M::State, Used)]>,
+    /// Operations, and how many of each were invoked: by class.
+    doubts: Box<[(M::Op, u32)]>,
+}
+
+impl<M: Model> Rest<M> {
+    /// How many configurations there are.
+    pub(super) fn width(&self) -> usize {
+        match self {
+            Self::Settled(_) => 1,
+            Self::InDoubt(rest) => rest.configs.len(),
+        }
+    }
+
+    /// States and operations that it holds, but for the one state that there always is.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::Settled(_) => 0,
+            Self::InDoubt(rest) => rest.configs.len() + rest.doubts.len(),
+        }
+    }
+}
+
 /// What can be at present.
 pub(super) struct Frontier<M: Model> {
     alphabet: Alphabet<M>,
@@ -311,25 +346,43 @@ impl<M: Model> Frontier<M> {
         self.index = Index::new(&self.optional);
     }
 
-    /// Gives back what it does not need while nothing happens.
-    pub(super) fn rest(&mut self) {
-        self.forget();
-        if self.taken == 0 {
-            self.open = Vec::new();
+    /// All that what happened means for what follows, unless something is open.
+    pub(super) fn rest(&self) -> Option<Rest<M>> {
+        if self.taken != 0 {
+            return None;
         }
-        self.configs.0.shrink_to_fit();
-        self.optional.shrink_to_fit();
+        debug_assert!(self.configs.0.iter().all(|config| config.done | config.free == 0), "nothing is open");
+        let state = |config: &Config| self.alphabet.state(config.state).clone();
+        if let ([one], true) = (&self.configs.0[..], self.optional.is_empty()) {
+            return Some(Rest::Settled(state(one)));
+        }
+        let configs = self.configs.0.iter().map(|config| (state(config), config.used.clone())).collect();
+        let doubts = self.optional.iter().map(|doubt| (doubt.known.op.clone(), doubt.supply)).collect();
+        Some(Rest::InDoubt(Box::new(InDoubt { configs, doubts })))
     }
 
-    /// The state, where there is only one that can be and nothing is open or in doubt: all that what
-    /// happened means for what follows.
-    pub(super) fn settled(&self) -> Option<&M::State> {
-        match &self.configs.0[..] {
-            [one] if self.taken == 0 && self.optional.is_empty() => {
-                let nothing = Config { state: one.state, done: 0, free: 0, used: Used::default() };
-                (*one == nothing).then(|| self.alphabet.state(one.state))
-            }
-            _ => None,
+    /// Goes on from there.
+    pub(super) fn wake(model: &M, rest: Rest<M>) -> Self {
+        let InDoubt { configs, doubts } = match rest {
+            Rest::Settled(state) => return Self::new(state),
+            Rest::InDoubt(rest) => *rest,
+        };
+        let mut alphabet = Alphabet::new();
+        let optional = doubts.into_iter().map(|(op, supply)| (alphabet.know(model, op), supply));
+        let optional: Vec<_> = optional.map(|(known, supply)| Optional { known, supply }).collect();
+        let config = |(state, used)| Config { state: alphabet.id(state), done: 0, free: 0, used };
+        let configs = Antichain(configs.into_iter().map(config).collect());
+        let index = Index::new(&optional);
+        Self {
+            alphabet,
+            open: Vec::new(),
+            taken: 0,
+            observers: 0,
+            blind: 0,
+            optional,
+            index,
+            configs,
+            allowance: MAX_STEPS,
         }
     }
 

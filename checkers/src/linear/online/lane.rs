@@ -6,7 +6,7 @@
 //! long as an operation takes, or the client's patience. Whoever wants to know at once asks
 //! [`Lane::look`], which takes the operations that are open at that moment for optional.
 
-use super::frontier::{Frontier, Stop};
+use super::frontier::{Frontier, Rest, Stop};
 use super::{Deferral, MAX_LOOK_STEPS, MAX_WAITING};
 use crate::model::Model;
 use std::collections::VecDeque;
@@ -72,10 +72,10 @@ impl<M: Model> Clone for Lane<M> {
 pub(super) type Stopped = (Stop, Option<Return>);
 
 impl<M: Model> Lane<M> {
-    /// A key that holds this.
-    pub(super) fn new(state: M::State) -> Self {
+    /// A key of which this is known.
+    pub(super) fn wake(model: &M, rest: Rest<M>) -> Self {
         Self {
-            frontier: Frontier::new(state),
+            frontier: Frontier::wake(model, rest),
             waiting: VecDeque::new(),
             returns: 0,
             looked: 0,
@@ -139,20 +139,12 @@ impl<M: Model> Lane<M> {
         }
     }
 
-    /// Gives back what it does not need while nothing happens, unless something does. The state that it
-    /// holds, if that is all that is left to be known.
-    pub(super) fn rest(&mut self) -> Option<&M::State> {
+    /// All that is left to be known, if nothing is open and nothing has happened since it was last asked.
+    pub(super) fn rest(&mut self) -> Option<Rest<M>> {
         if !self.waiting.is_empty() || std::mem::take(&mut self.stirred) {
             return None;
         }
-        self.frontier.rest();
-        self.waiting = VecDeque::new();
-        if self.calls.len() > self.vacant.len() {
-            return None;
-        }
-        self.calls = Vec::new();
-        self.vacant = Vec::new();
-        self.frontier.settled()
+        self.frontier.rest()
     }
 
     /// How many configurations there are.

@@ -2,9 +2,9 @@
 //! that cannot be is reported when it has come.
 //!
 //! What is kept is what can still matter: the operations that are open, those in doubt, and for each
-//! key the configurations that are possible after the last return. That is a few hundred bytes
-//! for a key, however many operations it has seen; and no more than its state where nothing is open or
-//! in doubt, since a run of hours meets ten thousands of keys and leaves them.
+//! key the configurations that are possible after the last return. That is a kilobyte
+//! for a key in use, however many operations it has seen. A run of hours meets ten thousands of keys and
+//! leaves them: of these no more is kept than states and operations in doubt, and mostly that is one state.
 //!
 //! An alarm is exact: no order of what was seen up to that event exists, whatever comes later. Silence
 //! is not: a key may be given up because it takes too much ([`Deferral`]), and is then counted. The
@@ -25,7 +25,7 @@ use super::partition::{Unfit, read_call, unwrap};
 use crate::history::{Call, HistoryError, Kind, Op, Process};
 use crate::model::Model;
 use crate::words;
-use frontier::Stop;
+use frontier::{Rest, Stop};
 use lane::{Lane, Return, Stopped};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
@@ -172,8 +172,8 @@ pub struct Online<M: Model> {
 /// A key.
 enum Key<M: Model> {
     Watched(Box<Lane<M>>),
-    /// Nobody uses it at present, and this is what it holds.
-    Settled(M::State),
+    /// Nobody uses it at present.
+    Resting(Rest<M>),
     /// An alarm was given, or it takes too much.
     Closed,
 }
@@ -221,7 +221,7 @@ impl<M: Model> Online<M> {
             return Ok(known);
         }
         let number = u32::try_from(self.keys.len()).map_err(|_| HistoryError::TooLong)?;
-        self.keys.push(Key::Settled(self.model.initial()));
+        self.keys.push(Key::Resting(Rest::Settled(self.model.initial())));
         self.by_key.insert(key.clone(), number);
         self.tally.keys += 1;
         Ok(number)
@@ -243,12 +243,14 @@ impl<M: Model> Online<M> {
         }
         let key = self.key(op)?;
         let slot = &mut self.keys[key as usize];
-        if let Key::Settled(state) = slot {
-            *slot = Key::Watched(Box::new(Lane::new(state.clone())));
+        if let Key::Resting(_) = slot
+            && let Key::Resting(rest) = std::mem::replace(slot, Key::Closed)
+        {
+            *slot = Key::Watched(Box::new(Lane::wake(&self.model, rest)));
         }
         let begun = match slot {
             Key::Watched(lane) => lane.invoke().map(Some),
-            Key::Settled(_) | Key::Closed => Ok(None),
+            Key::Resting(_) | Key::Closed => Ok(None),
         };
         let (call, stopped) = match begun {
             Ok(call) => (call, Ok(())),
@@ -303,20 +305,21 @@ impl<M: Model> Online<M> {
         self.hand = if self.hand + 1 < self.keys.len() { self.hand + 1 } else { 0 };
         if let Some(slot) = self.keys.get_mut(self.hand)
             && let Key::Watched(lane) = slot
-            && let Some(state) = lane.rest()
+            && let Some(rest) = lane.rest()
         {
-            *slot = Key::Settled(state.clone());
+            *slot = Key::Resting(rest);
         }
     }
 
     /// The most configurations of a key at present, and the events that wait, over all keys. Looks
     /// at every key.
     pub fn load(&self) -> (usize, usize) {
-        let lanes = self.keys.iter().filter_map(|key| match key {
-            Key::Watched(lane) => Some(lane),
-            Key::Settled(_) | Key::Closed => None,
+        let lanes = self.keys.iter().map(|key| match key {
+            Key::Watched(lane) => (lane.width(), lane.waiting()),
+            Key::Resting(rest) => (rest.width(), 0),
+            Key::Closed => (0, 0),
         });
-        lanes.fold((0, 0), |(width, waiting), lane| (width.max(lane.width()), waiting + lane.waiting()))
+        lanes.fold((0, 0), |(widest, all), (width, waiting)| (widest.max(width), all + waiting))
     }
 
     /// Everything that it holds, in pieces.
@@ -324,7 +327,8 @@ impl<M: Model> Online<M> {
     pub(super) fn held(&self) -> usize {
         let lanes = self.keys.iter().map(|key| match key {
             Key::Watched(lane) => lane.held(),
-            Key::Settled(_) | Key::Closed => 0,
+            Key::Resting(rest) => rest.held(),
+            Key::Closed => 0,
         });
         lanes.sum::<usize>() + self.keys.len() + self.by_key.len() + self.open.len()
     }

@@ -74,6 +74,20 @@ fn registers() {
             "0 write 1 = 1; 0 read null = 1; 2 read null = null",
             "2 read null; 0 write 1 = 1; 0 read null = 1; 2 = null",
         ),
+        // Who wrote it does not know whether he did, but somebody had seen it; without that he may do it late.
+        (
+            "register",
+            "stale read",
+            "0 write 1 ?; 1 read null = 1; 2 write 2 = 2; 3 read null = 1",
+            "0 write 1 ?; 2 write 2 = 2; 3 read null = 1",
+        ),
+        // It is not the read alone: without it, too, there would be no order.
+        (
+            "register",
+            "not linearizable",
+            "0 write 1 ?; 1 read null = 1; 2 write 2 = 2; 3 cas [1, 5] = [1, 5]",
+            "0 write 1 ?; 1 read null = 1; 2 write 2 = 2; 3 read null = 1",
+        ),
         (
             "register",
             "lost write",

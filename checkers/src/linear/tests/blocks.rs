@@ -126,7 +126,7 @@ fn a_chain_seen_backwards_is_impossible() {
     let mut build = Build::default();
     build.invoke(0, "write", json!(1)).invoke(1, "cas", json!([1, 2])).did(2, "read", json!(2));
     build.did(3, "read", json!(1)).ok(0, "write", json!(1)).ok(1, "cas", json!([1, 2]));
-    is_impossible(&build, "not linearizable", 2);
+    is_impossible(&build, "stale read", 2);
 }
 
 #[test]

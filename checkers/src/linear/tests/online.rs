@@ -232,6 +232,49 @@ fn what_is_held_does_not_grow_with_what_has_happened() {
     assert!(online.held() < 5 * 2 + 8, "{}", online.held());
 }
 
+/// What may have happened to a key that was left is remembered with it, and nothing else.
+#[test]
+fn a_key_that_was_left_in_doubt_is_judged_by_all_that_it_can_hold() {
+    const KEYS: u64 = 20;
+    let mut online = Online::keyed(Register::default());
+    let mut index = 0;
+    let mut call = |online: &mut Online<Register>, by: u64, kind, f: &str, asked: Value, answer: Value| {
+        index += 2;
+        let event = |index, kind, value| Op {
+            index,
+            kind,
+            f: f.to_owned(),
+            value,
+            process: Process::Client(by),
+            ..endless(1).next().expect("one")
+        };
+        assert_eq!(online.push(&event(index, Kind::Invoke, asked)).expect("a history"), None);
+        online.push(&event(index + 1, kind, answer)).expect("a history").is_some()
+    };
+    for key in 0..KEYS {
+        for (by, kind, value) in [(0, Kind::Ok, 1), (1 + key, Kind::Info, 2)] {
+            let written = json!([key, value]);
+            assert!(!call(&mut online, by, kind, "write", written.clone(), written));
+        }
+    }
+    let mut read = |online: &mut Online<Register>, key: u64, seen: u64| {
+        call(online, 0, Kind::Ok, "read", json!([key, null]), json!([key, seen]))
+    };
+    for _ in 0..4 * KEYS {
+        assert!(!read(&mut online, KEYS - 1, 1));
+    }
+    // A name, a state and a doubt each.
+    let most = usize::try_from(KEYS).expect("few") * 4 + 16;
+    assert!(online.held() < most, "{} of {most}", online.held());
+    for key in 0..KEYS - 1 {
+        // It has not happened yet, it has; and then it cannot be undone.
+        assert!(
+            !read(&mut online, key, 1) && !read(&mut online, key, 2) && read(&mut online, key, 1),
+            "{key}"
+        );
+    }
+}
+
 #[test]
 fn a_key_that_was_left_is_judged_by_what_it_holds_when_somebody_comes_back() {
     let mut online = Online::keyed(Register::default());

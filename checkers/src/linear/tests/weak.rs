@@ -94,7 +94,7 @@ fn broken_objects_are_found_and_named() {
         }
         let unnamed = names.get(NOT_LINEARIZABLE).copied().unwrap_or(0);
         let all: u64 = names.values().sum();
-        // Texts have no names for what is wrong with them.
+        // Texts have one name only for what is wrong with them.
         if all < RUNS / 2 || subject.name != "text" && unnamed > all * 3 / 4 {
             few.push(format!("{}: {names:?}", subject.name));
         }

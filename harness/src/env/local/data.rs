@@ -6,7 +6,7 @@ use crate::env::data::{Entry, Files};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// Most names in one data directory.
@@ -32,6 +32,9 @@ pub(super) fn read(dir: &Path, most: usize) -> io::Result<Files> {
             } else if metadata.is_file() {
                 let (length, blocks) = read_file(&path, &mut blocks_left)?;
                 Entry::File { mode, length, blocks }
+            } else if metadata.file_type().is_socket() || metadata.file_type().is_fifo() {
+                // It holds nothing, and whoever listens there makes it anew.
+                continue;
             } else {
                 return Err(io::Error::other(format!("{} is neither a file nor a folder", path.display())));
             };
@@ -127,6 +130,17 @@ mod tests {
         assert_eq!(fs::read(there.path().join("member/wal/0.wal")).expect("the file"), log);
         replace(there.path(), &Files::default()).expect("replaced");
         assert_eq!(fs::read_dir(there.path()).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn sockets_are_no_data() {
+        let dir = tempfile::tempdir().expect("one");
+        let _listens = std::os::unix::net::UnixListener::bind(dir.path().join("s")).expect("a socket");
+        fs::write(dir.path().join("f"), "x").expect("a file");
+        let files = read(dir.path(), MAX_BYTES).expect("read");
+        assert_eq!(files.0.keys().collect::<Vec<_>>(), [Path::new("f")]);
+        replace(dir.path(), &files).expect("replaced");
+        assert!(!dir.path().join("s").exists());
     }
 
     #[test]

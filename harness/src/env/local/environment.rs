@@ -17,7 +17,7 @@ use crate::env::packet::{Behavior, Policies, Traffic};
 use crate::env::salvage::Salvage;
 use crate::env::trap::{Call, Snare, Trap};
 use crate::env::{EnvError, Environment, Exit, Link, NetworkRecord, ProcessState, Program, Stop};
-use duress_targets::{HostCommand, Stopping};
+use duress_targets::{HostCommand, ServerFiles, Stopping};
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -84,7 +84,7 @@ impl Environment for Local {
         let start = Start {
             host: Arc::clone(&node.host),
             command: server.command.clone(),
-            work_dir: node.work_dir.clone(),
+            work_dir: server.files.dir.as_ref().unwrap_or(&node.work_dir).clone(),
             stdout,
             stderr,
             visits: false,
@@ -340,6 +340,11 @@ impl Environment for Local {
     fn set_args(&self, node: usize, args: &dyn Fn(&Path) -> Vec<String>) -> Result<(), EnvError> {
         let node = &self.nodes[node];
         node.server().command.args = args(&node.dir.join("data"));
+        Ok(())
+    }
+
+    fn set_files(&self, node: usize, files: &ServerFiles) -> Result<(), EnvError> {
+        self.nodes[node].server().files = files.clone();
         Ok(())
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Netns(OwnedFd);
 
 /// What tells one namespace from all others at one time: device and inode of its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NamespaceId(pub(super) u64, pub(super) u64);
+pub(crate) struct NamespaceId(pub(super) u64, pub(super) u64);
 
 /// A node's host.
 pub(super) struct Host {

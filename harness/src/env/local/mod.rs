@@ -38,9 +38,11 @@ mod trial;
 pub(super) mod try_out;
 
 pub use config::{Config, Data, Disks, Network, Ports, Rootfs, ServerCommand};
+pub(super) use host::NamespaceId;
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
-pub(super) use processes::start_time;
+pub(super) use processes::{namespace_of, resume_all, start_time};
+pub(super) use starve::Starving;
 pub(super) use switch::frame::{PROBE_PORT, probe_nonce, probe_payload};
 pub(super) use trial::in_child;
 pub use try_out::{ext4_disks, faulty_disks, limited_memory};

@@ -156,7 +156,7 @@ fn try_pause_all(id: NamespaceId) -> Result<(), String> {
 }
 
 /// Lets all processes of a node go on.
-pub(super) fn resume_all(id: NamespaceId) -> Result<(), String> {
+pub(crate) fn resume_all(id: NamespaceId) -> Result<(), String> {
     for process in in_namespace(id) {
         process.signal(Signal::SIGCONT).map_err(|e| format!("cannot resume process {}: {e}", process.pid))?;
     }
@@ -246,7 +246,7 @@ impl Process {
 }
 
 /// The namespace by which one sees whose a process, or a thread, is.
-pub(super) fn namespace_of(pid: u32) -> Option<NamespaceId> {
+pub(crate) fn namespace_of(pid: u32) -> Option<NamespaceId> {
     let id = |path: &str| fs::metadata(path).map(|file| NamespaceId(file.dev(), file.ino()));
     match id(&format!("/proc/{pid}/ns/ipc")) {
         Ok(id) => Some(id),

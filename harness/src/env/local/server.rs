@@ -5,7 +5,7 @@
 use super::ServerCommand;
 use super::disk::NodeDisk;
 use crate::env::Stop;
-use duress_targets::Stopping;
+use duress_targets::{ServerFiles, Stopping};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use std::collections::VecDeque;
@@ -31,6 +31,8 @@ pub(super) struct Server {
     pub(super) excuse: Option<&'static str>,
     /// How it is asked to end.
     pub(super) stopping: Stopping,
+    /// Where it works, and what it writes logs into.
+    pub(super) files: ServerFiles,
     /// The numbers of all that were started, and how they ended, the last of them.
     pub(super) past: Past,
 }
@@ -80,6 +82,7 @@ impl Server {
             ended: Vec::new(),
             excuse: None,
             stopping: Stopping::default(),
+            files: ServerFiles::default(),
             past: Past::default(),
         }
     }

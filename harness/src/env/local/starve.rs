@@ -15,7 +15,7 @@ use std::time::Duration;
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// Starves the processes of a node until it is dropped; then they run on.
-pub(super) struct Starving {
+pub(crate) struct Starving {
     end: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     periods: Arc<AtomicU64>,
@@ -23,7 +23,7 @@ pub(super) struct Starving {
 
 impl Starving {
     /// They get so many percent of the time from now on, in each period.
-    pub(super) fn begin(id: NamespaceId, percent: u32) -> io::Result<Self> {
+    pub(crate) fn begin(id: NamespaceId, percent: u32) -> io::Result<Self> {
         let (end, ended) = sync_channel(0);
         let periods = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&periods);
@@ -48,7 +48,7 @@ impl Starving {
     }
 
     /// In how many periods all their threads were seen to stand still.
-    pub(super) fn periods(&self) -> u64 {
+    pub(crate) fn periods(&self) -> u64 {
         self.periods.load(Ordering::Relaxed)
     }
 }

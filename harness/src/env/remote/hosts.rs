@@ -6,7 +6,7 @@ use crate::env::EnvError;
 use crate::env::place::refused;
 use crate::failure::Failure;
 use duress_targets::Node;
-use duress_targets::hosts::{Ssh, SshHost};
+use duress_targets::hosts::{Load, Ssh, SshHost};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::net::IpAddr;
@@ -22,6 +22,8 @@ const LEAST_DEAD_MAN: Duration = Duration::from_secs(1);
 pub struct Hosts {
     /// What it says.
     pub ssh: Ssh,
+    /// The machines from which clients work, if not from this one.
+    pub load: Option<Ssh>,
     /// Where each host stands: `hosts.toml:3`.
     places: Vec<String>,
 }
@@ -42,9 +44,13 @@ impl Hosts {
     ///
     /// # Errors
     /// When that cannot be.
-    pub fn new(ssh: Ssh, (path, text): (&Path, &str)) -> Result<Self, Failure> {
+    pub fn new(ssh: Ssh, load: Option<&Load>, (path, text): (&Path, &str)) -> Result<Self, Failure> {
         if let Some((why, fix)) = nonsense(&ssh) {
             return Err(refused(path, None, why, fix));
+        }
+        let load = load.map(|load| load.like(&ssh));
+        if let Some((why, fix)) = load.as_ref().and_then(nonsense) {
+            return Err(refused(path, None, format!("[load]: {why}"), fix));
         }
         // It has been read before.
         let standing = toml::from_str::<Standing>(text).map(|file| file.ssh.hosts).unwrap_or_default();
@@ -58,7 +64,7 @@ impl Hosts {
             }
         }
         let places = lines.iter().map(|line| format!("{}:{line}", path.display())).collect();
-        Ok(Self { ssh, places })
+        Ok(Self { ssh, load, places })
     }
 
     /// How many there are.
@@ -75,6 +81,12 @@ impl Hosts {
     pub fn transports(&self, nodes: usize) -> Vec<Box<dyn Transport>> {
         let all = SshTransport::all(&self.ssh, &self.places).into_iter().take(nodes);
         all.map(|transport| Box::new(transport) as Box<dyn Transport>).collect()
+    }
+
+    /// Ways to the machines from which clients work; none when that is this one.
+    pub fn load(&self) -> Vec<Box<dyn Transport>> {
+        let all = self.load.as_ref().map(SshTransport::load).unwrap_or_default();
+        all.into_iter().map(|transport| Box::new(transport) as Box<dyn Transport>).collect()
     }
 
     /// The nodes of a cluster on the first so many hosts.
@@ -127,7 +139,7 @@ mod tests {
         std::fs::write(file.path(), text).expect("written");
         match Place::read(file.path()) {
             Ok(Place::Ssh(hosts)) => Ok(*hosts),
-            Ok(Place::Here) => unreachable!("no file says so"),
+            Ok(place) => unreachable!("it says {place:?}"),
             Err(failure) => Err(failure.to_string()),
         }
     }
@@ -144,6 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn what_load_machines_do_not_say_is_as_for_the_nodes() {
+        let text = "[ssh]\nhosts = [\"db1\"]\nuser = \"root\"\nport = 2222\nbecome-root = \"sudo -n\"\n\
+                    [load]\nhosts = [\"gen1\", \"gen2\"]\nuser = \"me\"\n";
+        let hosts = read(text).expect("hosts");
+        let load = hosts.load.clone().expect("load machines");
+        assert_eq!((load.user.as_deref(), load.port, load.become_root), (Some("me"), Some(2222), None));
+        let ways = hosts.load();
+        assert_eq!(ways.iter().map(|way| way.host()).collect::<Vec<_>>(), ["gen1", "gen2"]);
+        // Nothing is broken there.
+        assert!(ways[0].consent().is_none() && hosts.transports(1)[0].consent().is_some());
+    }
+
+    #[test]
     fn what_cannot_be_is_said_with_its_line() {
         for (text, why) in [
             ("[ssh]\nhosts = []\n", "no hosts"),
@@ -153,6 +178,9 @@ mod tests {
             ("[ssh]\nhosts = [\"a\"]\ndead-man = \"10ms\"\n", "too short"),
             ("[ssh]\nhosts = [\n  \"a\",\n  { host = \"a\", port = 23 },\n]\n", "line 4: `a` is there twice"),
             ("", "ssh"),
+            ("[load]\nhosts = [\"a\"]\n", "nodes that are hosts of their own"),
+            ("[ssh]\nhosts = [\"a\"]\n[load]\nhosts = []\n", "[load]: there are no hosts"),
+            ("[ssh]\nhosts = [\"a\"]\n[load]\nconsent = \"/x\"\nhosts = [\"b\"]\n", "line 4: unknown field"),
         ] {
             let refused = read(text).expect_err(text);
             assert!(refused.contains(why), "{refused}");

@@ -1,7 +1,7 @@
 //! Real hosts, each with an agent that does to it what it is told: the same binary, put there.
 //!
-//! Clients run here and reach the nodes directly, so a link between clients and a node is cut at the
-//! node, by the address that it sees them come from. The line to an agent is none of these links and no
+//! Clients run here, or on load machines, and reach the nodes directly, so a link between clients and a node
+//! is cut at the node, by the addresses that it sees them come from. The line to an agent is none of these links and no
 //! fault touches it; when it breaks, the agent heals its host by itself.
 
 mod able;
@@ -12,6 +12,7 @@ mod connection;
 mod files;
 pub mod hosts;
 mod links;
+mod origin;
 mod reached;
 pub mod ssh;
 pub mod transport;
@@ -19,6 +20,7 @@ mod upload;
 pub mod wire;
 
 pub use able::{refusal, wants};
+pub use origin::{Here, Origin};
 pub use reached::Reached;
 pub use transport::run_name;
 
@@ -38,7 +40,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use transport::{Transport, open};
 use wire::{Answer, Ask, Hello, PROTOCOL, Trouble};
@@ -64,6 +66,8 @@ pub struct Config {
     pub dead_man: Duration,
     /// Which faults are planned.
     pub wants: Wants,
+    /// Where clients are besides this machine.
+    pub origins: Vec<Arc<dyn Origin>>,
 }
 
 /// What faults will ask of the hosts.
@@ -199,7 +203,7 @@ impl Remote {
             let server = wire::Server { program, args, log_name, clocks };
             nodes[at].ask(Ask::Make(Box::new(server))).map(drop)
         })?;
-        let links = Links::new(&nodes, config.wants.cuts)?;
+        let links = Links::new(&nodes, &config.origins, config.wants.cuts)?;
         Ok(Self { nodes, links, cut_off: Mutex::default(), warnings: Mutex::default() })
     }
 
@@ -415,7 +419,7 @@ impl RemoteNode {
 }
 
 /// For all hosts at the same time; the first error, if there is one.
-fn each<T: Send>(
+pub(crate) fn each<T: Send>(
     transports: &[Box<dyn Transport>],
     what: impl Fn(usize, &dyn Transport) -> Result<T, EnvError> + Sync,
 ) -> Result<Vec<T>, EnvError> {

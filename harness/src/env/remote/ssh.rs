@@ -30,19 +30,30 @@ pub struct SshTransport {
     host: SshTable,
     /// Where it is named: `hosts.toml:3`.
     place: String,
+    /// It is to be broken, so somebody has to agree.
+    asks: bool,
 }
 
 impl SshTransport {
     /// Of all hosts, in the order of the nodes, each with where it is named.
     pub fn all(ssh: &Ssh, places: &[String]) -> Vec<Self> {
-        let table = |host: &SshHost| match host {
+        let hosts = ssh.hosts.iter().zip(places);
+        hosts.map(|(host, place)| Self::new(ssh, host, place.clone(), true)).collect()
+    }
+
+    /// Of machines that nobody breaks: clients work from there.
+    pub fn load(ssh: &Ssh) -> Vec<Self> {
+        ssh.hosts.iter().map(|host| Self::new(ssh, host, "[load]".to_owned(), false)).collect()
+    }
+
+    fn new(ssh: &Ssh, host: &SshHost, place: String, asks: bool) -> Self {
+        let host = match host {
             SshHost::Table(table) => table.clone(),
             SshHost::Name(name) => {
                 SshTable { host: name.clone(), address: None, user: None, port: None, jump: None }
             }
         };
-        let hosts = ssh.hosts.iter().map(table).zip(places);
-        hosts.map(|(host, place)| Self { common: ssh.clone(), host, place: place.clone() }).collect()
+        Self { common: ssh.clone(), host, place, asks }
     }
 
     /// `ssh` with everything but what is to be done there.
@@ -119,7 +130,7 @@ impl Transport for SshTransport {
     }
 
     fn consent(&self) -> Option<&Path> {
-        Some(&self.common.consent)
+        self.asks.then_some(&*self.common.consent)
     }
 
     fn remedy(&self) -> String {

@@ -69,7 +69,7 @@ pub struct Leash {
 
 impl Leash {
     /// It is ended unless what this gives back is dropped in time.
-    pub(super) fn deadline(&self) -> Deadline {
+    pub(crate) fn deadline(&self) -> Deadline {
         Deadline::set(Arc::clone(&self.child))
     }
 
@@ -95,11 +95,24 @@ impl Drop for Leash {
 /// # Errors
 /// Without consent, when the host cannot be reached, or when it is no machine for this binary.
 pub fn open(transport: &dyn Transport, binary: &AgentBinary) -> Result<Stream, EnvError> {
-    let mut child = transport.shell(&script(transport, binary)).map_err(|error| EnvError::Unable {
-        what: format!("reach {}", transport.host()),
-        why: error.to_string(),
-        fix: transport.remedy(),
-    })?;
+    open_as("agent", transport, binary)
+}
+
+/// The same for one that holds clients and breaks nothing.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_load(transport: &dyn Transport, binary: &AgentBinary) -> Result<Stream, EnvError> {
+    open_as("agent --load", transport, binary)
+}
+
+fn open_as(command: &str, transport: &dyn Transport, binary: &AgentBinary) -> Result<Stream, EnvError> {
+    let mut child =
+        transport.shell(&script(command, transport, binary)).map_err(|error| EnvError::Unable {
+            what: format!("reach {}", transport.host()),
+            why: error.to_string(),
+            fix: transport.remedy(),
+        })?;
     let (Some(mut input), Some(output), Some(errors)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
@@ -161,7 +174,7 @@ fn converse(
 
 /// What the shell is told. The binary goes by its hash, and gets that name when all of it is there; a
 /// folder that is not our own may hold another one under that name.
-fn script(transport: &dyn Transport, binary: &AgentBinary) -> String {
+fn script(command: &str, transport: &dyn Transport, binary: &AgentBinary) -> String {
     let consent = transport.consent().map_or_else(String::new, |file| {
         format!("[ -e {} ] || {{ echo 'duress no-consent'; exit 0; }}; ", quote(&file.display().to_string()))
     });
@@ -176,7 +189,7 @@ fn script(transport: &dyn Transport, binary: &AgentBinary) -> String {
          head -c {size} > $new && [ \"$(sha256sum < $new | cut -c 1-64)\" = {hash} ] \
          && chmod 700 $new && mv -f $new duress-{hash} \
          || {{ rm -f $new; echo 'duress no-room'; exit 0; }}; fi; \
-         echo 'duress ready'; exec ./duress-{hash} agent"
+         echo 'duress ready'; exec ./duress-{hash} {command}"
     )
 }
 
@@ -215,7 +228,7 @@ pub fn quote(word: &str) -> String {
 }
 
 /// Ends the program that leads to a host unless it is dropped in time.
-pub(super) struct Deadline(Option<SyncSender<()>>);
+pub(crate) struct Deadline(Option<SyncSender<()>>);
 
 impl Deadline {
     fn set(child: Arc<Mutex<Child>>) -> Self {

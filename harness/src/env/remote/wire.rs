@@ -20,7 +20,7 @@ use std::time::Duration;
 pub const PROTOCOL: u32 = 1;
 
 /// Longest line, bytes.
-const LONGEST_LINE: u64 = 1 << 22;
+pub const LONGEST_LINE: u64 = 1 << 22;
 /// Most bytes behind a line.
 pub const LONGEST_BODY: usize = 1 << 28;
 

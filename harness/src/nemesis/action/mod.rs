@@ -26,6 +26,7 @@ use duress_reports::artifact::JournalEvent;
 use duress_targets::{Node, Target};
 pub(super) use lifecycle::restore;
 use processes::Holders;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is in force.
@@ -138,6 +139,11 @@ pub(super) fn undo_data(env: &dyn Environment, action: &Action) -> serde_json::V
         | Action::StartWith(nodes, _)
         | Action::Lifecycle(nodes, _)
         | Action::Oom(nodes) => nodes.iter().map(|&node| env.undo_data(node)).collect(),
+        // Rules beside servers that are not ours outlive us as they do.
+        Action::Cut(links, _) | Action::Packet(links, _) if !env.are_ours() => {
+            let ends: BTreeSet<usize> = links.iter().flat_map(|&(from, to)| [from, to]).collect();
+            ends.into_iter().map(|node| env.undo_data(node)).collect()
+        }
         Action::Cut(links, _) | Action::Packet(links, _) => serde_json::json!({ "links": links }),
         // They are in this process, and gone with it.
         Action::Clients(..) => serde_json::Value::Null,

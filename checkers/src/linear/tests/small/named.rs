@@ -1,5 +1,6 @@
 //! Names of violations on small random histories: whatever is named is proven by its evidence alone,
-//! says the oracle, and what is called stale was there once.
+//! says the oracle, and what is called stale was there once; or reads that come too late are all that is
+//! wrong.
 
 use super::Named;
 use super::order::Orders;
@@ -18,9 +19,9 @@ const NAMES: [(&str, &[&str]); 17] = [
     ("register", &["lost update", "lost write", "phantom value", "stale read"]),
     ("versioned-register", &["lost update", "phantom value", "stale read", "two values of one version"]),
     ("map", &["phantom value", "stale read"]),
-    ("text", &[]),
+    ("text", &["stale read"]),
     ("set", &["duplicate element", "lost element", "phantom value", "stale read"]),
-    ("counter", &["impossible count", "lost update"]),
+    ("counter", &["impossible count", "lost update", "stale read"]),
     ("fetch-add", &["impossible count", "lost update", "stale read"]),
     ("log", &["forked log", "lost element", "lost write", "phantom value", "stale read"]),
     ("queue", &["double delivery", "lost element", "out of order", "phantom value"]),
@@ -99,6 +100,9 @@ fn is_wrong(
         .map(|call| is_counted(palette.questions[call.question as usize].f, named))
         .collect();
     let ended = sketch.calls[at].ret().expect("the culprit returned");
+    if named.name == "stale read" && named.evidence.is_empty() {
+        return (!is_right_earlier(palette, sketch, orders, ended)).then_some("reads alone are not to blame");
+    }
     let proves = |call: &Sketched| {
         let has_part = named.evidence.contains(&call.invoke) || counted[call.call as usize];
         is_culprit(call) || has_part && call.ret().is_some_and(|ret| ret < ended)
@@ -114,6 +118,21 @@ fn is_wrong(
     let earlier = orders.possible(palette, sketch, &|call| call.end == Some(ended));
     sketch.calls[at].invoke = invoke;
     (!earlier).then_some("never was so")
+}
+
+/// Is everything that returned by then allowed, if whatever only looks may have looked before it began?
+fn is_right_earlier(palette: &mut Palette, sketch: &mut Sketch, orders: &mut Orders, ended: u32) -> bool {
+    let invoked: Vec<u32> = sketch.calls.iter().map(|call| call.invoke).collect();
+    for call in &mut sketch.calls {
+        if palette.only_looks(call.call) {
+            call.invoke = 0;
+        }
+    }
+    let right = orders.possible(palette, sketch, &|call| call.ret().is_some_and(|ret| ret <= ended));
+    for (call, invoke) in sketch.calls.iter_mut().zip(invoked) {
+        call.invoke = invoke;
+    }
+    right
 }
 
 #[test]

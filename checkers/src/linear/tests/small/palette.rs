@@ -159,6 +159,13 @@ impl<'a> Palette<'a> {
         self.following[(start + which) as usize]
     }
 
+    /// Does the call change none of the states met so far, wherever it is allowed?
+    pub(super) fn only_looks(&mut self, call: u32) -> bool {
+        (0..id(self.states.len())).all(|state| {
+            (0..self.count(call, state)).all(|which| self.following(call, state, which) == state)
+        })
+    }
+
     fn state(&mut self, state: &Value) -> u32 {
         if let Some(&known) = self.state_numbers.get(state) {
             return known;

@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Most connections that are known at a time. Beyond it those are forgotten that have ended, or have
-/// been silent for longest.
-const MAX_CONNECTIONS: usize = 1 << 16;
+/// been silent for longest. Clients and servers have hundreds at once and many thousands in an hour; what is kept of these
+/// fills a table of 1.6 MB within minutes, and then no more.
+const MAX_CONNECTIONS: usize = 1 << 14;
 
 /// Most talks that are told by their port. Beyond it the ports of two hosts are one.
 const MAX_TALKS: usize = 1 << 12;

@@ -67,7 +67,7 @@ impl Ears {
 }
 
 /// All addresses of the same family.
-pub(in crate::env::remote) fn unspecified(like: IpAddr) -> IpAddr {
+pub(in crate::env) fn unspecified(like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -75,7 +75,7 @@ pub(in crate::env::remote) fn unspecified(like: IpAddr) -> IpAddr {
 }
 
 /// Sends one from a port of its own.
-pub(in crate::env::remote) fn send_probe(to: (IpAddr, u16), nonce: u64, refusal: bool) -> io::Result<Sent> {
+pub(in crate::env) fn send_probe(to: (IpAddr, u16), nonce: u64, refusal: bool) -> io::Result<Sent> {
     let socket = UdpSocket::bind((unspecified(to.0), 0))?;
     socket.connect(SocketAddr::from(to))?;
     match socket.send(&probe_payload(nonce)) {
@@ -93,11 +93,7 @@ pub(in crate::env::remote) fn send_probe(to: (IpAddr, u16), nonce: u64, refusal:
 }
 
 /// Waits for one; from where it came.
-pub(in crate::env::remote) fn await_probe(
-    socket: &UdpSocket,
-    nonce: u64,
-    patience: Duration,
-) -> Option<IpAddr> {
+pub(in crate::env) fn await_probe(socket: &UdpSocket, nonce: u64, patience: Duration) -> Option<IpAddr> {
     let deadline = Instant::now() + patience;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

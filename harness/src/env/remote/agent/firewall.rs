@@ -16,24 +16,31 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Bytes by which a probe is known, and where in a datagram they are.
 const MAGIC: usize = 8;
+/// Attempts to remove a table.
+const REMOVALS: u32 = 10;
+/// Between two of them.
+const REMOVAL_POLL: Duration = Duration::from_millis(50);
+/// Then there are no rules.
+const NOT_INSTALLED: &str = "nftables is not installed (nft)";
 
 /// A table of rules.
-pub(super) struct Firewall {
+pub(in crate::env) struct Firewall {
     table: String,
     /// One change at a time; there has been one.
     used: Mutex<bool>,
 }
 
 impl Firewall {
-    pub(super) fn new(table: String) -> Self {
+    pub(in crate::env) fn new(table: String) -> Self {
         Self { table, used: Mutex::default() }
     }
 
     /// Replaces all rules.
-    pub(super) fn set(&self, rules: &[Rule]) -> Result<(), String> {
+    pub(in crate::env) fn set(&self, rules: &[Rule]) -> Result<(), String> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         // A host without nftables has nothing to be removed.
         if rules.is_empty() && !*used {
@@ -50,12 +57,12 @@ impl Firewall {
     }
 
     /// Packets that a fault kept from crossing, probes not counted.
-    pub(super) fn taken(&self, fault: u32) -> Result<u64, String> {
+    pub(in crate::env) fn taken(&self, fault: u32) -> Result<u64, String> {
         self.counted(|name| name == format!("f{fault}"))
     }
 
     /// Probes that any fault kept from crossing.
-    pub(super) fn probes_taken(&self) -> Result<u64, String> {
+    pub(in crate::env) fn probes_taken(&self) -> Result<u64, String> {
         self.counted(|name| name.starts_with('p'))
     }
 
@@ -75,14 +82,20 @@ impl Firewall {
     }
 }
 
-/// Removes a table. Does nothing when there is none, or no nftables.
-pub(super) fn remove(table: &str) {
+/// Removes a table. Does nothing when there is none, or no nftables. One attempt may fail on a busy host.
+pub(in crate::env) fn remove(table: &str) {
     // So that there is one to delete: to delete one that is not there is an error.
-    let _ = nft(&["-f", "-"], &format!("add table inet {table}\ndelete table inet {table}\n"));
+    let script = format!("add table inet {table}\ndelete table inet {table}\n");
+    for _ in 0..REMOVALS {
+        match nft(&["-f", "-"], &script) {
+            Err(why) if why != NOT_INSTALLED => std::thread::sleep(REMOVAL_POLL),
+            _ => return,
+        }
+    }
 }
 
 /// Tries both kinds of rules, in a table that goes again at once.
-pub(super) fn capabilities(table: &str) -> [Capability; 2] {
+pub(in crate::env) fn capabilities(table: &str) -> [Capability; 2] {
     let peer = IpAddr::from([192, 0, 2, 1]);
     [(Ability::Cuts, false), (Ability::Rejects, true)].map(|(name, reject)| {
         let rule = Rule { fault: 0, side: Side::From, peer, cut: Cut { reject, ..Cut::default() } };
@@ -173,7 +186,7 @@ fn nft(args: &[&str], script: &str) -> Result<String, String> {
     command.args(args).env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "nftables is not installed (nft)".to_owned(),
+        std::io::ErrorKind::NotFound => NOT_INSTALLED.to_owned(),
         _ => format!("nft: {error}"),
     })?;
     if let Some(mut input) = child.stdin.take() {

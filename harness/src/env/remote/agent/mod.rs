@@ -19,8 +19,8 @@ use super::wire::{self, Answer, Ask, FromAgent, Hello, PROTOCOL, ToAgent, Troubl
 use crate::env::Environment as _;
 use crate::env::local;
 use ears::Ears;
-pub(super) use ears::{await_probe, send_probe, unspecified};
-use firewall::Firewall;
+pub(in crate::env) use ears::{await_probe, send_probe, unspecified};
+pub(in crate::env) use firewall::{Firewall, capabilities as firewall_capabilities, remove as remove_rules};
 use node::Placed;
 use std::io::{self, BufReader, Stdout};
 use std::process::ExitCode;

@@ -75,6 +75,8 @@ impl Trace {
                 _ => break,
             }
         }
+        // What a killed agent had just told nftables comes into force after it.
+        firewall::remove(&self.table);
         let _ = fs::remove_file(&self.file);
     }
 

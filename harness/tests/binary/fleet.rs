@@ -1,0 +1,128 @@
+//! Clients on load machines: of the hosts of [`super::remote`], two ask the third.
+//!
+//! They run with `DURESS_CLUSTERS=1` only, as root, where sshd and nftables are installed.
+
+use super::common::{alone, assert_exercised, ended};
+use super::remote::{Lab, eventually};
+use serde_json::Value;
+use std::fs;
+use std::process::{Command, Stdio};
+
+/// Threads of the run that loses a machine, half of them there.
+const THREADS: usize = 6;
+
+#[test]
+fn clients_elsewhere_feed_one_history_and_a_machine_that_is_lost_leaves_doubt() {
+    let _machine = alone();
+    let test = "clients_elsewhere_feed_one_history_and_a_machine_that_is_lost_leaves_doubt";
+    let Some(lab) = Lab::new(test) else { return };
+    fs::write(lab.bench.path("consent"), "").expect("written");
+    let hosts = lab.bench.text("hosts.toml") + "[load]\nhosts = ['10.99.0.2', '10.99.0.3']\n";
+    fs::write(lab.bench.path("fleet.toml"), hosts).expect("written");
+    break_with_proof(&lab);
+    ask_the_same(&lab);
+    lose_one(&lab);
+    lab.assert_clean();
+}
+
+fn history(lab: &Lab, run: &str) -> Vec<Value> {
+    let text = fs::read_to_string(lab.bench.path(run).join("history.jsonl")).unwrap_or_default();
+    // The last line may be half written.
+    let ops = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    ops.filter(|op| op["process"].is_u64()).collect()
+}
+
+/// Faults of nodes, of links and of clients reach clients that are elsewhere.
+fn break_with_proof(lab: &Lab) {
+    lab.schedule(&[
+        ("200ms", "1s", "kind = 'client'\nwhat = 'kill'\nnodes = 'n1'"),
+        ("1600ms", "500ms", "kind = 'kill'\nnodes = 'n1'"),
+        ("2800ms", "1500ms", "kind = 'partition'\nshape = { clients = 'n1' }\ncut = { port = 6379 }"),
+    ]);
+    let fixed = ["--schedule", "schedule.toml", "--time", "4500ms", "--seed", "1", "--dir", "run"];
+    lab.duress(&[&["run", "redis", "--on", "fleet.toml"], &fixed[..]].concat()).expect(0);
+    let verdict = lab.bench.json("run/verdict.json");
+    assert_exercised(&verdict, 50);
+    let faults = verdict["faults"].as_array().expect("faults");
+    assert!(faults.len() == 3 && faults.iter().all(|fault| fault["state"] == "bit"), "{faults:#?}");
+    let load = &lab.bench.json("run/run.json")["load"];
+    for (at, (host, clients)) in [("10.99.0.2", [0, 2]), ("10.99.0.3", [1, 3])].into_iter().enumerate() {
+        let machine = &load[at];
+        assert_eq!((&machine["host"], &machine["clients"]), (&host.into(), &clients.as_slice().into()));
+        assert!(machine["calls"].as_u64() > Some(10) && machine["lost"].is_null(), "{machine:#}");
+    }
+    // What is invoked while clients are cut off is not answered before that is mended.
+    let journal = lab.bench.text("run/faults.jsonl");
+    let journal: Vec<Value> =
+        journal.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect();
+    let at = |event: &str| {
+        let is = |entry: &&Value| entry["fault"] == 3 && entry["event"] == event;
+        journal.iter().find(is).and_then(|entry| entry["time"].as_u64()).expect("its time")
+    };
+    let cut = at("bit")..at("healing");
+    let history = history(lab, "run");
+    let open = |ok: &Value| {
+        let before = history.iter().rev().skip_while(|op| *op != ok);
+        let mut invoked = before.filter(|op| op["type"] == "invoke" && op["process"] == ok["process"]);
+        invoked.next().and_then(|op| op["time"].as_u64()).expect("invoked")
+    };
+    let passed = history.iter().filter(|op| {
+        let time = op["time"].as_u64().expect("a time");
+        op["type"] == "ok" && cut.contains(&time) && cut.contains(&open(op))
+    });
+    assert_eq!(passed.collect::<Vec<_>>(), [] as [&Value; 0]);
+}
+
+/// The seed decides what is asked, wherever clients are.
+fn ask_the_same(lab: &Lab) {
+    let fixed = ["--faults", "none", "--concurrency", "1", "--ops", "60", "--time", "1m", "--seed", "7"];
+    for (dir, hosts) in [("here", "hosts.toml"), ("there", "fleet.toml")] {
+        lab.duress(&[&["run", "redis", "--on", hosts, "--dir", dir], &fixed[..]].concat()).expect(0);
+    }
+    let (here, there) = (lab.bench.invocations("here"), lab.bench.invocations("there"));
+    assert!(here.len() >= 60, "{here:?}");
+    assert_eq!(here, there);
+}
+
+/// The agent of a load machine is killed while all clients wait for a server that stands still.
+fn lose_one(lab: &Lab) {
+    lab.schedule(&[("300ms", "2500ms", "kind = 'pause'\nnodes = 'n1'")]);
+    let threads = THREADS.to_string();
+    let fixed = ["--schedule", "schedule.toml", "--time", "3200ms", "--seed", "2", "--dir", "lost"];
+    let args = [
+        &["run", "redis", "--on", "fleet.toml", "--concurrency", &threads, "--op-timeout", "30s"][..],
+        &fixed[..],
+    ]
+    .concat();
+    let run = lab.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let open = || {
+        let history = history(lab, "lost");
+        2 * history.iter().filter(|op| op["type"] == "invoke").count() - history.len()
+    };
+    let journal = || fs::read_to_string(lab.bench.path("lost/faults.jsonl")).unwrap_or_default();
+    eventually(|| journal().contains("\"event\":\"bit\"") && open() == THREADS, &journal);
+    let pids = Command::new("ip").args(["netns", "pids", &Lab::host(2)]).output().expect("ip runs");
+    let pids = String::from_utf8_lossy(&pids.stdout).into_owned();
+    let is_agent = |pid: &&str| {
+        fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().ends_with(b"\0agent\0--load\0")
+    };
+    let agent: Vec<&str> = pids.lines().filter(is_agent).collect();
+    assert_eq!(agent.len(), 1, "{pids}");
+    assert!(Command::new("kill").args(["-KILL", agent[0]]).status().expect("kill runs").success());
+
+    let told = ended(&run.wait_with_output().expect("it ends")).expect(0);
+    let info = lab.bench.json("lost/run.json");
+    assert!(info["load"][0]["lost"].is_string() && info["load"][1]["lost"].is_null(), "{:#}", info["load"]);
+    let warnings = info["warnings"].to_string();
+    assert!(warnings.contains("the load machine 10.99.0.2 was lost"), "{warnings}");
+    assert!(told.stdout.contains("3 clients go on from 10.99.0.3"), "{}", told.stdout);
+    let history = history(lab, "lost");
+    let in_doubt = |op: &&Value| {
+        op["type"] == "info"
+            && op["error"].as_str().is_some_and(|error| error.starts_with("load-machine-lost"))
+    };
+    assert_eq!(history.iter().filter(in_doubt).count(), THREADS / 2, "{history:#?}");
+    // Their threads go on as other processes.
+    let later = |op: &&Value| op["type"] == "ok" && op["process"].as_u64() >= Some(THREADS as u64);
+    assert!(history.iter().filter(later).count() > 0, "{history:#?}");
+}
