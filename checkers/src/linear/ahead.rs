@@ -2,7 +2,7 @@
 //!
 //! A completed observer that is not linearized yet has to find a state in which it is possible. Take
 //! the way from the present state to that one: after the last operation on it that overwrites, or
-//! else from the beginning, the state is never doomed ([`Model::is_doomed`]). So if the present state
+//! else from the beginning, the state is never doomed ([`Model::is_doomed`](crate::model::Model::is_doomed)). So if the present state
 //! is doomed, and so is what each operation leaves behind that overwrites and may come before the
 //! observer, the configuration has no completion.
 //!
@@ -11,7 +11,6 @@
 use super::partition::Moment;
 use super::problem::Problem;
 use super::states::States;
-use crate::model::Model;
 
 /// Observers looked at, the earliest returns first. More would only show the same a little earlier.
 const MAX_SEEN: usize = 16;
@@ -32,11 +31,8 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// `None` where it is of no use.
-    pub(super) fn new<M: Model>(problem: &Problem) -> Option<Self> {
-        if !M::LOOKS_AHEAD {
-            return None;
-        }
+    /// For a model that looks ahead. `None` where it is of no use.
+    pub(super) fn new(problem: &Problem) -> Option<Self> {
         let optional = problem.optional.iter().filter(|optional| optional.overwrites);
         let optional: Vec<_> = optional.map(|optional| (optional.since(), optional.class)).collect();
         if optional.len() > MAX_OPTIONAL {
@@ -59,10 +55,10 @@ impl Ahead {
 
     /// The number of a return that cannot be passed any more, before return `pos` and in this state.
     /// `is_done` tells which of the operations open there are linearized.
-    pub(super) fn doom<M: Model>(
+    pub(super) fn doom(
         &self,
         problem: &Problem,
-        states: &mut States<'_, M>,
+        states: &mut States<'_>,
         (pos, state): (u32, u32),
         is_done: impl Fn(u32) -> bool,
     ) -> Option<u32> {

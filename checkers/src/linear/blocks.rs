@@ -23,7 +23,6 @@ use super::found::{Evidence, Found, Others};
 use super::limits::{Charge, Spent};
 use super::partition::{Entry, Moment};
 use super::subject::Subject;
-use crate::model::Model;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
@@ -32,13 +31,13 @@ const LOOK_EVERY: usize = 1 << 14;
 
 /// Decides what happened up to the return at `until`; what returns later is in doubt. `None` when
 /// some value that matters can come from two operations.
-pub(super) fn decide<M: Model>(
-    subject: &Subject<'_, M>,
+pub(super) fn decide(
+    subject: &Subject<'_>,
     until: Moment,
     charge: &mut Charge,
 ) -> Result<Option<Found>, Spent> {
     let Some(accesses) = &subject.accesses else { return Ok(None) };
-    let entries = &subject.part.entries;
+    let entries = subject.entries;
     let entries = &entries[..entries.partition_point(|entry| entry.invoke <= until)];
     let mut blocks = Blocks {
         entries,

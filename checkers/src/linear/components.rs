@@ -6,7 +6,7 @@
 //! happened is not known before.
 
 use super::limits::{Charge, Spent};
-use super::partition::{Entry, Moment, Part};
+use super::partition::{Entry, Part};
 use crate::model::{Element, Model};
 use rustc_hash::FxHashMap;
 
@@ -21,52 +21,30 @@ const BYTES_PER_CELL: usize = 160;
 
 /// The components of a part, in the order of their first operations. A part with an operation that
 /// touches everything is one component.
-pub(super) fn split<'h, M: Model>(
-    model: &M,
-    part: Part<'h, M::Op>,
-    charge: &mut Charge,
-) -> Result<Vec<Part<'h, M::Op>>, Spent> {
-    let Some(cells) = Cells::new(model, &part, charge)? else { return Ok(vec![part]) };
-    let mut of_cell = vec![NONE; cells.elements.len()];
-    let mut components: Vec<Part<'h, M::Op>> = Vec::new();
-    let mut of_class = vec![NONE; part.classes.len()];
-    for entry in &part.entries {
-        let class = entry.class as usize;
-        if of_class[class] != NONE {
-            continue;
-        }
-        // What touches nothing goes anywhere.
-        let cell = cells.by_class[class].first().map_or(0, |&cell| cells.root(cell)) as usize;
-        if of_cell[cell] == NONE {
-            of_cell[cell] = number(components.len());
-            components.push(Part::new(part.key.clone(), part.history));
-        }
-        of_class[class] = of_cell[cell];
-    }
-    if components.len() < 2 {
+pub(super) fn split<'h, M: Model>(part: Part<'h, M>, charge: &mut Charge) -> Result<Vec<Part<'h, M>>, Spent> {
+    let touched = |class: usize| part.model.cells(&part.classes[class]);
+    let cells = Cells::new(part.classes.len(), &touched, part.bytes(), charge)?;
+    let Some(layout) = cells.and_then(|cells| Layout::new(cells, &part.entries)) else {
         return Ok(vec![part]);
-    }
-    for (cell, element) in (0..).zip(&cells.elements) {
-        if let Some(component) = components.get_mut(of_cell[cells.root(cell) as usize] as usize) {
-            component.cells.push(element.clone());
-        }
-    }
+    };
+    let new = |cells: Vec<Element>| Part { cells, ..Part::new(part.model, part.key.clone(), part.history) };
+    let mut components: Vec<Part<'h, M>> = layout.components().into_iter().map(new).collect();
     for &invoke in &part.failed {
-        for component in failed(model, &part, &cells, &of_cell, invoke) {
+        let touched = part.read(invoke).and_then(|op| part.model.cells(&op)).unwrap_or_default();
+        for component in layout.that_have(&touched) {
             components[component as usize].failed.push(invoke);
         }
     }
-    deal(part, &of_class, &mut components);
-    components.iter_mut().for_each(|component| component.cells.sort_unstable());
+    deal(part, &layout.of_class, &mut components);
     Ok(components)
 }
 
 /// Gives every component its operations. Its classes are numbered in the order in which they appear.
-fn deal<O: Eq + std::hash::Hash>(part: Part<'_, O>, of_class: &[u32], components: &mut [Part<'_, O>]) {
+fn deal<M: Model>(part: Part<'_, M>, of_class: &[u32], components: &mut [Part<'_, M>]) {
     // Whose it is does not matter to the sum.
     components[0].heap = part.heap;
     let mut renumbered = vec![NONE; of_class.len()];
-    let mut classes: Vec<Option<O>> = part.classes.into_iter().map(Some).collect();
+    let mut classes: Vec<Option<M::Op>> = part.classes.into_iter().map(Some).collect();
     for entry in part.entries {
         let old = entry.class as usize;
         let component = &mut components[of_class[old] as usize];
@@ -78,21 +56,59 @@ fn deal<O: Eq + std::hash::Hash>(part: Part<'_, O>, of_class: &[u32], components
     }
 }
 
-/// The components that a failed call would have touched.
-fn failed<M: Model>(
-    model: &M,
-    part: &Part<'_, M::Op>,
-    cells: &Cells,
-    of_cell: &[u32],
-    invoke: Moment,
-) -> Vec<u32> {
-    let touched = part.read(model, invoke).and_then(|op| model.cells(&op)).unwrap_or_default();
-    let known = touched.iter().filter_map(|cell| cells.number.get(cell));
-    let mut found: Vec<u32> = known.map(|&cell| of_cell[cells.root(cell) as usize]).collect();
-    found.retain(|&component| component != NONE);
-    found.sort_unstable();
-    found.dedup();
-    found
+/// Several components, and what is whose.
+struct Layout {
+    cells: Cells,
+    /// By the root of a cell.
+    of_cell: Vec<u32>,
+    of_class: Vec<u32>,
+    components: usize,
+}
+
+impl Layout {
+    /// `None` when there is one component only.
+    fn new(cells: Cells, entries: &[Entry]) -> Option<Self> {
+        let mut of_cell = vec![NONE; cells.elements.len()];
+        let mut of_class = vec![NONE; cells.by_class.len()];
+        let mut components = 0;
+        for entry in entries {
+            let class = entry.class as usize;
+            if of_class[class] != NONE {
+                continue;
+            }
+            // What touches nothing goes anywhere.
+            let cell = cells.by_class[class].first().map_or(0, |&cell| cells.root(cell)) as usize;
+            if of_cell[cell] == NONE {
+                of_cell[cell] = number(components);
+                components += 1;
+            }
+            of_class[class] = of_cell[cell];
+        }
+        (components > 1).then_some(Self { cells, of_cell, of_class, components })
+    }
+
+    /// The cells of each, sorted.
+    fn components(&self) -> Vec<Vec<Element>> {
+        let mut components: Vec<Vec<Element>> = vec![Vec::new(); self.components];
+        for (cell, element) in (0..).zip(&self.cells.elements) {
+            if let Some(component) = components.get_mut(self.of_cell[self.cells.root(cell) as usize] as usize)
+            {
+                component.push(element.clone());
+            }
+        }
+        components.iter_mut().for_each(|cells| cells.sort_unstable());
+        components
+    }
+
+    /// The components that have one of these cells.
+    fn that_have(&self, touched: &[Element]) -> Vec<u32> {
+        let known = touched.iter().filter_map(|cell| self.cells.number.get(cell));
+        let mut found: Vec<u32> = known.map(|&cell| self.of_cell[self.cells.root(cell) as usize]).collect();
+        found.retain(|&component| component != NONE);
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
 }
 
 fn number(n: usize) -> u32 {
@@ -109,16 +125,21 @@ struct Cells {
 }
 
 impl Cells {
-    /// `None` when some operation touches all cells.
-    fn new<M: Model>(model: &M, part: &Part<'_, M::Op>, charge: &mut Charge) -> Result<Option<Self>, Spent> {
-        let (elements, parent, by_class) = (Vec::new(), Vec::new(), Vec::with_capacity(part.classes.len()));
+    /// Of so many classes, where others hold so many bytes. `None` when some operation touches all cells.
+    fn new(
+        classes: usize,
+        touched: &dyn Fn(usize) -> Option<Vec<Element>>,
+        held: usize,
+        charge: &mut Charge,
+    ) -> Result<Option<Self>, Spent> {
+        let (elements, parent, by_class) = (Vec::new(), Vec::new(), Vec::with_capacity(classes));
         let mut cells = Self { elements, number: FxHashMap::default(), by_class, parent };
-        for (n, op) in part.classes.iter().enumerate() {
-            if n.is_multiple_of(LOOK_EVERY) {
+        for class in 0..classes {
+            if class.is_multiple_of(LOOK_EVERY) {
                 charge.time()?;
-                charge.can_hold(part.bytes() + cells.elements.len() * BYTES_PER_CELL)?;
+                charge.can_hold(held + cells.elements.len() * BYTES_PER_CELL)?;
             }
-            let Some(touched) = model.cells(op) else { return Ok(None) };
+            let Some(touched) = touched(class) else { return Ok(None) };
             let touched: Box<[u32]> = touched.into_iter().map(|cell| cells.cell(cell)).collect();
             for pair in touched.windows(2) {
                 cells.join(pair[0], pair[1]);

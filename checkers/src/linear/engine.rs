@@ -1,20 +1,16 @@
 //! Decides one key: search and refutation in turns, then the proof of whatever came out.
 
 use super::blocks;
-use super::certify::certify;
 use super::collection;
 use super::found::{Evidence, Found, Others};
 use super::growing;
 use super::limits::{Charge, Spent};
 use super::mask::{Mask, by_width};
-use super::narrow::narrow;
 use super::partition::{Entry, Moment};
 use super::problem::{Flags, Problem, Supply};
 use super::search::{End, Search};
-use super::states::States;
 use super::subject::Subject;
 use super::window::{Trial, Window};
-use crate::model::Model;
 
 /// Effort before the first try at refutation; each later round is four times as long.
 const FIRST_ROUND: u64 = 40_000;
@@ -87,7 +83,7 @@ enum Round {
 }
 
 /// Decides a key, and proves the answer.
-pub(super) fn decide<M: Model>(subject: &Subject<'_, M>, flags: Flags) -> Decided {
+pub(super) fn decide(subject: &Subject<'_>, flags: Flags) -> Decided {
     let mut decided =
         Decided { answer: Answer::Bug, configurations: 0, widest: 0, passed: 0, bugs: Vec::new() };
     // A proof that fails sends us back once, to the search without reductions.
@@ -110,11 +106,11 @@ pub(super) fn decide<M: Model>(subject: &Subject<'_, M>, flags: Flags) -> Decide
 
 /// A decision without search about what happened up to the return at some time; what returns later
 /// is in doubt. `None`: it does not apply.
-type Way<'a, M> = fn(&Subject<'a, M>, Moment, &mut Charge) -> Result<Option<Found>, Spent>;
+type Way = fn(&Subject<'_>, Moment, &mut Charge) -> Result<Option<Found>, Spent>;
 
 /// One attempt, with some of the reductions.
-struct Engine<'a, M: Model> {
-    subject: &'a Subject<'a, M>,
+struct Engine<'a> {
+    subject: &'a Subject<'a>,
     flags: Flags,
     /// As in [`Decided`].
     configurations: u64,
@@ -124,9 +120,9 @@ struct Engine<'a, M: Model> {
     passed: u32,
 }
 
-impl<M: Model> Engine<'_, M> {
+impl Engine<'_> {
     fn proved(&mut self) -> Result<Answer, Bug> {
-        let whole = self.subject.part.entries.iter().filter_map(|entry| entry.ret).max();
+        let whole = self.subject.entries.iter().filter_map(|entry| entry.ret).max();
         let Some(whole) = whole else { return Ok(Answer::Valid) };
         let mut charge = Charge::new(self.subject.limits);
         if let Err(spent) = charge.can_hold(self.subject.bytes()) {
@@ -158,7 +154,7 @@ impl<M: Model> Engine<'_, M> {
 
     /// Decides everything up to the return at `until` without a search, where that is possible.
     fn without_search(&self, until: Moment) -> Result<Option<Found>, Spent> {
-        let ways: [(bool, Way<'_, M>); 3] = [
+        let ways: [(bool, Way); 3] = [
             (self.flags.blocks, blocks::decide),
             (self.flags.collection, collection::decide),
             (self.flags.growing, growing::decide),
@@ -196,10 +192,11 @@ impl<M: Model> Engine<'_, M> {
     }
 
     fn rounds<K: Mask>(&mut self, problem: &Problem, cap: u64) -> Result<Option<Round>, Spent> {
-        let states = States::new(self.subject.model, &self.subject.part.classes);
+        let states = self.subject.object.states();
         let states = if self.flags.ahead { states.among(problem) } else { states };
-        let mut search = Search::<M, K>::new(problem, states, self.flags, self.subject.limits);
-        search.start(self.subject.model.initial(), std::iter::empty());
+        let mut search = Search::<K>::new(problem, states, self.flags, self.subject.limits);
+        let initial = search.states.initial();
+        search.start(initial, std::iter::empty());
         let mut round = FIRST_ROUND;
         let found = loop {
             match search.run(if self.flags.windows { round.min(cap) } else { cap }) {
@@ -289,7 +286,7 @@ impl<M: Model> Engine<'_, M> {
     /// those that rule it out.
     fn prove_by_evidence(&mut self, mut evidence: Evidence) -> Result<Proof, Bug> {
         let subject = self.subject;
-        let entries = &subject.part.entries;
+        let entries = subject.entries;
         let mut returns: Vec<(Moment, u32)> =
             (0..).zip(entries).filter_map(|(at, entry)| Some((entry.ret?, at))).collect();
         returns.sort_unstable();
@@ -339,8 +336,8 @@ impl<M: Model> Engine<'_, M> {
         let proved_again = match &evidence.others {
             Others::Optional | Others::Dropped => self.prove_again(&window)?,
             Others::Within(cells) => {
-                let part = narrow(self.subject, until, &evidence, cells);
-                let narrow = Subject::new(self.subject.model, &part, self.subject.limits);
+                let object = subject.object.narrow(until, &evidence, cells);
+                let narrow = Subject::new(&*object, subject.limits);
                 let mut engine = Engine { subject: &narrow, ..*self };
                 let proved_again = engine.prove_again(&Window::new(&narrow, None, until));
                 self.configurations = engine.configurations;
@@ -370,15 +367,18 @@ impl<M: Model> Engine<'_, M> {
 
     /// Replays an order: of everything, or of what returned by some time, which may be never.
     fn check_order(&self, until: Option<Option<Moment>>, order: &[u32]) -> Result<(), Bug> {
-        let part = self.subject.part;
-        let replay = |entries: &[Entry]| certify(self.subject.model, &part.classes, entries, order);
+        let (object, entries) = (self.subject.object, self.subject.entries);
         let Some(until) = until else {
-            return replay(&part.entries).map_err(|why| format!("an order failed its replay: {why}"));
+            return object
+                .certify(entries, order)
+                .map_err(|why| format!("an order failed its replay: {why}"));
         };
         let known = |ret: &Moment| until.is_some_and(|until| *ret <= until);
         let prefix: Vec<Entry> =
-            part.entries.iter().map(|entry| Entry { ret: entry.ret.filter(known), ..*entry }).collect();
-        replay(&prefix).map_err(|why| format!("the order before a violation failed its replay: {why}"))
+            entries.iter().map(|entry| Entry { ret: entry.ret.filter(known), ..*entry }).collect();
+        object
+            .certify(&prefix, order)
+            .map_err(|why| format!("the order before a violation failed its replay: {why}"))
     }
 
     /// The shortest window that ends with return `pos` and is impossible, if there is one.

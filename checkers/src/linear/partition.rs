@@ -7,12 +7,11 @@
 use super::components;
 use super::limits::{Charge, Spent};
 use super::numbers::Numbers;
-use crate::history::{Call, History, Kind};
+use crate::history::{Call, History, Kind, Op};
 use crate::model::{Element, Model};
-use crate::words;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde_json::Value;
-use std::hash::{BuildHasher, Hash};
+use std::hash::BuildHasher;
 
 /// Calls between two looks at the clock.
 const LOOK_EVERY: usize = 1024;
@@ -25,9 +24,6 @@ const WEIGH_EVERY: usize = 1 << 16;
 
 /// Bytes that operations may own in between.
 const WEIGH_BYTES: usize = 1 << 24;
-
-/// Cells of a component that are named; further ones are counted.
-const MAX_NAMED: usize = 6;
 
 /// Are the values of a history wrapped as `[key, value]`?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,13 +57,15 @@ pub(super) struct Entry {
 }
 
 /// Everything on one key.
-pub(super) struct Part<'h, O> {
+pub(super) struct Part<'h, M: Model> {
+    /// What the object may do.
+    pub(super) model: &'h M,
     /// Absent in histories without keys.
     pub(super) key: Option<Value>,
     /// The cells that it is about, sorted; none: all of them. See [`Model::cells`].
     pub(super) cells: Vec<Element>,
     /// Distinct operations.
-    pub(super) classes: Vec<O>,
+    pub(super) classes: Vec<M::Op>,
     /// By invocation.
     pub(super) entries: Vec<Entry>,
     /// Calls that certainly did not happen, by the position of their invocation.
@@ -78,8 +76,8 @@ pub(super) struct Part<'h, O> {
 }
 
 /// A history by key, in the order of the keys' first calls, and by component.
-pub(super) struct Parts<'h, O> {
-    pub(super) parts: Vec<Part<'h, O>>,
+pub(super) struct Parts<'h, M: Model> {
+    pub(super) parts: Vec<Part<'h, M>>,
     /// How many keys there are.
     pub(super) keys: usize,
     pub(super) counts: Counts,
@@ -124,17 +122,20 @@ struct Read<O> {
 
 /// Splits a history by key.
 pub(super) fn partition<'h, M: Model>(
-    model: &M,
+    model: &'h M,
     keys: Keys,
     history: &'h History,
     charge: &mut Charge,
-) -> Result<Parts<'h, M::Op>, Unfit> {
+) -> Result<Parts<'h, M>, Unfit> {
     let keyed = match keys {
         Keys::Keyed => true,
         Keys::Single => false,
-        Keys::Auto => is_keyed(model, history, charge)?,
+        Keys::Auto => {
+            let reads = |op: &Op, value: &Value| model.op(op.process, &op.f, value, None).is_ok();
+            is_keyed(&reads, history, charge)?
+        }
     };
-    let mut parts: Vec<Part<'h, M::Op>> = Vec::new();
+    let mut parts: Vec<Part<'h, M>> = Vec::new();
     // For each part the numbers of its classes.
     let mut classes: Vec<Numbers> = Vec::new();
     let mut by_key: FxHashMap<Option<&'h Value>, usize> = FxHashMap::default();
@@ -162,7 +163,7 @@ pub(super) fn partition<'h, M: Model>(
             }
             let (key, op) = read_call(model, keyed, &call)?;
             let part = *by_key.entry(key).or_insert_with(|| {
-                let mut part = Part::new(key.cloned(), history);
+                let mut part = Part::new(model, key.cloned(), history);
                 if !keyed {
                     // All are its: a list that grows is copied.
                     part.entries.reserve_exact(history.len().div_ceil(2));
@@ -190,14 +191,14 @@ pub(super) fn partition<'h, M: Model>(
     let keys = parts.len();
     let mut components = Vec::with_capacity(keys);
     for part in parts {
-        components.extend(components::split(model, part, charge)?);
+        components.extend(components::split(part, charge)?);
     }
     charge.can_hold(components.iter().map(Part::bytes).sum())?;
     Ok(Parts { parts: components, keys, counts })
 }
 
 /// Adds calls to their parts, in their order.
-fn place<O: Eq + Hash>(read: &mut Vec<Read<O>>, parts: &mut [Part<'_, O>], classes: &mut [Numbers]) {
+fn place<M: Model>(read: &mut Vec<Read<M::Op>>, parts: &mut [Part<'_, M>], classes: &mut [Numbers]) {
     Numbers::touch(read.iter().map(|read| (&classes[read.part], read.hash)));
     for Read { part: at, op, hash, bytes, kind, invoke, returned } in read.drain(..) {
         let part = &mut parts[at];
@@ -214,22 +215,22 @@ fn place<O: Eq + Hash>(read: &mut Vec<Read<O>>, parts: &mut [Part<'_, O>], class
     }
 }
 
-impl<'h, O: Eq + Hash> Part<'h, O> {
+impl<'h, M: Model> Part<'h, M> {
     /// Nothing yet.
-    pub(super) fn new(key: Option<Value>, history: &'h History) -> Self {
+    pub(super) fn new(model: &'h M, key: Option<Value>, history: &'h History) -> Self {
         let (cells, classes, entries, failed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { key, cells, classes, entries, failed, heap: 0, history }
+        Self { model, key, cells, classes, entries, failed, heap: 0, history }
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.heap
-            + self.classes.capacity() * size_of::<O>()
+            + self.classes.capacity() * size_of::<M::Op>()
             + self.entries.capacity() * size_of::<Entry>()
             + self.failed.capacity() * size_of::<Moment>()
             + self.cells.capacity() * size_of::<Element>()
     }
 
-    fn class(&mut self, op: O, hash: u64, numbers: &mut Numbers) -> u32 {
+    fn class(&mut self, op: M::Op, hash: u64, numbers: &mut Numbers) -> u32 {
         let known = &self.classes;
         let class = numbers.number(hash, |class| known[class as usize] == op);
         if class as usize == self.classes.len() {
@@ -238,33 +239,14 @@ impl<'h, O: Eq + Hash> Part<'h, O> {
         class
     }
 
-    /// `keys x, y`; absent where it is about all cells.
-    pub(super) fn told_cells<M: Model<Op = O>>(&self, model: &M) -> Option<String> {
-        let (one, several) = model.cell_nouns();
-        let named: Vec<String> =
-            self.cells.iter().take(MAX_NAMED).map(|cell| words::bare(cell.value())).collect();
-        let more = match self.cells.len().saturating_sub(MAX_NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let noun = if self.cells.len() == 1 { one } else { several };
-        (!named.is_empty()).then(|| format!("{noun} {}{more}", named.join(", ")))
-    }
-
     /// The call that was invoked at this position.
     pub(super) fn call(&self, invoke: Moment) -> Call<'h> {
         self.history.call_at(invoke as usize)
     }
 
     /// The operation of a call that was invoked at this position, read once more.
-    pub(super) fn read<M: Model<Op = O>>(&self, model: &M, invoke: Moment) -> Option<O> {
-        read_call(model, self.key.is_some(), &self.call(invoke)).ok()?.1
-    }
-
-    /// The calls that certainly did not happen, read once more.
-    pub(super) fn failed<M: Model<Op = O>>(&self, model: &M) -> Vec<(O, Call<'h>)> {
-        let read = |&invoke: &Moment| Some((self.read(model, invoke)?, self.call(invoke)));
-        self.failed.iter().filter_map(read).collect()
+    pub(super) fn read(&self, invoke: Moment) -> Option<M::Op> {
+        read_call(self.model, self.key.is_some(), &self.call(invoke)).ok()?.1
     }
 }
 
@@ -276,32 +258,43 @@ pub(super) fn read_call<'h, M: Model>(
     keyed: bool,
     call: &Call<'h>,
 ) -> Result<KeyAndOp<'h, M::Op>, Unfit> {
+    let Said { key, asked, answered } = said(keyed, call)?;
     let invoke = call.invoke;
-    let wrong = |index: u64, why: &str| Unfit::Shape(format!("operation {index} does not fit: {why}"));
+    let op = model.op(invoke.process, &invoke.f, asked, answered).map_err(|why| unfit(invoke.index, &why))?;
+    Ok((key, op))
+}
+
+/// What a model is told of a call, without the key.
+struct Said<'h> {
+    key: Option<&'h Value>,
+    asked: &'h Value,
+    answered: Option<&'h Value>,
+}
+
+fn said<'h>(keyed: bool, call: &Call<'h>) -> Result<Said<'h>, Unfit> {
+    let invoke = call.invoke;
+    let no_pair = |op: &Op| unfit(op.index, &format!("expected [key, value], found {}", op.value));
     let (key, asked) = match (keyed, unwrap(&invoke.value)) {
         (false, _) => (None, &invoke.value),
         (true, Some((key, asked))) => (Some(key), asked),
-        (true, None) => {
-            return Err(wrong(invoke.index, &format!("expected [key, value], found {}", invoke.value)));
-        }
+        (true, None) => return Err(no_pair(invoke)),
     };
     let ok = call.completion.filter(|op| op.kind == Kind::Ok);
     let answered = match ok.map(|op| (op, unwrap(&op.value))) {
         None => None,
         Some((op, _)) if !keyed => Some(&op.value),
         Some((op, Some((also, _)))) if Some(also) != key => {
-            return Err(wrong(
-                op.index,
-                &format!("it answers for key {also}, but key {} was asked for", key.unwrap_or(&Value::Null)),
-            ));
+            let key = key.unwrap_or(&Value::Null);
+            return Err(unfit(op.index, &format!("it answers for key {also}, but key {key} was asked for")));
         }
         Some((_, Some((_, answered)))) => Some(answered),
-        Some((op, None)) => {
-            return Err(wrong(op.index, &format!("expected [key, value], found {}", op.value)));
-        }
+        Some((op, None)) => return Err(no_pair(op)),
     };
-    let op = model.op(invoke.process, &invoke.f, asked, answered).map_err(|why| wrong(invoke.index, &why))?;
-    Ok((key, op))
+    Ok(Said { key, asked, answered })
+}
+
+fn unfit(index: u64, why: &str) -> Unfit {
+    Unfit::Shape(format!("operation {index} does not fit: {why}"))
 }
 
 pub(super) fn unwrap(value: &Value) -> Option<(&Value, &Value)> {
@@ -311,8 +304,8 @@ pub(super) fn unwrap(value: &Value) -> Option<(&Value, &Value)> {
     }
 }
 
-/// See [`Keys::Auto`].
-fn is_keyed<M: Model>(model: &M, history: &History, charge: &Charge) -> Result<bool, Unfit> {
+/// See [`Keys::Auto`]. Does the model read such a value?
+fn is_keyed(reads: &dyn Fn(&Op, &Value) -> bool, history: &History, charge: &Charge) -> Result<bool, Unfit> {
     let (mut speaks_for, mut against) = (None, None);
     for (n, call) in history.calls().enumerate() {
         if n.is_multiple_of(LOOK_EVERY) {
@@ -323,9 +316,8 @@ fn is_keyed<M: Model>(model: &M, history: &History, charge: &Charge) -> Result<b
         let plain = |key: &Value| !(key.is_null() || key.is_array() || key.is_object());
         let inner =
             unwrap(&op.value).filter(|(key, inner)| inner.is_null() || plain(key)).map(|(_, inner)| inner);
-        let reads = |value: &Value| model.op(op.process, &op.f, value, None);
         match inner {
-            Some(inner) if reads(inner).is_err() && reads(&op.value).is_ok() => {
+            Some(inner) if !reads(op, inner) && reads(op, &op.value) => {
                 against = against.or(Some(op.index));
             }
             Some(Value::Null) => speaks_for = speaks_for.or(Some(op.index)),

@@ -274,6 +274,15 @@ impl Problem {
         self.starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
     }
 
+    /// The classes of what only looks, ascending.
+    pub(super) fn observers(&self) -> Vec<u32> {
+        let observers = self.items.iter().filter(|item| item.observer);
+        let mut observers: Vec<u32> = observers.map(|item| item.class).collect();
+        observers.sort_unstable();
+        observers.dedup();
+        observers
+    }
+
     fn bytes(&self) -> usize {
         self.items.capacity() * size_of::<Item>()
             + self.returns.capacity() * 4

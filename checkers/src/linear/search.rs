@@ -16,7 +16,6 @@ use super::memo::{Config, Memo};
 use super::problem::{Flags, Problem};
 use super::states::States;
 use super::uses::{self, Uses};
-use crate::model::Model;
 use rustc_hash::FxHashMap;
 
 /// How often memory is weighed: once in so many configurations.
@@ -39,10 +38,10 @@ pub(super) enum End {
 }
 
 /// A search over one problem.
-pub(super) struct Search<'a, M: Model, K> {
+pub(super) struct Search<'a, 'm, K> {
     problem: &'a Problem,
     flags: Flags,
-    pub(super) states: States<'a, M>,
+    pub(super) states: States<'m>,
     uses: Uses,
     memo: Memo<K>,
     ahead: Option<Ahead>,
@@ -85,15 +84,15 @@ struct Frame<K> {
     trail: usize,
 }
 
-impl<'a, M: Model, K: Mask> Search<'a, M, K> {
+impl<'a, 'm, K: Mask> Search<'a, 'm, K> {
     /// A search that has to pass every return, from the starts it is given afterwards.
     pub(super) fn new(
         problem: &'a Problem,
-        states: States<'a, M>,
+        states: States<'m>,
         flags: Flags,
         limits: &'a Limits<'a>,
     ) -> Self {
-        let ahead = if flags.ahead { Ahead::new::<M>(problem) } else { None };
+        let ahead = if flags.ahead && states.looks_ahead() { Ahead::new(problem) } else { None };
         Self {
             problem,
             flags,
@@ -121,12 +120,11 @@ impl<'a, M: Model, K: Mask> Search<'a, M, K> {
     }
 
     /// Adds a place to begin: before the first return, with the items in `done` linearized.
-    pub(super) fn start(&mut self, state: M::State, done: impl Iterator<Item = u32>) {
+    pub(super) fn start(&mut self, state: u32, done: impl Iterator<Item = u32>) {
         let mut mask = K::empty(self.problem.slots);
         for item in done {
             mask.set(self.problem.items[item as usize].slot);
         }
-        let state = self.states.id(state);
         self.starts.push(Config { pos: 0, state, uses: uses::NONE, mask });
     }
 

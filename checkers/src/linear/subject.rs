@@ -1,18 +1,19 @@
-//! One key as everything here looks at it: the calls, the model that judges them, and what may
+//! One key as everything here looks at it: the calls, the object that judges them, and what may
 //! be spent on that.
 
 use super::access::{Access, Accesses};
 use super::collection::Contents;
 use super::limits::Limits;
-use super::partition::{Moment, Part};
+use super::object::Object;
+use super::partition::{Entry, Moment};
 use super::problem::Item;
 use crate::history::Call;
-use crate::model::Model;
 
-/// What is decided. Operations are given as positions in [`Part::entries`].
-pub(super) struct Subject<'a, M: Model> {
-    pub(super) model: &'a M,
-    pub(super) part: &'a Part<'a, M::Op>,
+/// What is decided. Operations are given as positions in `entries`.
+pub(super) struct Subject<'a> {
+    pub(super) object: &'a dyn Object,
+    /// By invocation.
+    pub(super) entries: &'a [Entry],
     pub(super) limits: &'a Limits<'a>,
     /// If the model describes all operations like this.
     pub(super) accesses: Option<Accesses>,
@@ -24,16 +25,17 @@ pub(super) struct Subject<'a, M: Model> {
     overwrites: Vec<bool>,
 }
 
-impl<'a, M: Model> Subject<'a, M> {
-    pub(super) fn new(model: &'a M, part: &'a Part<'a, M::Op>, limits: &'a Limits<'a>) -> Self {
-        let observers = part.classes.iter().map(|op| model.is_observer(op)).collect();
-        let accesses = Accesses::new(model, &part.classes);
+impl<'a> Subject<'a> {
+    pub(super) fn new(object: &'a dyn Object, limits: &'a Limits<'a>) -> Self {
+        let classes = || 0..u32::try_from(object.classes()).expect("no more classes than operations");
+        let observers = classes().map(|class| object.is_observer(class)).collect();
+        let accesses = object.accesses();
         let overwrites = match &accesses {
             Some(accesses) => accesses.iter().map(Access::is_blind).collect(),
-            None => part.classes.iter().map(|op| model.overwrites(op)).collect(),
+            None => classes().map(|class| object.overwrites(class)).collect(),
         };
-        let contents = Contents::new(model, &part.classes);
-        Self { model, part, limits, accesses, contents, observers, overwrites }
+        let contents = object.contents();
+        Self { object, entries: object.entries(), limits, accesses, contents, observers, overwrites }
     }
 
     /// What it holds itself.
@@ -44,17 +46,13 @@ impl<'a, M: Model> Subject<'a, M> {
             + self.contents.as_ref().map_or(0, Contents::bytes)
     }
 
-    pub(super) fn op(&self, entry: u32) -> &M::Op {
-        &self.part.classes[self.class(entry)]
-    }
-
     pub(super) fn is_observer(&self, entry: u32) -> bool {
-        self.observers[self.class(entry)]
+        self.observers[self.class(entry) as usize]
     }
 
     /// An entry as a search sees it, with this return.
     pub(super) fn item(&self, entry: u32, ret: Option<Moment>) -> Item {
-        let known = &self.part.entries[entry as usize];
+        let known = &self.entries[entry as usize];
         Item {
             entry,
             class: known.class,
@@ -69,23 +67,24 @@ impl<'a, M: Model> Subject<'a, M> {
     }
 
     pub(super) fn call(&self, entry: u32) -> Call<'a> {
-        self.part.call(self.invoke(entry))
+        self.object.history().call_at(self.invoke(entry) as usize)
     }
 
     pub(super) fn label(&self, entry: u32) -> String {
-        self.model.label(self.op(entry))
+        self.object.label(self.class(entry))
     }
 
     pub(super) fn invoke(&self, entry: u32) -> Moment {
-        self.part.entries[entry as usize].invoke
+        self.entries[entry as usize].invoke
     }
 
     /// When it returned, if that is known.
     pub(super) fn ret(&self, entry: u32) -> Option<Moment> {
-        self.part.entries[entry as usize].ret
+        self.entries[entry as usize].ret
     }
 
-    fn class(&self, entry: u32) -> usize {
-        self.part.entries[entry as usize].class as usize
+    /// What kind of operation it is.
+    pub(super) fn class(&self, entry: u32) -> u32 {
+        self.entries[entry as usize].class
     }
 }

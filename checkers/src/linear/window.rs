@@ -19,7 +19,6 @@ use super::reduce;
 use super::search::{End, Search};
 use super::states::States;
 use super::subject::Subject;
-use crate::model::Model;
 use rustc_hash::FxHashSet;
 
 /// At most this many changing operations may be open at a cut: their subsets are enumerated.
@@ -49,9 +48,9 @@ pub(super) struct Trial {
 impl Window {
     /// Everything that matters between the cut and the return at `until`, inclusive. What returns
     /// later is optional: at `until` it may have happened.
-    pub(super) fn new<M: Model>(subject: &Subject<'_, M>, since: Option<Moment>, until: Moment) -> Self {
+    pub(super) fn new(subject: &Subject<'_>, since: Option<Moment>, until: Moment) -> Self {
         let items = (0_u32..)
-            .zip(&subject.part.entries)
+            .zip(subject.entries)
             .take_while(|(_, entry)| entry.invoke <= until)
             .filter(|(_, entry)| entry.ret.is_none_or(|ret| since.is_none_or(|since| ret > since)))
             .map(|(at, entry)| subject.item(at, entry.ret.filter(|&ret| ret <= until)))
@@ -62,11 +61,7 @@ impl Window {
 
     /// From the beginning up to the return at `until`, where only the evidence has to be placed. What
     /// is optional and leaves a value that matters to nobody is left out too.
-    pub(super) fn of_evidence<M: Model>(
-        subject: &Subject<'_, M>,
-        until: Moment,
-        evidence: &Evidence,
-    ) -> Self {
+    pub(super) fn of_evidence(subject: &Subject<'_>, until: Moment, evidence: &Evidence) -> Self {
         let mut window = Self::new(subject, None, until);
         let known: FxHashSet<u32> = evidence.ops.iter().copied().collect();
         let is_evidence = |entry| known.contains(&entry);
@@ -87,7 +82,7 @@ impl Window {
 
     /// Is it impossible? Spends no more effort than `cap`, or twice that to look at it with endless
     /// supply first.
-    pub(super) fn refute<M: Model>(&self, subject: &Subject<'_, M>, flags: Flags, cap: u64) -> Trial {
+    pub(super) fn refute(&self, subject: &Subject<'_>, flags: Flags, cap: u64) -> Trial {
         let mut trial = Trial { end: End::Paused, configurations: 0, effort: 0, passed: 0 };
         for supply in [Supply::Endless, Supply::Counted] {
             if supply == Supply::Endless && !flags.endless {
@@ -99,7 +94,7 @@ impl Window {
                 Ok(problem) => problem,
                 Err(spent) => return Trial { end: End::Spent(spent), ..trial },
             };
-            let next = by_width!(problem.slots, K => self.run::<M, K>(subject, &problem, flags, cap));
+            let next = by_width!(problem.slots, K => self.run::<K>(subject, &problem, flags, cap));
             trial = Trial {
                 configurations: trial.configurations + next.configurations,
                 effort: trial.effort + next.effort,
@@ -112,16 +107,10 @@ impl Window {
         trial
     }
 
-    fn run<M: Model, K: Mask>(
-        &self,
-        subject: &Subject<'_, M>,
-        problem: &Problem,
-        flags: Flags,
-        cap: u64,
-    ) -> Trial {
-        let states = States::new(subject.model, &subject.part.classes);
+    fn run<K: Mask>(&self, subject: &Subject<'_>, problem: &Problem, flags: Flags, cap: u64) -> Trial {
+        let states = subject.object.states();
         let states = if flags.ahead { states.among(problem) } else { states };
-        let mut search = Search::<M, K>::new(problem, states, flags, subject.limits);
+        let mut search = Search::<K>::new(problem, states, flags, subject.limits);
         let end = match self.starts(subject, problem, &mut search) {
             Ok(true) => search.run(cap),
             // Too many to begin with: says nothing, like running out of configurations.
@@ -132,14 +121,15 @@ impl Window {
     }
 
     /// Gives a search every place where this window can begin. False: there are too many.
-    pub(super) fn starts<M: Model, K: Mask>(
+    pub(super) fn starts<K: Mask>(
         &self,
-        subject: &Subject<'_, M>,
+        subject: &Subject<'_>,
         problem: &Problem,
-        search: &mut Search<'_, M, K>,
+        search: &mut Search<'_, '_, K>,
     ) -> Result<bool, Spent> {
         let Some(since) = self.since else {
-            search.start(subject.model.initial(), std::iter::empty());
+            let initial = search.states.initial();
+            search.start(initial, std::iter::empty());
             return Ok(true);
         };
         if problem.len() == 0 {
@@ -153,7 +143,7 @@ impl Window {
         if open.len() > MAX_OPEN_AT_CUT {
             return Ok(false);
         }
-        let Some(states) = self.any_state(subject, since) else { return Ok(false) };
+        let Some(states) = self.any_state(subject, since, &mut search.states) else { return Ok(false) };
         if states.len() << open.len() > MAX_STARTS {
             return Ok(false);
         }
@@ -161,24 +151,21 @@ impl Window {
             subject.limits.time()?;
             let done =
                 || open.iter().enumerate().filter(|(bit, _)| subset >> bit & 1 == 1).map(|(_, &at)| at);
-            for state in &states {
-                search.start(state.clone(), done().chain(seen.iter().copied()));
+            for &state in &states {
+                search.start(state, done().chain(seen.iter().copied()));
             }
         }
         Ok(true)
     }
 
     /// What the object may be like at the cut, as far as it matters here.
-    fn any_state<M: Model>(&self, subject: &Subject<'_, M>, since: Moment) -> Option<Vec<M::State>> {
-        let known = &subject.part.classes;
+    fn any_state(&self, subject: &Subject<'_>, since: Moment, states: &mut States<'_>) -> Option<Vec<u32>> {
         // Classes are numbered in the order in which they appear.
-        let before = subject.part.entries.iter().take_while(|entry| entry.invoke < since);
+        let before = subject.entries.iter().take_while(|entry| entry.invoke < since);
         let past = before.map(|entry| entry.class as usize + 1).max().unwrap_or(0);
-        let past: Vec<_> = known[..past].iter().collect();
         let mut ops: Vec<u32> = self.items.iter().map(|item| item.class).collect();
         ops.sort_unstable();
         ops.dedup();
-        let ops: Vec<_> = ops.into_iter().map(|class| &known[class as usize]).collect();
-        subject.model.any_state(&past, &ops)
+        states.any(past, &ops)
     }
 }

@@ -261,13 +261,12 @@ fn all_of(contents: &Contents, entries: &[Entry], element: usize) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ContainerOp, Queue};
+    use crate::model::ContainerOp;
 
     #[test]
     fn what_was_in_at_first_was_put_in_before_anything_happened() {
         let initial = [7, 8, 9].map(|n| crate::model::Element::from(&serde_json::json!(n)));
-        let queue = Queue { initial: initial.into(), ..Queue::default() };
-        let contents = Contents::new(&queue, &[]).expect("a container");
+        let contents = Contents::new((FirstOut::Oldest, &initial), 0, &|_| None).expect("a container");
         let Read::Case(case) = read(&contents, &[], 0) else { panic!("nothing happened") };
         let puts: Vec<(Time, Time)> = case.items.iter().map(|item| (item.put.from, item.put.to)).collect();
         assert_eq!(puts, [(-6, -5), (-4, -3), (-2, -1)]);
@@ -276,7 +275,8 @@ mod tests {
     /// Our own models know what a completed operation took; somebody else's may not.
     #[test]
     fn what_was_taken_has_to_be_known_when_it_was() {
-        let contents = Contents::new(&Queue::default(), &[ContainerOp::Take]).expect("a container");
+        let take = |_| Some(ContainerOp::Take);
+        let contents = Contents::new((FirstOut::Oldest, &[]), 1, &take).expect("a container");
         let taken = |ret| read(&contents, &[Entry { class: 0, invoke: 0, ret }], 1);
         assert!(matches!(taken(Some(1)), Read::Unfit));
         for ret in [None, Some(2)] {

@@ -1,6 +1,6 @@
 //! The operations on a container by number: which element each of them is about.
 
-use crate::model::{ContainerOp, Element, FirstOut, Model};
+use crate::model::{ContainerOp, Element, FirstOut};
 use rustc_hash::FxHashMap;
 
 /// What one class of operations does to a container. Elements by number.
@@ -28,9 +28,12 @@ pub(in crate::linear) struct Contents {
 }
 
 impl Contents {
-    /// `None` when the model is no container, or some class does something else to it.
-    pub(in crate::linear) fn new<M: Model>(model: &M, classes: &[M::Op]) -> Option<Self> {
-        let (first_out, initial) = model.container()?;
+    /// Of so many classes. `None` when some class is no operation of a container.
+    pub(in crate::linear) fn new(
+        (first_out, initial): (FirstOut, &[Element]),
+        classes: usize,
+        op: &dyn Fn(usize) -> Option<ContainerOp>,
+    ) -> Option<Self> {
         let mut known: FxHashMap<Element, u32> = FxHashMap::default();
         let mut number = |element: &Element| {
             let next = known.len();
@@ -38,10 +41,9 @@ impl Contents {
             *known.entry(element.clone()).or_insert(next)
         };
         let initial = initial.iter().map(&mut number).collect();
-        let by_class = classes
-            .iter()
-            .map(|op| {
-                Some(match model.container_op(op)? {
+        let by_class = (0..classes)
+            .map(|class| {
+                Some(match op(class)? {
                     ContainerOp::Put(element) => Does::Put(number(&element)),
                     ContainerOp::Took(element) => Does::Took(number(&element)),
                     ContainerOp::Take => Does::Take,

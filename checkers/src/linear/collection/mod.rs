@@ -33,7 +33,7 @@ use super::found::{Evidence, Found, Others};
 use super::limits::{Charge, Spent};
 use super::partition::{Entry, Moment};
 use super::subject::Subject;
-use crate::model::{FirstOut, Model};
+use crate::model::FirstOut;
 use case::{Case, NONE, Read, SOMEBODY};
 use clash::{Clash, Step};
 use contents::Does;
@@ -41,13 +41,13 @@ use contents::Does;
 /// Decides what happened up to the return at `until`; what returns later is in doubt. `None` when
 /// the model is no container, when elements that matter are not told apart, or when it takes
 /// a search to see what was taken.
-pub(super) fn decide<M: Model>(
-    subject: &Subject<'_, M>,
+pub(super) fn decide(
+    subject: &Subject<'_>,
     until: Moment,
     charge: &mut Charge,
 ) -> Result<Option<Found>, Spent> {
     let Some(contents) = &subject.contents else { return Ok(None) };
-    let entries = &subject.part.entries;
+    let entries = subject.entries;
     let entries = &entries[..entries.partition_point(|entry| entry.invoke <= until)];
     charge.can_hold(case::bytes(entries.len()))?;
     charge.time()?;

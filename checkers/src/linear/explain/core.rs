@@ -11,7 +11,6 @@ use super::super::problem::Flags;
 use super::super::search::End;
 use super::super::subject::Subject;
 use super::super::window::Window;
-use crate::model::Model;
 
 /// Effort for one attempt at forgiving something.
 const TRIAL_CAP: u64 = 40_000;
@@ -20,7 +19,7 @@ const TRIAL_CAP: u64 = 40_000;
 const CAP: u64 = 600_000;
 
 /// Entries of the core, by invocation. Not always the smallest: the effort is limited.
-pub(super) fn core<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Vec<u32> {
+pub(super) fn core(subject: &Subject<'_>, proof: &Proof) -> Vec<u32> {
     let mut window = proof.window.clone();
     let mut chunk = window.items.len().div_ceil(2);
     let mut effort = 0;

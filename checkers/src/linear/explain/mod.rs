@@ -8,13 +8,14 @@ mod shown;
 mod stale;
 
 use super::engine::Proof;
+use super::states::States;
 use super::subject::Subject;
 use super::window::Window;
 use crate::history::Kind;
-use crate::model::{Anomaly, Case, Model, NOT_LINEARIZABLE, Seen};
+use crate::model::{Anomaly, NOT_LINEARIZABLE};
 use crate::verdict::{Counterexample, FinalState, Finding, Picture, ShownOp, Step};
 use crate::words;
-use finals::Final;
+use finals::{Final, Listed};
 use shown::Shown;
 
 /// Final states listed; further ones are counted.
@@ -22,17 +23,17 @@ const MAX_FINALS: usize = 8;
 
 /// Explains one key's violation. Never fails: an order and final states that cannot be had within
 /// the budget are said to be missing.
-pub(super) fn finding<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Finding {
-    let part = subject.part;
-    let object = match &part.key {
+pub(super) fn finding(subject: &Subject<'_>, proof: &Proof) -> Finding {
+    let judged = subject.object;
+    let object = match judged.key() {
         Some(key) => format!("key {}", words::bare(key)),
-        None => format!("the {}", subject.model.noun()),
+        None => format!("the {}", judged.noun()),
     };
-    let object = match part.told_cells(subject.model) {
+    let object = match judged.told_cells() {
         Some(cells) => format!("{cells} of {object}"),
         None => object,
     };
-    let is_named = part.key.is_some() || !part.cells.is_empty();
+    let is_named = judged.key().is_some() || !judged.cells().is_empty();
     let anomaly = anomaly(subject, proof);
     let culprit = subject.call(proof.culprit);
     let time = culprit.returned().map_or(culprit.invoke.time, |op| op.time);
@@ -40,7 +41,7 @@ pub(super) fn finding<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Find
     let sentence = format!(
         "Process {} {}{through} at {}, {}.",
         culprit.invoke.process,
-        subject.model.told(subject.op(proof.culprit), &object),
+        judged.told(subject.class(proof.culprit), &object),
         words::at(time),
         anomaly.because
     );
@@ -48,7 +49,7 @@ pub(super) fn finding<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Find
         anomaly: anomaly.name.to_owned(),
         title: title(anomaly.name, is_named.then_some(&object)),
         sentence,
-        key: part.key.clone(),
+        key: judged.key().cloned(),
         time,
         counterexample: Some(Explanation::new(subject, proof, &anomaly, object).counterexample()),
     }
@@ -61,8 +62,8 @@ fn title(anomaly: &str, key: Option<&String>) -> String {
 }
 
 /// What the model calls the violation.
-pub(super) fn anomaly<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Anomaly {
-    let named = with_case(subject, proof, |case| subject.model.anomaly(case));
+pub(super) fn anomaly(subject: &Subject<'_>, proof: &Proof) -> Anomaly {
+    let named = subject.object.anomaly(proof.culprit);
     named.or_else(|| stale::stale(subject, proof)).unwrap_or_else(|| Anomaly {
         name: NOT_LINEARIZABLE,
         because: "which no order of the operations on it explains".to_owned(),
@@ -70,43 +71,29 @@ pub(super) fn anomaly<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Anom
     })
 }
 
-/// The violation as the model sees it.
-fn with_case<M: Model, T>(
-    subject: &Subject<'_, M>,
-    proof: &Proof,
-    look: impl FnOnce(&Case<'_, M::Op>) -> T,
-) -> T {
-    let part = subject.part;
-    let seen = |(entry, _)| Seen { op: subject.op(entry), call: subject.call(entry) };
-    let calls: Vec<_> = (0_u32..).zip(&part.entries).map(seen).collect();
-    let failed = part.failed(subject.model);
-    let failed: Vec<_> = failed.iter().map(|(op, call)| Seen { op, call: *call }).collect();
-    look(&Case { calls: &calls, failed: &failed, culprit: proof.culprit as usize })
-}
-
 /// What the counterexample is made of. Operations are entries of the part.
-struct Explanation<'a, M: Model> {
-    subject: &'a Subject<'a, M>,
+struct Explanation<'a> {
+    subject: &'a Subject<'a>,
     proof: &'a Proof,
     object: String,
     core: Vec<u32>,
     picture: Option<Picture>,
-    finals: Finals<M>,
-    shown: Shown<M>,
+    finals: Finals<'a>,
+    shown: Shown<'a>,
 }
 
 /// What the object can be like before the culprit.
-enum Finals<M: Model> {
+enum Finals<'a> {
     /// After some order of all that came before.
-    Exact(Vec<Final<M>>),
+    Exact(Listed<'a>),
     /// More than that: what any past allows.
-    AtMost(Vec<Final<M>>),
+    AtMost(Listed<'a>),
     /// Too many to visit, or nothing to visit them from.
     Unlisted,
 }
 
-impl<M: Model> Finals<M> {
-    fn new(subject: &Subject<'_, M>, proof: &Proof) -> Self {
+impl<'a> Finals<'a> {
+    fn new(subject: &Subject<'a>, proof: &Proof) -> Self {
         let (Some(order), Some(until)) = (&proof.order, subject.ret(proof.culprit)) else {
             return Self::Unlisted;
         };
@@ -116,11 +103,15 @@ impl<M: Model> Finals<M> {
         finals::finals(subject, &proof.window, order).map_or(Self::Unlisted, Self::AtMost)
     }
 
-    fn list(&self) -> &[Final<M>] {
+    fn listed(&self) -> Option<&Listed<'a>> {
         match self {
-            Self::Exact(list) | Self::AtMost(list) => list,
-            Self::Unlisted => &[],
+            Self::Exact(listed) | Self::AtMost(listed) => Some(listed),
+            Self::Unlisted => None,
         }
+    }
+
+    fn list(&self) -> &[Final] {
+        self.listed().map_or(&[], |listed| &listed.list)
     }
 
     /// `Before it, key 17 can hold 2 values, and none allows it:`
@@ -140,8 +131,8 @@ impl<M: Model> Finals<M> {
     }
 }
 
-impl<'a, M: Model> Explanation<'a, M> {
-    fn new(subject: &'a Subject<'a, M>, proof: &'a Proof, anomaly: &Anomaly, object: String) -> Self {
+impl<'a> Explanation<'a> {
+    fn new(subject: &'a Subject<'a>, proof: &'a Proof, anomaly: &Anomaly, object: String) -> Self {
         let finals = Finals::new(subject, proof);
         let core = core::core(subject, proof);
         let evidence = anomaly.evidence.iter().filter_map(|&at| u32::try_from(at).ok());
@@ -149,46 +140,51 @@ impl<'a, M: Model> Explanation<'a, M> {
         let taken = listed.flat_map(|last| last.taken.iter().chain(&last.decisive));
         let wanted: Vec<u32> = core.iter().chain(taken).copied().chain(evidence).collect();
         let shown = Shown::new(subject, proof.culprit, proof.order.as_deref().unwrap_or_default(), &wanted);
-        let picture = with_case(subject, proof, |case| subject.model.picture(case, anomaly));
+        let picture = subject.object.picture(proof.culprit, anomaly);
         Self { subject, proof, object, core, picture, finals, shown }
     }
 
     fn counterexample(&self) -> Counterexample {
-        let part = self.subject.part;
+        let object = self.subject.object;
         let until = self.subject.ret(self.proof.culprit);
         let at = |entry: &u32| self.shown.position(*entry);
         Counterexample {
-            model: self.subject.model.name(),
+            model: object.name(),
             ops: self.shown.ops.iter().map(|&entry| self.shown_op(entry)).collect(),
             culprit: at(&self.proof.culprit).unwrap_or_default(),
             core: self.core.iter().filter_map(at).collect(),
-            initial: self.subject.model.show(&self.shown.initial),
+            initial: self.shown.states.show(self.shown.initial),
             order: self.steps(),
-            finals: self.finals.list().iter().take(MAX_FINALS).map(|last| self.final_state(last)).collect(),
+            finals: self.final_states(),
             finals_omitted: self.finals.list().len().saturating_sub(MAX_FINALS),
             argument: self.argument(),
-            n_calls: part.entries.len() + part.failed.len(),
-            n_prefix: part.entries.iter().filter(|entry| Some(entry.invoke) < until).count(),
-            named: self.subject.model.named(),
+            n_calls: self.subject.entries.len() + object.failed().len(),
+            n_prefix: self.subject.entries.iter().filter(|entry| Some(entry.invoke) < until).count(),
+            named: object.named(),
             picture: self.picture.clone(),
         }
     }
 
     fn steps(&self) -> Vec<Step> {
-        let step = |(entry, state): &(u32, M::State)| {
-            Some(Step { op: self.shown.position(*entry)?, state: self.subject.model.show(state) })
+        let step = |&(entry, state): &(u32, u32)| {
+            Some(Step { op: self.shown.position(entry)?, state: self.shown.states.show(state) })
         };
         self.shown.steps.iter().filter_map(step).collect()
     }
 
-    fn final_state(&self, last: &Final<M>) -> FinalState {
+    fn final_states(&self) -> Vec<FinalState> {
+        let Some(Listed { states, list }) = self.finals.listed() else { return Vec::new() };
+        list.iter().take(MAX_FINALS).map(|last| self.final_state(states, last)).collect()
+    }
+
+    fn final_state(&self, states: &States<'_>, last: &Final) -> FinalState {
         FinalState {
-            state: self.subject.model.show(&last.state),
+            state: states.show(last.state),
             taken: last.taken.iter().filter_map(|&entry| self.shown.position(entry)).collect(),
             assumption: self.assumption(last),
-            refusal: match self.subject.model.step(&last.state, self.subject.op(self.proof.culprit)) {
-                Err(refusal) => refusal.to_string(),
-                Ok(_) => {
+            refusal: match states.refusal(last.state, self.subject.class(self.proof.culprit)) {
+                Some(refusal) => refusal.to_string(),
+                None => {
                     unreachable!("the search that listed the final states found none that allows the culprit")
                 }
             },
@@ -196,7 +192,7 @@ impl<'a, M: Model> Explanation<'a, M> {
     }
 
     /// How this final state comes about: `the unanswered cas 5 → 6 took effect`.
-    fn assumption(&self, last: &Final<M>) -> String {
+    fn assumption(&self, last: &Final) -> String {
         let name = |&entry: &u32| {
             let label = self.subject.label(entry);
             if self.subject.call(entry).returned().is_some() {
@@ -229,15 +225,15 @@ impl<'a, M: Model> Explanation<'a, M> {
             ];
         }
         let mut lines =
-            vec![format!("At first {object} holds {}.", self.subject.model.show(&self.shown.initial))];
-        for (n, (entry, state)) in (1..).zip(&self.shown.steps) {
-            let by = words::who(&self.subject.call(*entry));
-            let says = if self.subject.is_observer(*entry) {
+            vec![format!("At first {object} holds {}.", self.shown.states.show(self.shown.initial))];
+        for (n, &(entry, state)) in (1..).zip(&self.shown.steps) {
+            let by = words::who(&self.subject.call(entry));
+            let says = if self.subject.is_observer(entry) {
                 "agrees".to_owned()
             } else {
-                format!("{object} holds {}", self.subject.model.show(state))
+                format!("{object} holds {}", self.shown.states.show(state))
             };
-            lines.push(format!("{n}. {} by {by}: {says}.", self.subject.label(*entry)));
+            lines.push(format!("{n}. {} by {by}: {says}.", self.subject.label(entry)));
         }
         lines.push(self.why_after(&by));
         lines.push(self.finals.told(object));
@@ -247,7 +243,7 @@ impl<'a, M: Model> Explanation<'a, M> {
     /// Why the culprit comes after the order.
     fn why_after(&self, by: &str) -> String {
         let began = self.subject.invoke(self.proof.culprit);
-        let ended = |&(entry, _): &(u32, M::State)| self.subject.ret(entry);
+        let ended = |&(entry, _): &(u32, u32)| self.subject.ret(entry);
         if !self.shown.steps.is_empty()
             && self.shown.steps.iter().all(|step| ended(step) < Some(began) && ended(step).is_some())
         {

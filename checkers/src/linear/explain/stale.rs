@@ -11,7 +11,7 @@ use super::super::problem::Flags;
 use super::super::search::End;
 use super::super::subject::Subject;
 use super::super::window::Window;
-use crate::model::{Anomaly, Model};
+use crate::model::Anomaly;
 use crate::words::who;
 
 /// Effort for one look.
@@ -21,7 +21,7 @@ const CAP: u64 = 40_000;
 const MAX_READS: usize = 8;
 
 /// The violation as one of stale reads, if it is one.
-pub(super) fn stale<M: Model>(subject: &Subject<'_, M>, proof: &Proof) -> Option<Anomaly> {
+pub(super) fn stale(subject: &Subject<'_>, proof: &Proof) -> Option<Anomaly> {
     // To find a container empty is what takes do that come too late as well as those that lose something.
     if subject.contents.is_some() {
         return None;
@@ -62,6 +62,6 @@ fn earlier(window: &Window, which: impl Fn(u32) -> bool) -> Window {
     window
 }
 
-fn has_order<M: Model>(subject: &Subject<'_, M>, window: &Window) -> bool {
+fn has_order(subject: &Subject<'_>, window: &Window) -> bool {
     window.refute(subject, Flags::ALL, CAP).end == End::Linearizable
 }

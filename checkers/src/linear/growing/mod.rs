@@ -20,7 +20,7 @@ use super::found::{Evidence, Found, Others};
 use super::limits::{Charge, Spent};
 use super::partition::{Entry, Moment};
 use super::subject::Subject;
-use crate::model::{Growth, Model};
+use crate::model::Growth;
 
 /// No operation.
 const NONE: u32 = u32::MAX;
@@ -71,19 +71,18 @@ impl<'a> Calls<'a> {
 
 /// Decides what happened up to the return at `until`; what returns later is in doubt. `None` when
 /// that leaves open where an operation belongs.
-pub(super) fn decide<M: Model>(
-    subject: &Subject<'_, M>,
+pub(super) fn decide(
+    subject: &Subject<'_>,
     until: Moment,
     charge: &mut Charge,
 ) -> Result<Option<Found>, Spent> {
-    let Some(first) = subject.part.classes.first().and_then(|op| subject.model.growth(op)) else {
-        return Ok(None);
-    };
-    let entries = &subject.part.entries;
+    let object = subject.object;
+    let classes = u32::try_from(object.classes()).expect("no more classes than operations");
+    let Some(first) = (0..classes).next().and_then(|class| object.growth(class)) else { return Ok(None) };
+    let entries = subject.entries;
     let entries = &entries[..entries.partition_point(|entry| entry.invoke <= until)];
     charge.can_hold(entries.len() * BYTES_PER_ENTRY)?;
-    let says: Option<Vec<Growth<'_>>> =
-        subject.part.classes.iter().map(|op| subject.model.growth(op)).collect();
+    let says: Option<Vec<Growth<'_>>> = (0..classes).map(|class| object.growth(class)).collect();
     let Some(says) = says else { return Ok(None) };
     let calls = Calls { entries, says, until };
     match first {

@@ -77,7 +77,8 @@ fn a_component_is_all_that_hangs_together() {
         let held = AtomicUsize::new(0);
         let limits = Limits::new(&budget, &held);
         let mut charge = Charge::new(&limits);
-        let parts = partition(&KeyValue::default(), Keys::Single, &history, &mut charge);
+        let model = KeyValue::default();
+        let parts = partition(&model, Keys::Single, &history, &mut charge);
         let Ok(parts) = parts else { panic!("a history of a map") };
         let mut seen = Vec::new();
         for part in parts.parts {
@@ -99,7 +100,7 @@ fn a_component_is_all_that_hangs_together() {
             seen.extend(part.cells.iter().map(ToString::to_string));
             let cells = part.cells.len();
             // It does not fall apart any further.
-            let again = split(&KeyValue::default(), part, &mut charge);
+            let again = split(part, &mut charge);
             let Ok(again) = again else { panic!("no limit is in the way") };
             assert_eq!(again.len(), 1);
             assert!(cells == 0 || again[0].cells.len() == cells);

@@ -77,17 +77,19 @@ fn first_doomed(problem: &Problem, ops: &[TextOp], pos: u32, state: &TextState, 
 
 #[test]
 fn a_configuration_is_left_exactly_if_nothing_excuses_it() {
-    let (mut dice, text, ops) = (Dice(6), Text::default(), every_op());
+    let (mut dice, ops) = (Dice(6), every_op());
     let mut counts = [0_u64; 2];
     for _ in 0..HISTORIES {
         let problem = problem(items(&mut dice, &ops));
-        let ahead = Ahead::new::<Text>(&problem).expect("a text looks ahead");
-        let mut states = States::new(&text, &ops);
+        let ahead = Ahead::new(&problem).expect("a text looks ahead");
         for pos in 0..problem.len() {
             let held = WORDS[usize::try_from(dice.below(5)).expect("small")];
             let state = TextState::Held(held.into());
             let done = dice.below(1 << 20) & dice.below(1 << 20);
-            let id = states.id(state.clone());
+            // A number is given to the first state.
+            let text = Text { initial: held.to_owned() };
+            let mut states = States::new(&text, &ops);
+            let id = states.initial();
             let doom = ahead.doom(&problem, &mut states, (pos, id), |slot| done >> slot & 1 == 1);
             assert_eq!(doom, first_doomed(&problem, &ops, pos, &state, done), "{pos} {held:?} {done:b}");
             counts[usize::from(doom.is_some())] += 1;
@@ -98,7 +100,7 @@ fn a_configuration_is_left_exactly_if_nothing_excuses_it() {
 
 #[test]
 fn who_looks_ahead_looks_at_a_few() {
-    let (text, ops) = (Text::default(), every_op());
+    let (text, ops) = (Text { initial: "a".to_owned() }, every_op());
     let of =
         |op: TextOp| u32::try_from(ops.iter().position(|other| *other == op).expect("known")).expect("few");
     let (get, put) = (of(TextOp::Get("ab".into())), of(TextOp::Put("b".into())));
@@ -108,18 +110,19 @@ fn who_looks_ahead_looks_at_a_few() {
         let bad = of(TextOp::Get("ba".into()));
         let items = (0..=fine).map(|n| one(n, if n < fine { get } else { bad }, Some(2 * n + 1))).collect();
         let problem = problem(items);
-        let ahead = Ahead::new::<Text>(&problem).expect("a text looks ahead");
+        let ahead = Ahead::new(&problem).expect("a text looks ahead");
         let mut states = States::new(&text, &ops);
-        let id = states.id(TextState::Held("a".into()));
+        let id = states.initial();
         assert_eq!(ahead.doom(&problem, &mut states, (0, id), |_| false), doom);
     }
     // And with as many in doubt who overwrite it does not look at all.
     for (optional, looks) in [(64, true), (65, false)] {
         let doubtful = |n| Item { class: n, ..one(n, put, None) };
         let problem = problem((0..optional).map(doubtful).collect());
-        assert_eq!(Ahead::new::<Text>(&problem).is_some(), looks, "{optional}");
+        assert_eq!(Ahead::new(&problem).is_some(), looks, "{optional}");
     }
-    let problem = problem(Vec::new());
-    assert!(Ahead::new::<Register>(&problem).is_none());
+    // Only a text knows how to.
+    assert!(States::new(&text, &ops).looks_ahead());
+    assert!(!States::new(&Register::default(), &[]).looks_ahead());
     assert!(Register::default().overwrites(&RegisterOp::Write(json!(1).into())));
 }

@@ -19,7 +19,6 @@ use crate::model::{
 };
 use crate::{Budget, Kind};
 use serde_json::{Value, json};
-use std::hash::Hash;
 use std::sync::atomic::AtomicUsize;
 
 /// Histories of each object.
@@ -54,7 +53,7 @@ fn answer<M: Model>(model: &M, history: &History, until: Moment) -> Option<Said>
     let mut charge = Charge::new(&limits);
     let Ok(parts) = partition(model, Keys::Single, history, &mut charge) else { panic!("a history of it") };
     let [part] = &parts.parts[..] else { return None };
-    let subject = Decided::new(model, part, &limits);
+    let subject = Decided::new(part, &limits);
     let way = if subject.contents.is_some() { collection::decide } else { growing::decide };
     let Ok(found) = way(&subject, until, &mut charge) else { panic!("no limit is in the way") };
     let answer = match found {
@@ -105,7 +104,7 @@ fn answer<M: Model>(model: &M, history: &History, until: Moment) -> Option<Said>
 
 /// All that a part can have been up to some moment: each operation is there or not, and heard of
 /// again or not. Who was not heard of in time but later did what was heard later, or nothing.
-fn told<O: Eq + Hash>(part: &Part<'_, O>, until: Moment, is: impl Fn(u32) -> (bool, bool)) -> Vec<Build> {
+fn told<M: Model>(part: &Part<'_, M>, until: Moment, is: impl Fn(u32) -> (bool, bool)) -> Vec<Build> {
     let mut events: Vec<(Moment, u32, Kind)> = Vec::new();
     let mut perhaps: Vec<u32> = Vec::new();
     for (at, entry) in (0..).zip(&part.entries) {

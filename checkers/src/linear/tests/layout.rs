@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use std::sync::atomic::AtomicUsize;
 
 /// Looks at the operations of a register.
-fn with_subject(build: &Build, look: impl FnOnce(&Subject<'_, Register>, &mut Charge)) {
+fn with_subject(build: &Build, look: impl FnOnce(&Subject<'_>, &mut Charge)) {
     let (history, register) = (build.history(), Register::default());
     let (budget, held) = (Budget::default(), AtomicUsize::new(0));
     let limits = Limits::new(&budget, &held);
     let mut charge = Charge::new(&limits);
     let Ok(parts) = partition(&register, Keys::Single, &history, &mut charge) else { panic!("a register") };
-    look(&Subject::new(&register, &parts.parts[0], &limits), &mut charge);
+    look(&Subject::new(&parts.parts[0], &limits), &mut charge);
 }
 
 fn with_problem(build: &Build, flags: Flags, supply: Supply, look: impl FnOnce(&Problem)) {

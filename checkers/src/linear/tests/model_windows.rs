@@ -36,7 +36,7 @@ fn look<M: Model>(model: &M, history: &History) -> usize {
     };
     let mut begun = 0;
     for part in &parts.parts {
-        let subject = Subject::new(model, part, &limits);
+        let subject = Subject::new(part, &limits);
         let mut returns: Vec<_> = part.entries.iter().filter_map(|entry| entry.ret).collect();
         returns.sort_unstable();
         for from in 0..returns.len() {

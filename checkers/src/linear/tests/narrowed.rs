@@ -4,7 +4,6 @@ use super::super::found::{Evidence, Others};
 use super::super::limits::{Charge, Limits};
 use super::super::narrow::narrow;
 use super::super::partition::partition;
-use super::super::subject::Subject;
 use super::super::{Keys, Linearizable};
 use super::build::Build;
 use crate::model::{Element, Model, Set};
@@ -25,10 +24,9 @@ fn only_the_evidence_has_to_have_happened() {
     let mut charge = Charge::new(&limits);
     let set = Set::default();
     let Ok(parts) = partition(&set, Keys::Single, &history, &mut charge) else { panic!("a set") };
-    let subject = Subject::new(&set, &parts.parts[0], &limits);
     let seen = |ops: &[u32], until: u32, cell: u64| {
         let evidence = Evidence { ops: ops.to_vec(), others: Others::Optional };
-        let part = narrow(&subject, until, &evidence, &[Element::from(&json!(cell))]);
+        let part = narrow(&parts.parts[0], until, &evidence, &[Element::from(&json!(cell))]);
         assert!(part.classes.iter().enumerate().all(|(n, op)| part.classes[..n].iter().all(|o| o != op)));
         let told = part
             .entries
@@ -69,7 +67,8 @@ fn calls_that_failed_go_where_they_would_have_been() {
     let history = build.history();
     let (budget, held) = (Budget::default(), AtomicUsize::new(0));
     let limits = Limits::new(&budget, &held);
-    let Ok(parts) = partition(&Set::default(), Keys::Single, &history, &mut Charge::new(&limits)) else {
+    let set = Set::default();
+    let Ok(parts) = partition(&set, Keys::Single, &history, &mut Charge::new(&limits)) else {
         panic!("a set")
     };
     let failed: Vec<_> = parts.parts.iter().map(|part| part.failed.clone()).collect();

@@ -222,6 +222,9 @@ impl Model for Adder {
     fn heap_bytes(&self, _: &u32) -> usize {
         1_000
     }
+    fn any_state(&self, _: &[&u32], _: &[&u32]) -> Option<Vec<u32>> {
+        Some((0..=100).rev().collect())
+    }
     fn label(&self, op: &u32) -> String {
         op.to_string()
     }
@@ -236,17 +239,17 @@ fn a_step_is_the_models_step_however_often_it_is_taken() {
     for classes in [3, 256, 257] {
         let classes: Vec<u32> = (0..classes).collect();
         let mut states = States::new(&Adder, &classes);
-        for state in (0..=100).rev() {
-            let id = states.id(state);
-            assert_eq!((id, *states.state(id)), (100 - state, state));
-            assert_eq!(states.id(state), id);
-        }
+        let ids: Vec<u32> = (0..=100).collect();
         for _ in 0..2 {
-            for (state, &class) in (0..=100).flat_map(|state| classes.iter().map(move |class| (state, class)))
-            {
-                let id = states.id(state);
-                let next = states.step(id, class).map(|next| *states.state(next));
+            assert_eq!(states.any(0, &[]).as_ref(), Some(&ids));
+        }
+        assert_eq!(states.initial(), 100);
+        for _ in 0..2 {
+            for (id, &class) in ids.iter().flat_map(|&id| classes.iter().map(move |class| (id, class))) {
+                let state = 100 - id;
+                let next = states.step(id, class).map(|next| 100 - next);
                 assert_eq!(next, Adder.step(&state, &class).ok(), "{class} after {state}");
+                assert_eq!(states.show(id), state.to_string());
             }
         }
         let row = if classes.len() <= 256 { classes.len() * 4 } else { 0 };

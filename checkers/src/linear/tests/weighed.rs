@@ -56,7 +56,8 @@ fn a_part_weighs_what_is_in_it() {
     let (budget, held) = (Budget::default(), AtomicUsize::new(0));
     let limits = Limits::new(&budget, &held);
     let mut charge = Charge::new(&limits);
-    let Ok(parts) = partition(&Register::default(), Keys::Single, &history, &mut charge) else {
+    let register = Register::default();
+    let Ok(parts) = partition(&register, Keys::Single, &history, &mut charge) else {
         panic!("a history of a register")
     };
     let part = &parts.parts[0];
@@ -64,7 +65,7 @@ fn a_part_weighs_what_is_in_it() {
     let op = size_of::<<Register as Model>::Op>();
     about(part.bytes(), part.heap + 2_000 * entry + 1_001 * op);
     assert_eq!(held.load(Ordering::Relaxed), part.bytes());
-    let mut empty: Part<'_, u64> = Part::new(None, &history);
+    let mut empty = Part::new(&register, None, &history);
     assert_eq!(empty.bytes(), 0);
     empty.heap = 5;
     assert_eq!(empty.bytes(), 5);
@@ -73,8 +74,7 @@ fn a_part_weighs_what_is_in_it() {
     empty.cells = vec![Element::from(&Value::Null); 1_000];
     let cells = empty.cells.capacity() * size_of::<Element>();
     assert_eq!(empty.bytes(), 5 + empty.failed.capacity() * 4 + cells);
-    let register = Register::default();
-    let subject = Subject::new(&register, part, &limits);
+    let subject = Subject::new(part, &limits);
     about(subject.bytes(), 1_001 * (2 + 8));
     about(Accesses::new(&register, &part.classes).expect("accesses").bytes(), 1_001 * 8);
 }
@@ -92,15 +92,15 @@ fn who_looks_ahead_weighs_what_is_seen_and_written() {
     let (budget, held) = (Budget::default(), AtomicUsize::new(0));
     let limits = Limits::new(&budget, &held);
     let mut charge = Charge::new(&limits);
-    let Ok(parts) = partition(&Text::default(), Keys::Single, &history, &mut charge) else {
+    let text = Text::default();
+    let Ok(parts) = partition(&text, Keys::Single, &history, &mut charge) else {
         panic!("a history of a text")
     };
-    let text = Text::default();
-    let subject = Subject::new(&text, &parts.parts[0], &limits);
+    let subject = Subject::new(&parts.parts[0], &limits);
     let items = Window::new(&subject, None, u32::MAX).items;
     let problem = Problem::new(items, None, Flags::ALL, Supply::Counted, &mut charge);
     let problem = problem.unwrap_or_else(|_| panic!("no limit is in the way"));
-    let ahead = Ahead::new::<Text>(&problem).expect("a text looks ahead");
+    let ahead = Ahead::new(&problem).expect("a text looks ahead");
     about(ahead.bytes(), 3_001 * 8 + 1_000 * 8 + 60 * 8 + 4_001 * 4);
 }
 

@@ -66,7 +66,7 @@ impl<M: Model + Clone> Bare for On<M> {
 
     fn decide(&self, calls: &[Called], flags: Flags) -> (Valid, Vec<String>) {
         let history = History::default();
-        let mut part = Part::new(None, &history);
+        let mut part = Part::new(&self.model, None, &history);
         let mut classes: Vec<u32> = Vec::with_capacity(calls.len());
         for &(op, invoke, ret) in calls {
             let class = classes.iter().position(|&known| known == op).unwrap_or_else(|| {
@@ -79,7 +79,7 @@ impl<M: Model + Clone> Bare for On<M> {
         }
         let (budget, held) = (Budget::new(MEMORY, 1), AtomicUsize::new(0));
         let limits = Limits::new(&budget, &held);
-        let decided = engine::decide(&Subject::new(&self.model, &part, &limits), flags);
+        let decided = engine::decide(&Subject::new(&part, &limits), flags);
         let valid = match decided.answer {
             Answer::Valid => Valid::Valid,
             Answer::Violation(_) => Valid::Violation,
@@ -98,8 +98,8 @@ impl<M: Model + Clone> Bare for On<M> {
         let Ok(parts) = partition(&self.model, Keys::Single, history, &mut Charge::new(&limits)) else {
             panic!("{} does not take its own history", self.model.name())
         };
-        let name = |part| {
-            let subject = Subject::new(&self.model, part, &limits);
+        let name = |part: &Part<'_, M>| {
+            let subject = Subject::new(part, &limits);
             let Answer::Violation(proof) = engine::decide(&subject, Flags::ALL).answer else { return None };
             let anomaly = explain::anomaly(&subject, &proof);
             let evidence = anomaly.evidence.iter().map(|&at| part.entries[at].invoke).collect();
