@@ -71,7 +71,7 @@ fn the_script_makes_no_markup_and_stays_small() {
         assert!(!SCRIPT.contains(banned), "the script uses {banned}");
     }
     assert!(SCRIPT.starts_with("'use strict';"));
-    assert!(SCRIPT.len() <= 30 << 10, "{} bytes", SCRIPT.len());
+    assert!(SCRIPT.len() <= 31 << 10, "{} bytes", SCRIPT.len());
 }
 
 /// Without the script, nothing that needs it shows; without operations, nothing is there.

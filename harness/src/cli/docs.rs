@@ -14,7 +14,7 @@ pub(super) struct DocsArgs {
 }
 
 /// Name, what it is about, all of it.
-const PAGES: [(&str, &str, &str); 5] = [
+const PAGES: [(&str, &str, &str); 6] = [
     (
         "own-cluster",
         "testing your own system: every key of a target's file",
@@ -24,6 +24,11 @@ const PAGES: [(&str, &str, &str); 5] = [
         "client-protocol",
         "what a client program reads and writes",
         include_str!("../../../targets/docs/client-protocol.md"),
+    ),
+    (
+        "places",
+        "nodes on hosts, in containers, in pods; clients elsewhere",
+        include_str!("../../docs/places.md"),
     ),
     ("nightly", "many runs every night", include_str!("../../docs/nightly.md")),
     ("triage", "from a red run to its cause", include_str!("../../docs/triage.md")),

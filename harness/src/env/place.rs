@@ -21,7 +21,7 @@ use std::path::Path;
 const MAX_BYTES: u64 = 1 << 20;
 /// What a file has to have.
 const FIX: &str = "it takes [ssh] with hosts = [\"db1\", \"db2\", …], [docker] with containers = […], or [kube] with \
-     statefulset = \"db\"; see the README";
+     statefulset = \"db\"; see `duress docs places`";
 
 /// Where the nodes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -36,7 +36,9 @@ const LONG: &str = "20s";
 
 /// With what is told of each rule.
 fn examine(bench: &Bench, client: &str, patience: &str, code: i32) -> Value {
-    let args = ["client-test", "redis", "--json", "--patience", patience, "--client", client];
+    let dir = tempfile::tempdir_in(bench.dir.path()).expect("a directory");
+    let dir = dir.path().to_str().expect("text");
+    let args = ["client-test", "redis", "--json", "--patience", patience, "--dir", dir, "--client", client];
     serde_json::from_str(&bench.duress(&args).expect(code).stdout).expect("JSON")
 }
 

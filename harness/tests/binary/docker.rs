@@ -304,13 +304,11 @@ fn leave_alone(lab: &Lab) {
         let dir = format!("runs/guarded-{guarded}");
         let mut run = lab.command(&[&args[..], &["--dir", &dir]].concat());
         let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        let bites = || {
-            let journal = fs::read_to_string(lab.bench.path(&dir).join("faults.jsonl")).unwrap_or_default();
-            journal.matches("\"event\":\"bit\"").count() == 2
-        };
+        let journal = || fs::read_to_string(lab.bench.path(&dir).join("faults.jsonl")).unwrap_or_default();
+        let bites = || journal().matches("\"event\":\"bit\"").count() == 2;
         assert!(eventually(bites), "{}", lab.state());
         let broken = lab.state();
-        assert!(broken.contains("db2 paused") && broken.contains("duress_"), "{broken}");
+        assert!(broken.contains("db2 paused") && broken.contains("duress_"), "{broken}\n{}", journal());
         if !guarded {
             tool("kill", &["-KILL", &guardian(run.id())]);
         }

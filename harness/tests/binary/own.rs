@@ -237,11 +237,12 @@ fn what_a_server_writes_itself_is_kept() {
     }
     let _machine = alone();
     let bench = bench();
-    let toy = |script: &str, more: &str| {
+    let toy = |script: &str, (more, health): (&str, &str)| {
         let start = format!("start = \"sh -c '{script}'\"{more} }}");
         let line = TOY.lines().find(|line| line.starts_with("server")).expect("a server");
-        fs::write(bench.path("own.toml"), TOY.replacen(line, &format!("server = {{ {start}"), 1))
-            .expect("written");
+        let toy = TOY.replacen(line, &format!("server = {{ {start}"), 1);
+        let toy = toy.replacen("command = \"true\"", &format!("command = \"{health}\""), 1);
+        fs::write(bench.path("own.toml"), toy).expect("written");
     };
     let run = |dir: &str| {
         let run = ["run", "own.toml", "--nodes", "1", "--faults", "none", "--time", "1s", "--dir", dir];
@@ -249,7 +250,7 @@ fn what_a_server_writes_itself_is_kept() {
     };
     toy(
         "mkdir {data}/log; pwd > {data}/log/one; pwd > {data}/two; exec sleep 1000",
-        ", dir = \"{here}\", logs = [\"{data}/log\", \"{data}/two\", \"{data}/none\"]",
+        (", dir = \"{here}\", logs = [\"{data}/log\", \"{data}/two\", \"{data}/none\"]", "true"),
     );
     let told = run("kept").stdout;
     let here = format!("{}\n", bench.dir.path().canonicalize().expect("a path").display());
@@ -257,7 +258,8 @@ fn what_a_server_writes_itself_is_kept() {
         assert_eq!(bench.text(&format!("kept/nodes/n1/{log}")), here);
     }
     assert!(told.contains("none, was not kept: "), "{told}");
-    toy("echo it has no key; echo; exit 2", "");
+    // Never healthy: it may have ended only after it was asked.
+    toy("echo it has no key; echo; exit 2", ("", "false"));
     let told = run("over").stderr;
     assert!(told.contains("the last that it printed: it has no key"), "{told}");
 }

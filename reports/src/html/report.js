@@ -482,14 +482,14 @@ for (const f of M.findings) {
 }
 const byHash = () => { const m = /^#t=([\d.]+)-([\d.]+)$/.exec(location.hash); if (m) { setView(+m[1], +m[2], false); $('#timeline').scrollIntoView(); } };
 on(window, 'hashchange', byHash);
-for (const [at, node] of M.nodes.entries()) { $('#names-nodes').append(make('span', node)); }
-for (const e of classes) { $('#names-errors').append(make('span', P.classes[e])); }
-for (let r = 0, next; r < ROWS; r = next) {
-  for (next = r + 1; next < ROWS && P.rows[next] === P.rows[r];) next++;
-  const name = make('span', nameOf(r));
-  name.style.lineHeight = (next - r) * PROCESS + 'px';
-  $('#names-processes').append(name);
-}
+const names = (lane, all) => $('#names-' + lane).append(...all);
+names('nodes', M.nodes.map(node => make('span', node)));
+names('errors', classes.map(e => make('span', P.classes[e])));
+names('processes', [...new Set(P.rows)].map(of => {
+  const name = make('span', M.nodes[of]);
+  name.style.lineHeight = P.rows.filter(row => row === of).length * PROCESS + 'px';
+  return name;
+}));
 new ResizeObserver(redraw).observe(box);
 byHash();
 paint();
