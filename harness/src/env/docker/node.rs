@@ -93,7 +93,10 @@ impl ContainerNode {
             return Ok(());
         }
         engine.run(&["pause", &self.id])?;
-        settled(|| live.is_frozen(), "its processes still run")
+        settled(|| live.is_frozen(), "its processes still run")?;
+        // The engine learns it a moment later than the kernel, and resumes nothing before.
+        let knows = || engine.inspect(&self.id).is_ok_and(|container| container.state.paused);
+        settled(knows, "its engine still takes it for running")
     }
 
     pub(super) fn resume(&self, engine: Engine) -> Result<(), String> {
