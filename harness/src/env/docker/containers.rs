@@ -1,6 +1,7 @@
 //! Containers, as a file names them: `[docker]`.
 
 use super::engine::{Container, Engine};
+use super::guardian::await_others;
 use super::unable;
 use crate::env::EnvError;
 use crate::env::place::refused;
@@ -72,7 +73,11 @@ impl Containers {
 
     /// What the engine says of one that runs.
     pub(super) fn running(&self, name: &str) -> Result<Container, EnvError> {
-        let container = self.engine().inspect(name).map_err(|why| unfit(name, why))?;
+        let inspect = || self.engine().inspect(name).map_err(|why| unfit(name, why));
+        let mut container = inspect()?;
+        if await_others(&container.id).map_err(|why| unfit(name, why))? {
+            container = inspect()?;
+        }
         match &container.state {
             state if state.paused => Err(unfit(name, "it is paused".to_owned())),
             state if !state.running => Err(unfit(name, "it does not run".to_owned())),

@@ -10,18 +10,23 @@ use nix::sched::{CloneFlags, setns};
 use nix::unistd::setsid;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the guardian is told, once, when nothing is left to be done.
 const DONE: &[u8] = b"done";
 
 /// What the dead one had asked of the engine may be done a moment later: one looks again then.
 const AFTERTHOUGHT: Duration = Duration::from_secs(1);
+
+/// How long the guardian of a dead run may take to its end.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
+/// How often one looks whether it has ended.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Watches over containers.
 pub(super) struct Guardian(Child);
@@ -98,6 +103,42 @@ pub(super) fn put_right(engine: Engine, id: &str, table: &str) -> Result<bool, S
     });
     let cut = removed.map_err(|error| format!("its network cannot be entered: {error}"))?;
     resumed.map(|()| cut || before.state.paused || !before.state.running)
+}
+
+/// Waits until no guardian of a dead run is left that has this container: it would put right what the next run
+/// does to it, too. Was there one?
+///
+/// # Errors
+/// When its run is alive, or it does not end.
+pub(super) fn await_others(container: &str) -> Result<bool, String> {
+    let deadline = Instant::now() + ENDS_WITHIN;
+    let mut waited = false;
+    while let Some(table) = others(container).pop() {
+        if is_left_behind(&table) == Some(false) {
+            return Err(format!("another run breaks it already ({table})"));
+        }
+        if Instant::now() > deadline {
+            return Err(format!("what a dead run did to it ({table}) is still being put right"));
+        }
+        waited = true;
+        thread::sleep(POLL);
+    }
+    Ok(waited)
+}
+
+/// The tables of the other runs whose guardians have this container.
+fn others(container: &str) -> Vec<String> {
+    let own = table();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let told = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    let tables = told.filter_map(|told| {
+        let words: Vec<&[u8]> = told.split(|byte| *byte == 0).collect();
+        let at = words.iter().position(|word| *word == b"--guard")?;
+        let (table, containers) = (words.get(at + 2)?, words.get(at + 3..)?);
+        let has = containers.contains(&container.as_bytes());
+        has.then(|| String::from_utf8_lossy(table).into_owned())
+    });
+    tables.filter(|table| *table != own).collect()
 }
 
 /// Puts right what these marks in a dead run's journal name; how many containers that were.
