@@ -7,6 +7,7 @@ use super::flows::{Epoch, Flows, Ticket};
 use super::frame::{self, Destination, Packet};
 use super::link::{Counter, PerLink, State, Subject, Taken};
 use super::port::{HEADER, MAX_FRAME};
+use super::rest::Rest;
 use super::waiting::{Frame, Waiting};
 use super::{Command, ProbeFate, Seen};
 use crate::env::Link;
@@ -16,7 +17,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::EventFd;
 use nix::unistd::{read, write};
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
@@ -49,6 +50,7 @@ pub(super) struct Forwarder {
     /// Frames that each fault kept from crossing, for those who ask meanwhile.
     taken: Arc<Taken>,
     capture: Capture,
+    rest: Rest,
     buffer: Vec<u8>,
 }
 
@@ -69,7 +71,8 @@ impl Forwarder {
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, COMMANDS))?;
         let waiting = Waiting::new()?;
         epoll.add(&waiting.timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
-        let links = PerLink::perfect(ports.len(), Instant::now());
+        let now = Instant::now();
+        let links = PerLink::perfect(ports.len(), now);
         Ok(Self {
             epoll,
             ports,
@@ -84,6 +87,7 @@ impl Forwarder {
             flows: Flows::default(),
             taken,
             capture: Capture::new(),
+            rest: Rest::new(now),
             buffer: vec![0; MAX_FRAME],
         })
     }
@@ -112,12 +116,16 @@ impl Forwarder {
                     port => _ = self.ready.insert(port as usize),
                 }
             }
-            for port in std::mem::take(&mut self.ready) {
+            let served = std::mem::take(&mut self.ready);
+            for &port in &served {
                 if self.serve(port) == Left::Perhaps {
                     self.ready.insert(port);
                 }
             }
             self.release();
+            if !served.is_empty() && self.ready.is_empty() {
+                self.rest.take([self.wake.as_fd(), self.waiting.timer.as_fd()]);
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod forward;
 pub(super) mod frame;
 mod link;
 pub(super) mod port;
+mod rest;
 mod veth;
 mod waiting;
 
