@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "a child has to enter namespaces before it becomes the program")]
 
+use crate::env::local::{printed, words};
 use duress_targets::HostCommand;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -13,17 +14,13 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, chdir};
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::panic::resume_unwind;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Of what a command prints, so many bytes are read.
-const MAX_OUTPUT: u64 = 1 << 16;
-/// Of that, so many characters are repeated in errors.
-const SHOWN: usize = 300;
 /// How often one looks whether it has ended.
 const POLL: Duration = Duration::from_millis(2);
 
@@ -100,18 +97,4 @@ fn to_its_end(
 
 fn unnamed() -> io::Result<File> {
     Ok(memfd_create(c"output", MFdFlags::MFD_CLOEXEC)?.into())
-}
-
-fn printed(file: &mut File) -> io::Result<String> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_OUTPUT).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// What it complained about, or else what it said, on one line.
-fn words(complained: &str, said: &str) -> String {
-    let text = if complained.trim().is_empty() { said } else { complained };
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.is_empty() { line } else { format!(": {}", line.chars().take(SHOWN).collect::<String>()) }
 }

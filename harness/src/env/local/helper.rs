@@ -70,7 +70,8 @@ fn unnamed(node: &LocalNode) -> io::Result<File> {
     Ok(file)
 }
 
-fn printed(file: &mut File) -> io::Result<String> {
+/// All of it that counts, from its beginning.
+pub(in crate::env) fn printed(file: &mut File) -> io::Result<String> {
     file.seek(SeekFrom::Start(0))?;
     let mut bytes = Vec::new();
     file.take(MAX_OUTPUT).read_to_end(&mut bytes)?;
@@ -78,7 +79,7 @@ fn printed(file: &mut File) -> io::Result<String> {
 }
 
 /// What it complained about, or else what it said, on one line.
-fn words(complained: &str, said: &str) -> String {
+pub(in crate::env) fn words(complained: &str, said: &str) -> String {
     let text = if complained.trim().is_empty() { said } else { complained };
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() { line } else { format!(": {}", line.chars().take(SHOWN).collect::<String>()) }

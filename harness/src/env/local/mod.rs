@@ -42,6 +42,7 @@ pub(super) mod try_out;
 pub(super) use clock::Tracee;
 pub use config::{Config, Data, Disks, Network, Ports, Rootfs, ServerCommand};
 pub(super) use detour::Detour;
+pub(super) use helper::{printed, words};
 pub(super) use host::NamespaceId;
 pub use privilege::{Privilege, acquire};
 pub(super) use privilege::{enter_user_namespace, missing_capabilities, remedy};
