@@ -31,9 +31,11 @@ pub const MAX_POINTS: u64 = 100_000;
 const SCRIPT_MS: u64 = 120_000;
 /// How long the node stays down, in milliseconds.
 const DOWN_MS: u64 = 100;
-/// How often a point that was not reached is tried again: when a server syncs is not the same in
-/// every run.
+/// How often a point is tried until it is reached: a server syncs by its own clock, too, so one run
+/// of the script makes a few calls more than the next.
 const ATTEMPTS: u32 = 3;
+/// How often once more, when a later point was reached: then there are runs that come so far.
+const FURTHER_ATTEMPTS: u32 = 12;
 
 /// What is swept.
 #[derive(Clone, Debug)]
@@ -99,35 +101,55 @@ impl Sweep {
         fs::create_dir_all(&self.dir).map_err(failed(&self.dir, "created"))?;
         let mut points = Vec::new();
         for &moment in &self.moments {
-            let mut first = 1;
-            while first <= MAX_POINTS {
-                let batch = self.batch(first, moment)?;
+            let mut of_moment = Vec::new();
+            for first in (1..=MAX_POINTS).step_by(self.jobs()) {
+                let next: Vec<u64> = (first..first + self.jobs() as u64).collect();
+                let batch = self.batch(&next, moment, ATTEMPTS)?;
                 batch.iter().for_each(&mut tell);
                 let over = batch.iter().all(|point| point.outcome == Outcome::NotReached);
-                let stop = batch.iter().any(|point| point.outcome == Outcome::Interrupted);
-                first += batch.len() as u64;
-                points.extend(batch);
-                let path = self.dir.join("sweep.json");
-                let text = serde_json::to_vec_pretty(&points).unwrap_or_default();
-                fs::write(&path, text).map_err(failed(&path, "written"))?;
-                if stop {
-                    return Ok(points);
-                }
-                if over {
+                of_moment.extend(batch);
+                self.keep_account(points.iter().chain(&of_moment))?;
+                if over || interrupted(&of_moment) {
                     break;
                 }
+            }
+            for missed in missed(&of_moment).chunks(self.jobs()) {
+                if interrupted(&of_moment) {
+                    break;
+                }
+                for point in self.batch(missed, moment, FURTHER_ATTEMPTS)? {
+                    tell(&point);
+                    let index = (point.nth - 1) as usize;
+                    of_moment[index] = point;
+                }
+                self.keep_account(points.iter().chain(&of_moment))?;
+            }
+            points.extend(of_moment);
+            if interrupted(&points) {
+                break;
             }
         }
         Ok(points)
     }
 
-    /// The next points, at the same time.
-    fn batch(&self, first: u64, moment: Moment) -> Result<Vec<Point>, Failure> {
+    fn jobs(&self) -> usize {
+        self.jobs.max(1)
+    }
+
+    /// What is known so far, on disk.
+    fn keep_account<'a>(&self, points: impl Iterator<Item = &'a Point>) -> Result<(), Failure> {
+        let path = self.dir.join("sweep.json");
+        let text = serde_json::to_vec_pretty(&points.collect::<Vec<_>>()).unwrap_or_default();
+        fs::write(&path, text).map_err(failed(&path, "written"))
+    }
+
+    /// These points, at the same time.
+    fn batch(&self, points: &[u64], moment: Moment, attempts: u32) -> Result<Vec<Point>, Failure> {
         std::thread::scope(|scope| {
             let (send, ended) = mpsc::channel();
-            for nth in first..first + self.jobs.max(1) as u64 {
+            for &nth in points {
                 let send = send.clone();
-                scope.spawn(move || send.send(self.point(nth, moment)));
+                scope.spawn(move || send.send(self.point(nth, moment, attempts)));
             }
             drop(send);
             let mut points = ended.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -136,11 +158,11 @@ impl Sweep {
         })
     }
 
-    fn point(&self, nth: u64, moment: Moment) -> Result<Point, Failure> {
+    fn point(&self, nth: u64, moment: Moment, attempts: u32) -> Result<Point, Failure> {
         let word = if moment == Moment::Before { "before" } else { "after" };
         let mut outcome = Outcome::NotReached;
         let dir = self.dir.join(format!("{}-{nth:05}-{word}", self.call));
-        for _ in 0..ATTEMPTS {
+        for _ in 0..attempts {
             if dir.exists() {
                 fs::remove_dir_all(&dir).map_err(failed(&dir, "removed"))?;
             }
@@ -193,6 +215,17 @@ impl Sweep {
     }
 }
 
+fn interrupted(points: &[Point]) -> bool {
+    points.iter().any(|point| point.outcome == Outcome::Interrupted)
+}
+
+/// The points that were not reached although a later one was.
+fn missed(points: &[Point]) -> Vec<u64> {
+    let reached = |point: &&Point| point.outcome != Outcome::NotReached;
+    let last = points.iter().rfind(reached).map_or(0, |point| point.nth);
+    points.iter().filter(|point| !reached(point) && point.nth < last).map(|point| point.nth).collect()
+}
+
 /// What a run's exit code means for the point.
 fn judge(Ended { code, run, conclusion }: Ended) -> Outcome {
     let struck = run.faults.iter().any(|fault| fault.bit());
@@ -223,4 +256,22 @@ fn judge(Ended { code, run, conclusion }: Ended) -> Outcome {
 fn failed(path: &Path, what: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
     let path = path.to_owned();
     move |source| Failure::File { path, what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(outcomes: &[Outcome]) -> Vec<Point> {
+        let point = |(outcome, nth)| Point { nth, moment: Moment::After, outcome, run: None };
+        outcomes.iter().copied().zip(1..).map(point).collect()
+    }
+
+    #[test]
+    fn only_what_lies_before_a_point_that_was_reached_was_missed() {
+        use Outcome::{NotReached, Recovered, Violation};
+        assert_eq!(missed(&points(&[Recovered, NotReached, Violation, NotReached, NotReached])), [2]);
+        assert!(missed(&points(&[NotReached, NotReached])).is_empty());
+        assert!(missed(&points(&[])).is_empty());
+    }
 }
