@@ -43,13 +43,13 @@ fn all() -> Vec<Broken> {
             "kind = 'disk'\nnodes = 'n3'\nmisdeed = { slow = { ms = 10, calls = { on = 'fsync' } } }",
         ),
         broken(
-            "nftables sets",
+            "cuts by connection",
             (3_800, 600),
             "kind = 'partition'\nshape = { isolate = 'n3' }\ncut = { connections = 'new' }",
         ),
         // The line to the agent is one of them.
         broken(
-            "nftables sets",
+            "cuts by connection",
             (4_600, 600),
             "kind = 'partition'\nshape = { everybody = 'n1' }\ncut = { connections = 'established' }",
         ),

@@ -16,9 +16,9 @@ mod found;
 mod line;
 mod node;
 mod packets;
-mod rules;
 mod sample;
 mod store;
+mod tools;
 mod trace;
 mod traps;
 mod watchdog;
@@ -33,7 +33,7 @@ use crate::env::local::PROBE_PORT;
 use crate::env::local::{self, try_out};
 use ears::Ears;
 pub(in crate::env) use ears::{await_probe, unspecified};
-pub(in crate::env) use firewall::{Firewall, remove as remove_rules};
+pub(in crate::env) use firewall::{Firewall, Tool, remove as remove_rules};
 use node::Placed;
 use packets::Packets;
 use std::io::{self, BufReader, Stdout};
@@ -144,23 +144,25 @@ fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
     let trace = Trace::leave(&hello.dir, &hello.run, &hello.node.name).map_err(|error| {
         refuse(&format!("it cannot write to {}", hello.dir.display()), &error.to_string())
     })?;
-    let tried =
-        hello.tries.iter().map(|&name| Capability { name, missing: try_it(name, &trace.table).err() });
+    let tried = hello
+        .tries
+        .iter()
+        .map(|&name| Capability { name, missing: try_it(name, trace.tool, &trace.table).err() });
     let capabilities = tried.collect();
     Ok((trace, capabilities))
 }
 
 /// Uses one ability as a fault would. Whether programs will get clocks of their own is tried when the
 /// node is made.
-fn try_it(ability: Ability, table: &str) -> Result<(), String> {
+fn try_it(ability: Ability, tool: Tool, table: &str) -> Result<(), String> {
     let in_child = |what: fn() -> io::Result<()>| {
         local::in_child(|| what().map(|()| String::new()).map_err(|error| error.to_string())).map(drop)
     };
     match ability {
-        Ability::Cuts => firewall::try_out(table, Cut::default()),
-        Ability::Rejects => firewall::try_out(table, Cut { reject: true, ..Cut::default() }),
+        Ability::Cuts => firewall::try_out(tool, table, Cut::default()),
+        Ability::Rejects => firewall::try_out(tool, table, Cut { reject: true, ..Cut::default() }),
         Ability::Connections => {
-            firewall::try_out(table, Cut { connections: Connections::New, ..Cut::default() })
+            firewall::try_out(tool, table, Cut { connections: Connections::New, ..Cut::default() })
         }
         Ability::Clocks if cfg!(target_arch = "x86_64") => Ok(()),
         Ability::Clocks => Err("clocks are skewed on x86-64 only".to_owned()),
@@ -172,9 +174,10 @@ fn try_it(ability: Ability, table: &str) -> Result<(), String> {
     }
 }
 
-/// What the network of the calling thread allows, tried in a table that goes again at once.
-pub(in crate::env) fn firewall_capabilities(table: &str) -> [Capability; 2] {
-    [Ability::Cuts, Ability::Rejects].map(|name| Capability { name, missing: try_it(name, table).err() })
+/// What the network of the calling thread allows, tried with rules that go again at once.
+pub(in crate::env) fn firewall_capabilities(tool: Tool, table: &str) -> [Capability; 2] {
+    [Ability::Cuts, Ability::Rejects]
+        .map(|name| Capability { name, missing: try_it(name, tool, table).err() })
 }
 
 fn in_child_with(table: &str) -> Result<(), String> {
@@ -195,7 +198,7 @@ impl Agent {
         Ok(Self {
             out: Mutex::new(io::stdout()),
             store: Store::new(&hello.dir),
-            firewall: Firewall::new(trace.table.clone()),
+            firewall: Firewall::new(trace.tool, trace.table.clone()),
             packets: Packets::new(&trace.table),
             traps: Traps::default(),
             ears,
