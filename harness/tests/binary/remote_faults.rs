@@ -2,7 +2,7 @@
 //! new connections; and what faults there can wait for.
 
 use super::common::assert_exercised;
-use super::remote::Lab;
+use super::lab::Lab;
 use std::collections::BTreeSet;
 
 /// What takes so long, and the ability that hosts need for it, as `duress doctor` calls it.

@@ -102,6 +102,8 @@ pub enum FromAgent {
         protocol: u32,
         /// What the host allows.
         capabilities: Vec<Capability>,
+        /// By which others may know it.
+        addresses: Vec<IpAddr>,
     },
     /// It will not work.
     Refused(Trouble),

@@ -101,7 +101,8 @@ pub fn serve() -> ExitCode {
             return ExitCode::from(if told.is_ok() { 0 } else { 3 });
         }
     };
-    agent.say(&FromAgent::Welcome { protocol: PROTOCOL, capabilities }, &[]);
+    let addresses = found::addresses();
+    agent.say(&FromAgent::Welcome { protocol: PROTOCOL, capabilities, addresses }, &[]);
     let (hear, heard) = sync_channel(QUEUE);
     let reader = std::thread::Builder::new().name("reader".into()).spawn(move || {
         while let Ok(Some(message)) = wire::read(&mut input) {
@@ -193,8 +194,7 @@ impl Agent {
             |what: &str, error: io::Error| Trouble { what: what.to_owned(), why: error.to_string() };
         // From here on nothing that is done to the host outlives this process.
         watchdog::start(&trace.file).map_err(|error| trouble("it cannot start a watchdog", error))?;
-        let ears = Ears::open(hello.node.addr)
-            .map_err(|error| trouble(&format!("it cannot hear probes at {}", hello.node.addr), error))?;
+        let ears = Ears::open().map_err(|error| trouble("it cannot hear probes", error))?;
         Ok(Self {
             out: Mutex::new(io::stdout()),
             store: Store::new(&hello.dir),
