@@ -24,6 +24,7 @@ mod processes;
 mod redis;
 mod remote;
 mod remote_faults;
+mod remote_iptables;
 mod remote_own;
 mod remote_reach;
 mod soak;
