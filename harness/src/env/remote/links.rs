@@ -90,7 +90,9 @@ impl Links {
             for (from, sender) in nodes.iter().enumerate().filter(|(from, _)| *from != to) {
                 let sender = Sender::Node(sender);
                 let probe = (PROBE_PORT, How::default());
-                let crossing = self.cross(&mut turn, (sender, hearer, second), probe, 1);
+                let crossing = taken(hearer).and_then(|mut taken| {
+                    self.cross((&mut turn, &mut taken), (sender, hearer, second), probe, 1)
+                });
                 if matches!(crossing, Ok(Crossing::Arrived)) {
                     ways.insert((from, to), second);
                 }
@@ -247,9 +249,10 @@ impl Links {
                         ways.map(|(origin, way)| (Sender::Clients(origin), way.node)).collect()
                     }
                 };
-                let crossed = senders
-                    .into_iter()
-                    .map(|(sender, way)| self.cross(&mut turn, (sender, hearer, way), probe, ATTEMPTS));
+                let mut taken = taken(hearer)?;
+                let crossed = senders.into_iter().map(|(sender, way)| {
+                    self.cross((&mut turn, &mut taken), (sender, hearer, way), probe, ATTEMPTS)
+                });
                 let crossing = together(crossed, cut);
                 // The server's own sockets come and go there.
                 hearer.ask(Ask::Deaf { port })?;
@@ -270,21 +273,24 @@ impl Links {
         ways.flat_map(|(origin, ways)| ways.iter().map(move |&way| (&**origin, way)))
     }
 
+    /// One of them; `taken` are the probes that the hearer's rules have kept so far, before it and after.
     fn cross(
         &self,
-        turn: &mut u64,
+        (turn, taken): (&mut u64, &mut u64),
         (sender, hearer, to): (Sender<'_>, &RemoteNode, IpAddr),
         (port, how): (u16, How),
         attempts: u32,
     ) -> Result<Crossing, EnvError> {
-        let before = taken(hearer)?;
         for _ in 0..attempts {
             let nonce = next(turn);
             let sent = self.send(sender, (hearer, to), (port, nonce), how)?;
-            match hearer.ask(Ask::Heard { port, nonce, taken: before })? {
+            match hearer.ask(Ask::Heard { port, nonce, taken: *taken })? {
                 (Answer::From(_), _) => return Ok(Crossing::Arrived),
-                (Answer::Count(_), _) if sent == Sent::Refused => return Ok(Crossing::Refused),
-                (Answer::Count(_), _) => return Ok(Crossing::Dropped),
+                (Answer::Count(count), _) => {
+                    *taken = count;
+                    let refused = sent == Sent::Refused;
+                    return Ok(if refused { Crossing::Refused } else { Crossing::Dropped });
+                }
                 _ => {}
             }
         }
@@ -404,7 +410,7 @@ fn send_from(
 
 /// How a probe for such a cut is sent.
 fn how(cut: &Cut) -> How {
-    How { refusal: cut.reject, known: cut.connections == Connections::Established }
+    How { refusal: cut.reject, fresh: cut.connections == Connections::New }
 }
 
 /// Probes that a node's rules have kept from crossing so far.
