@@ -34,7 +34,7 @@ pub(super) struct Trace {
     start_time: Option<u64>,
     /// Its table of rules, or by what its chains' names begin.
     pub(super) table: String,
-    /// What they are made with.
+    /// What they are made with; agents that do not say had nftables.
     #[serde(default)]
     pub(super) tool: Tool,
     /// Where its files are.

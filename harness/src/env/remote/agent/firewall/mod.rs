@@ -133,8 +133,8 @@ pub(in crate::env) fn remove(tool: Tool, name: &str) {
 
 /// Tries such rules, under a name that goes again at once.
 pub(super) fn try_out(tool: Tool, name: &str, cut: Cut) -> Result<(), String> {
-    // Where the kernel has no IPv6, nothing comes that way.
-    let has_v6 = fs::read_to_string("/proc/net/if_inet6").is_ok_and(|all| !all.is_empty());
+    // Where there is no IPv6, nothing comes that way. Networks are the threads' own.
+    let has_v6 = fs::read_to_string("/proc/thread-self/net/if_inet6").is_ok_and(|all| !all.is_empty());
     let peers = NOBODY.into_iter().filter(|peer| peer.is_ipv4() || has_v6);
     let rules: Vec<Rule> = peers.map(|peer| Rule { fault: 0, side: Side::From, peer, cut }).collect();
     let firewall = Firewall::new(tool, name.to_owned());
