@@ -38,6 +38,7 @@ fn hosts_behind_a_gate_are_broken_over_ipv6_by_somebody_who_becomes_root() {
         lab.open(host, &Door { port: PORT, config: &config, mounts: USERS });
     }
     refuse(&lab);
+    break_what_is_anybodys(&lab);
     break_with_proof(&lab);
 }
 
@@ -75,10 +76,34 @@ fn refuse(lab: &Lab) {
     // A folder that is theirs.
     let dir = lab.bench.path("theirs").display().to_string();
     tool("install", &["-d", "-o", UID, &dir]);
-    hosts(lab, "nobody.toml", ("db1", "theirs", ""));
-    refused("nobody.toml", "none", "log in as root, or set become-root = \"sudo -n\"");
+    hosts(lab, "somebody.toml", ("db1", "theirs", ""));
+    refused("somebody.toml", "partition", "its agent is not root there: log in as root, or set become-root");
     hosts(lab, "hosts.toml", ("db1", "agent", "become-root = 'sudo -n'\n"));
     refused("hosts.toml", "packet", "has the address fd99::11, and it is done over IPv4");
+}
+
+/// Processes need no root.
+fn break_what_is_anybodys(lab: &Lab) {
+    lab.schedule(&[
+        ("200ms", "500ms", "kind = 'kill'\nnodes = 'n1'"),
+        ("1s", "500ms", "kind = 'pause'\nnodes = 'n2'"),
+        ("1800ms", "500ms", "kind = 'clock'\nnodes = 'n3'\nskew = { jump = { ms = 60_000 } }"),
+    ]);
+    run(lab, "somebody.toml", ("2500ms", 3));
+    let left = fs::read_dir(lab.bench.path("theirs/runs")).expect("a folder").count();
+    assert_eq!(left, 0, "agents have left something");
+}
+
+/// A run of so long, in which so many faults have to bite.
+fn run(lab: &Lab, on: &str, (time, count): (&str, usize)) {
+    let dir = format!("run-{on}");
+    let fixed = ["--schedule", "schedule.toml", "--time", time, "--seed", "1", "--dir", &dir];
+    let ended = lab.duress(&[&["run", "etcd", "--on", on], &fixed[..]].concat()).expect(0);
+    let verdict = lab.bench.json(&format!("{dir}/verdict.json"));
+    assert_exercised(&verdict, 50);
+    let faults = verdict["faults"].as_array().expect("faults");
+    let bit = faults.iter().filter(|fault| fault["state"] == "bit");
+    assert_eq!(bit.count(), count, "{}\n{verdict:#}", ended.stdout);
 }
 
 fn break_with_proof(lab: &Lab) {
@@ -94,12 +119,6 @@ fn break_with_proof(lab: &Lab) {
         ),
         ("3600ms", "600ms", "kind = 'partition'\nshape = { isolate = 'n3' }\ncut = { connections = 'new' }"),
     ]);
-    let fixed = ["--schedule", "schedule.toml", "--time", "4500ms", "--seed", "1", "--dir", "run"];
-    let ended = lab.duress(&[&["run", "etcd", "--on", "hosts.toml"], &fixed[..]].concat()).expect(0);
-    let verdict = lab.bench.json("run/verdict.json");
-    assert_exercised(&verdict, 50);
-    let faults = verdict["faults"].as_array().expect("faults");
-    let bit = faults.iter().filter(|fault| fault["state"] == "bit");
-    assert_eq!(bit.count(), 5, "{}\n{verdict:#}", ended.stdout);
+    run(lab, "hosts.toml", ("4500ms", 5));
     lab.assert_clean();
 }

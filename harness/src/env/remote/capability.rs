@@ -65,6 +65,11 @@ impl Ability {
         matches!(self, Self::Cuts | Self::Rejects)
     }
 
+    /// Does it change a host's own network? That takes root there.
+    pub const fn is_of_networks(self) -> bool {
+        self.is_of_links() || matches!(self, Self::Connections | Self::Packets)
+    }
+
     /// Faults that need it.
     pub const fn needed_for(self) -> &'static str {
         match self {
