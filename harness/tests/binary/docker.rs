@@ -247,7 +247,7 @@ fn refuse(lab: &Lab) {
     let refused = run("none.toml", &["--faults", "none"]).expect(3);
     assert!(refused.stderr.contains("use the container no-such"), "{}", refused.stderr);
     let told = lab.duress(&["doctor", "--on", "docker.toml"]).expect(0);
-    for line in ["db1\n", "yes  nftables", "no   clocks"] {
+    for line in ["db1\n", "yes  cuts", "no   clocks"] {
         assert!(told.stdout.contains(line), "{}", told.stdout);
     }
 }

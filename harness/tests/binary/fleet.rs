@@ -1,9 +1,9 @@
-//! Clients on load machines: of the hosts of [`super::remote`], two ask the third.
+//! Clients on load machines: of the hosts of [`super::lab`], two ask the third.
 //!
 //! They run with `DURESS_CLUSTERS=1` only, as root, where sshd and nftables are installed.
 
 use super::common::{alone, assert_exercised, ended};
-use super::remote::{Lab, eventually};
+use super::lab::{Lab, eventually};
 use serde_json::Value;
 use std::fs;
 use std::process::{Command, Stdio};

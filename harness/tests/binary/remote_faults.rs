@@ -2,7 +2,7 @@
 //! new connections; and what faults there can wait for.
 
 use super::common::assert_exercised;
-use super::remote::Lab;
+use super::lab::Lab;
 use std::collections::BTreeSet;
 
 /// What takes so long, and the ability that hosts need for it, as `duress doctor` calls it.
@@ -43,13 +43,13 @@ fn all() -> Vec<Broken> {
             "kind = 'disk'\nnodes = 'n3'\nmisdeed = { slow = { ms = 10, calls = { on = 'fsync' } } }",
         ),
         broken(
-            "nftables sets",
+            "cuts by connection",
             (3_800, 600),
             "kind = 'partition'\nshape = { isolate = 'n3' }\ncut = { connections = 'new' }",
         ),
         // The line to the agent is one of them.
         broken(
-            "nftables sets",
+            "cuts by connection",
             (4_600, 600),
             "kind = 'partition'\nshape = { everybody = 'n1' }\ncut = { connections = 'established' }",
         ),

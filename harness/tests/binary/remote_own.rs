@@ -2,7 +2,7 @@
 //! hosts and is not.
 
 use super::common::{assert_exercised, ended};
-use super::remote::Lab;
+use super::lab::Lab;
 use serde_json::Value;
 use std::fs;
 

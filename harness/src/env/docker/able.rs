@@ -5,7 +5,7 @@ use super::{Containers, guardian};
 use crate::env::EnvError;
 use crate::env::cut::Connections;
 use crate::env::remote::HostAbilities;
-use crate::env::remote::agent::firewall_capabilities;
+use crate::env::remote::agent::{Tool, firewall_capabilities};
 use crate::env::remote::capability::{Ability, Capability};
 use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::trigger::Trigger;
@@ -50,7 +50,7 @@ pub fn abilities(containers: &Containers) -> Vec<HostAbilities> {
             let address = container.address(containers.network());
             let live = address.and_then(|address| Live::open(container.state.pid, address, &table));
             let live = live.map_err(|why| super::containers::unfit(name, why))?;
-            let able = live.within(|| Ok(firewall_capabilities(&table)));
+            let able = live.within(|| Ok(firewall_capabilities(Tool::Nft, &table)));
             let able = able.map_err(|why| super::containers::unfit(name, why))?;
             let clocks = Capability { name: Ability::Clocks, missing: Some(CLOCKS.to_owned()) };
             Ok(able.into_iter().chain([clocks]).collect())

@@ -4,7 +4,7 @@
 
 use super::engine::Engine;
 use crate::env::local::{namespace_of, resume_all, start_time};
-use crate::env::remote::agent::remove_rules;
+use crate::env::remote::agent::{Tool, remove_rules};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::setsid;
@@ -95,7 +95,7 @@ pub(super) fn put_right(engine: Engine, id: &str, table: &str) -> Result<bool, S
             setns(net, CloneFlags::CLONE_NEWNET)?;
             let there = tables().iter().any(|there| there == table);
             if there {
-                remove_rules(table);
+                remove_rules(Tool::Nft, table);
             }
             Ok::<bool, Errno>(there)
         };

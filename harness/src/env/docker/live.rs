@@ -2,7 +2,7 @@
 //! started again it has new ones.
 
 use crate::env::local::{NamespaceId, PROBE_PORT, namespace_of, start_time};
-use crate::env::remote::agent::Firewall;
+use crate::env::remote::agent::{Firewall, Tool};
 use nix::sched::{CloneFlags, setns};
 use std::fs::{self, File};
 use std::io;
@@ -45,7 +45,7 @@ impl Live {
         })?;
         let own = namespace_of(std::process::id());
         let ipc = namespace_of(pid).filter(|ipc| Some(*ipc) != own);
-        let firewall = Firewall::new(table.to_owned());
+        let firewall = Firewall::new(Tool::Nft, table.to_owned());
         Ok(Self { pid, born: start_time(pid), net, ipc, firewall, ear: Arc::new(ear) })
     }
 

@@ -22,7 +22,7 @@ use super::clock::{Reading, Skews};
 use super::cut::{Connections, Crossing, Cut};
 use super::packet::{Behavior, Policies, Traffic};
 use super::remote::Wants;
-use super::remote::agent::{firewall_capabilities, remove_rules};
+use super::remote::agent::{Tool, firewall_capabilities, remove_rules};
 use super::salvage::Salvage;
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
@@ -158,7 +158,7 @@ fn clear(live: &Live) -> Result<(), String> {
     for table in live.within(|| Ok(guardian::tables()))? {
         match guardian::is_left_behind(&table) {
             Some(true) => live.within(|| {
-                remove_rules(&table);
+                remove_rules(Tool::Nft, &table);
                 Ok(())
             })?,
             Some(false) => return Err(format!("another run breaks it already (its rules are in {table})")),
@@ -173,7 +173,7 @@ fn able(live: &Live, table: &str, wants: &Wants) -> Result<(), String> {
     if !wants.cuts {
         return Ok(());
     }
-    let capabilities = live.within(|| Ok(firewall_capabilities(table)))?;
+    let capabilities = live.within(|| Ok(firewall_capabilities(Tool::Nft, table)))?;
     let needed = capabilities.into_iter().take(if wants.rejects { 2 } else { 1 });
     needed.filter_map(|capability| capability.missing).next().map_or(Ok(()), Err)
 }

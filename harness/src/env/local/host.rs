@@ -30,6 +30,7 @@ pub(super) struct Host {
     /// What lies over the data directory, if that is to be a disk of our own making.
     pub(super) disk: Option<Mounted>,
     own_root: bool,
+    own_network: bool,
 }
 
 /// What a host is to look like inside.
@@ -120,6 +121,7 @@ impl Host {
                 ipc: open_own("ipc")?,
                 disk,
                 own_root: plan.root.is_some(),
+                own_network: plan.own_network,
             })
         })
     }
@@ -148,7 +150,10 @@ impl Host {
     /// Moves the calling process, of one thread, into it. The working directory becomes `/`.
     /// System calls only: safe between fork and exec.
     pub(super) fn enter(&self) -> nix::Result<()> {
-        self.net.enter()?;
+        // Who is not root may not enter the machine's own, which it is in.
+        if self.own_network {
+            self.net.enter()?;
+        }
         setns(&self.uts, CloneFlags::CLONE_NEWUTS)?;
         setns(&self.ipc, CloneFlags::CLONE_NEWIPC)?;
         setns(&self.mount, CloneFlags::CLONE_NEWNS)

@@ -1,13 +1,14 @@
-//! Sends the datagrams that prove what a link does, from a port of their own each, or from one that was
-//! known to the other end before the link was cut.
+//! Sends the datagrams that prove what a link does: from a port that the other end knows since before the link
+//! was cut, or, where new connections are cut, from one that it has never seen.
 //!
-//! Agents send them, and so does whoever has the clients.
+//! Agents send them, and so does whoever has the clients. Ports are chosen here and not left to chance: there
+//! are only some 28,000, and one that was used for an earlier probe is no new connection.
 
 use super::agent::unspecified;
 use super::wire::{How, Sent};
 use crate::env::local::probe_payload;
 use nix::sys::socket::{setsockopt, sockopt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,24 +16,32 @@ use std::time::Duration;
 
 /// How long one waits for the refusal of a datagram.
 const REFUSED_WITHIN: Duration = Duration::from_millis(200);
-/// Most connections that are kept for cuts of established ones.
+/// Most ends to which a connection is kept.
 const MOST: usize = 256;
+/// Ports that are tried for one that has not been used.
+const MOST_TRIED: u32 = 64;
 
-/// Connections that were there before a link was cut.
+/// Connections to others.
 #[derive(Debug, Default)]
-pub(super) struct Acquaintances(Mutex<BTreeMap<(IpAddr, u16), UdpSocket>>);
+pub(super) struct Acquaintances(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// One to each end.
+    kept: BTreeMap<(IpAddr, u16), UdpSocket>,
+    /// All ports that have ever been used to an end.
+    used: BTreeSet<((IpAddr, u16), u16)>,
+}
 
 impl Acquaintances {
-    /// Begins one, with this datagram: whether it arrives does not matter.
+    /// Sees that there is one, with this datagram: whether it arrives does not matter.
     pub(super) fn begin(&self, to: (IpAddr, u16), nonce: u64) -> io::Result<()> {
-        let socket = connect(to)?;
-        socket.send(&probe_payload(nonce))?;
         let mut known = self.known();
-        if known.len() >= MOST {
-            known.pop_first();
-        }
-        known.insert(to, socket);
-        Ok(())
+        let socket = known.connection(to)?;
+        let _ = socket.take_error();
+        // It may have been to pass what befalls packets.
+        set_mark(socket, None)?;
+        socket.send(&probe_payload(nonce)).map(drop)
     }
 
     /// Sends one, and sees what this host says to that. With a mark, if it has to have one.
@@ -43,22 +52,44 @@ impl Acquaintances {
         (how, mark): (How, Option<u32>),
     ) -> io::Result<Sent> {
         let mut known = self.known();
-        let kept = if how.known { known.remove(&to) } else { None };
-        let socket = kept.map_or_else(|| connect(to), Ok)?;
+        let fresh = if how.fresh { Some(known.fresh(to)?) } else { None };
+        let socket = match &fresh {
+            Some(fresh) => fresh,
+            None => known.connection(to)?,
+        };
         // What came back for an earlier one.
         let _ = socket.take_error();
-        if mark.is_some() || how.known {
-            set_mark(&socket, mark)?;
-        }
-        let sent = send(&socket, nonce, how.refusal);
-        if how.known {
-            known.insert(to, socket);
-        }
-        sent
+        set_mark(socket, mark)?;
+        send(socket, nonce, how.refusal)
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<(IpAddr, u16), UdpSocket>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn connection(&mut self, to: (IpAddr, u16)) -> io::Result<&UdpSocket> {
+        if !self.kept.contains_key(&to) {
+            let socket = self.fresh(to)?;
+            if self.kept.len() >= MOST {
+                self.kept.pop_first();
+            }
+            self.kept.insert(to, socket);
+        }
+        Ok(&self.kept[&to])
+    }
+
+    /// From a port that has not been used to this end, if there is one.
+    fn fresh(&mut self, to: (IpAddr, u16)) -> io::Result<UdpSocket> {
+        let mut socket = connect(to)?;
+        for _ in 0..MOST_TRIED {
+            if self.used.insert((to, socket.local_addr()?.port())) {
+                break;
+            }
+            socket = connect(to)?;
+        }
+        Ok(socket)
     }
 }
 

@@ -15,11 +15,11 @@ pub struct Capability {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ability {
-    /// Rules of nftables in a table of our own: for partitions.
+    /// Rules of our own in the network, of nftables or iptables: for partitions.
     Cuts,
     /// The same with answers to whom is cut off: for `partition-reject`.
     Rejects,
-    /// Rules that know which connections began when: for `partition-established` and `partition-new`.
+    /// Rules of nftables that know which connections began when: for `partition-established` and `partition-new`.
     Connections,
     /// Programs that get clocks of their own: for faults of clocks.
     Clocks,
@@ -49,9 +49,9 @@ impl Ability {
     /// The word for it in tables.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Cuts => "nftables",
-            Self::Rejects => "nftables reject",
-            Self::Connections => "nftables sets",
+            Self::Cuts => "cuts",
+            Self::Rejects => "cuts that refuse",
+            Self::Connections => "cuts by connection",
             Self::Clocks => "clocks",
             Self::Packets => "packets",
             Self::Disks => "disks",
@@ -63,6 +63,11 @@ impl Ability {
     /// Is it of a network, rather than of processes?
     pub const fn is_of_links(self) -> bool {
         matches!(self, Self::Cuts | Self::Rejects)
+    }
+
+    /// Does it change a host's own network? That takes root there.
+    pub const fn is_of_networks(self) -> bool {
+        self.is_of_links() || matches!(self, Self::Connections | Self::Packets)
     }
 
     /// Faults that need it.

@@ -10,6 +10,7 @@ use crate::env::EnvError;
 use crate::env::trap::{Catcher, Snare, Trap};
 use std::collections::BTreeMap;
 use std::io::BufReader;
+use std::net::IpAddr;
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,8 @@ pub(in crate::env) struct Connection {
     reader: Option<JoinHandle<()>>,
     /// What the host can do.
     pub(super) capabilities: Vec<Capability>,
+    /// By which others may know it.
+    pub(super) addresses: Vec<IpAddr>,
     process: Leash,
 }
 
@@ -82,8 +85,10 @@ impl Connection {
             wire::write(&mut input, &ToAgent::Hello(hello.clone()), &[])
                 .and_then(|()| wire::read::<FromAgent>(&mut output))
         };
-        let capabilities = match met {
-            Ok(Some((FromAgent::Welcome { protocol: PROTOCOL, capabilities }, _))) => capabilities,
+        let (capabilities, addresses) = match met {
+            Ok(Some((FromAgent::Welcome { protocol: PROTOCOL, capabilities, addresses }, _))) => {
+                (capabilities, addresses)
+            }
             Ok(Some((FromAgent::Refused(Trouble { what, why }), _))) => return Err(unable(what, why)),
             Ok(Some(_)) => {
                 return Err(unable("its agent is of another version".to_owned(), transport.remedy()));
@@ -109,7 +114,7 @@ impl Connection {
         });
         let beat = beat(Arc::clone(&line), hello.dead_man / BEATS).map_err(no_thread)?;
         let reader = Some(reader.map_err(no_thread)?);
-        Ok(Self { line, beat: Some(beat), reader, capabilities, process })
+        Ok(Self { line, beat: Some(beat), reader, capabilities, addresses, process })
     }
 
     /// Asks, and waits for the answer.

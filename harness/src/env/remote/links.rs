@@ -2,13 +2,14 @@
 //! or counted by the rule that took it. One that was neither heard nor counted proves nothing.
 
 use super::origin::{Here, Origin};
+use super::ways::{Way, Ways, second_of};
 use super::wire::{Answer, Ask, How, Mistreatment, Rule, Sent, Side, Trouble};
 use super::{RemoteNode, Wants, connection::Pending};
 use crate::env::cut::{Connections, Crossing, Cut};
 use crate::env::local::PROBE_PORT;
 use crate::env::packet::{Behavior, Policies};
 use crate::env::{EnvError, Link};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,8 +24,8 @@ pub(super) const ATTEMPTS: u32 = 5;
 pub(super) struct Links {
     /// Where clients are: here, and elsewhere.
     origins: Vec<Arc<dyn Origin>>,
-    /// For each node, the addresses that it sees clients of each of them come from.
-    clients: Vec<Vec<IpAddr>>,
+    /// By which addresses they and the nodes know each other.
+    ways: Ways,
     /// The next probe's number.
     turn: Mutex<u64>,
     /// Packets are to be mistreated.
@@ -40,24 +41,16 @@ impl Links {
     ) -> Result<Self, EnvError> {
         let here: Arc<dyn Origin> = Arc::new(Here::default());
         let origins = [&[here], elsewhere].concat();
-        let mut links = Self { origins, clients: Vec::new(), turn: Mutex::new(1), packets: wants.packets };
+        let mut links = Self { origins, ways: Ways::default(), turn: Mutex::new(1), packets: wants.packets };
         let probed = wants.cuts || wants.packets;
-        for node in nodes {
-            let mut clients = Vec::new();
-            for origin in &links.origins {
-                let seen = if probed { links.seen_from(&**origin, node)? } else { None };
-                let address = seen.map_or_else(|| origin.address(node.node.addr), Ok);
-                clients.push(address.map_err(|error| {
-                    let what = format!("be reached from {}", origin.name());
-                    node.error(Trouble { what, why: error.to_string() })
-                })?);
-            }
-            links.clients.push(clients);
-        }
+        let clients =
+            nodes.iter().map(|node| links.ways_to_clients(node, wants)).collect::<Result<_, _>>()?;
+        let second = if wants.cuts { links.second_ways(nodes) } else { BTreeMap::new() };
+        links.ways = Ways::new(nodes, clients, second);
         for (at, node) in nodes.iter().enumerate().filter(|_| wants.connections) {
-            let others = nodes.iter().map(|other| other.node.addr).filter(|&addr| addr != node.node.addr);
-            let clients = links.clients[at].iter().copied();
-            node.ask(Ask::Know { peers: others.chain(clients).collect() })?;
+            let others = (0..nodes.len()).filter(|&other| other != at);
+            let others = others.flat_map(|other| links.ways.of_node(other)).copied();
+            node.ask(Ask::Know { peers: others.chain(links.ways.of_clients(at)).collect() })?;
         }
         if wants.cuts {
             links.tell_apart(nodes)?;
@@ -68,11 +61,54 @@ impl Links {
         Ok(links)
     }
 
+    /// The ways between a node and each machine with clients; that by the node's other family of addresses is
+    /// looked for where links are cut, and need not be there.
+    fn ways_to_clients(&self, node: &RemoteNode, wants: &Wants) -> Result<Vec<Vec<Way>>, EnvError> {
+        let of = |origin: &Arc<dyn Origin>| {
+            let first = node.node.addr;
+            let probed = wants.cuts || wants.packets;
+            let seen = if probed { self.seen_from(&**origin, (node, first), ATTEMPTS)? } else { None };
+            let clients = seen.map_or_else(|| origin.address(first), Ok).map_err(|error| {
+                let what = format!("be reached from {}", origin.name());
+                node.error(Trouble { what, why: error.to_string() })
+            })?;
+            let second = second_of(node).filter(|_| wants.cuts).and_then(|second| {
+                let seen = self.seen_from(&**origin, (node, second), 1).ok().flatten();
+                Some(Way { node: second, clients: seen? })
+            });
+            Ok([Way { node: first, clients }].into_iter().chain(second).collect())
+        };
+        self.origins.iter().map(of).collect()
+    }
+
+    /// Where a node reaches another one by the other family of addresses as well.
+    fn second_ways(&self, nodes: &[RemoteNode]) -> BTreeMap<Link, IpAddr> {
+        let mut turn = self.turn();
+        let mut ways = BTreeMap::new();
+        for (to, hearer) in nodes.iter().enumerate() {
+            let Some(second) = second_of(hearer) else { continue };
+            for (from, sender) in nodes.iter().enumerate().filter(|(from, _)| *from != to) {
+                let sender = Sender::Node(sender);
+                let probe = (PROBE_PORT, How::default());
+                let crossing = taken(hearer).and_then(|mut taken| {
+                    self.cross((&mut turn, &mut taken), (sender, hearer, second), probe, 1)
+                });
+                if matches!(crossing, Ok(Crossing::Arrived)) {
+                    ways.insert((from, to), second);
+                }
+            }
+        }
+        ways
+    }
+
     /// A node and clients with the same address would be cut off together, whichever is meant.
     fn tell_apart(&self, nodes: &[RemoteNode]) -> Result<(), EnvError> {
-        for addresses in &self.clients {
-            for (origin, address) in self.origins.iter().zip(addresses).skip(1) {
-                if let Some(node) = nodes.iter().find(|node| node.node.addr == *address) {
+        for at in 0..nodes.len() {
+            let ways = self.origins.iter().zip(self.ways.to_clients(at)).skip(1);
+            for (origin, address) in
+                ways.flat_map(|(origin, ways)| ways.iter().map(move |w| (origin, w.clients)))
+            {
+                if let Some(node) = nodes.iter().find(|node| node.node.addr == address) {
                     return Err(EnvError::Unable {
                         what: format!(
                             "cut links of {} or of the clients on {}",
@@ -90,11 +126,16 @@ impl Links {
     }
 
     /// From where a datagram of clients comes; `None` when it does not.
-    fn seen_from(&self, origin: &dyn Origin, node: &RemoteNode) -> Result<Option<IpAddr>, EnvError> {
+    fn seen_from(
+        &self,
+        origin: &dyn Origin,
+        (node, to): (&RemoteNode, IpAddr),
+        attempts: u32,
+    ) -> Result<Option<IpAddr>, EnvError> {
         let mut turn = self.turn();
-        for _ in 0..ATTEMPTS {
+        for _ in 0..attempts {
             let nonce = next(&mut turn);
-            send_from(origin, node, (PROBE_PORT, nonce), How::default())?;
+            send_from(origin, (node, to), (PROBE_PORT, nonce), How::default())?;
             let heard = Ask::Heard { port: PROBE_PORT, nonce, taken: u64::MAX };
             if let (Answer::From(address), _) = node.ask(heard)? {
                 return Ok(Some(address.to_canonical()));
@@ -131,13 +172,17 @@ impl Links {
             .map(|(at, node)| {
                 let mut rules = Vec::new();
                 for (&(from, to), policy) in policies {
-                    let (side, peers) = match (from, to) {
-                        (from, to) if to == at && from == clients => (Side::From, &self.clients[at][..]),
-                        (from, to) if to == at => (Side::From, std::slice::from_ref(&nodes[from].node.addr)),
-                        (from, to) if from == at && to == clients => (Side::To, &self.clients[at][..]),
+                    let (side, peers): (Side, Vec<IpAddr>) = match (from, to) {
+                        (from, to) if to == at && from == clients => {
+                            (Side::From, self.ways.of_clients(at).into_iter().collect())
+                        }
+                        (from, to) if to == at => (Side::From, self.ways.of_node(from).to_vec()),
+                        (from, to) if from == at && to == clients => {
+                            (Side::To, self.ways.of_clients(at).into_iter().collect())
+                        }
                         _ => continue,
                     };
-                    for &peer in peers {
+                    for peer in peers {
                         let rule = |(&fault, &cut)| Rule { fault, side, peer, cut };
                         rules.extend(policy.cuts.iter().map(rule));
                     }
@@ -194,41 +239,58 @@ impl Links {
             (sender, Some(hearer)) => {
                 hearer.ask(Ask::Listen { port })?;
                 let probe = (port, how(cut));
-                let crossing = match sender {
-                    Some(sender) => self.cross(&mut turn, (Sender::Node(sender), hearer), probe),
+                let senders: Vec<(Sender<'_>, IpAddr)> = match sender {
+                    Some(sender) => {
+                        let ways = self.ways.between(nodes, (from, to));
+                        ways.into_iter().map(|way| (Sender::Node(sender), way)).collect()
+                    }
                     None => {
-                        let senders = self.origins.iter().map(|origin| Sender::Clients(&**origin));
-                        together(senders.map(|sender| self.cross(&mut turn, (sender, hearer), probe)), cut)
+                        let ways = self.ways_of_origins(to);
+                        ways.map(|(origin, way)| (Sender::Clients(origin), way.node)).collect()
                     }
                 };
+                let mut taken = taken(hearer)?;
+                let crossed = senders.into_iter().map(|(sender, way)| {
+                    self.cross((&mut turn, &mut taken), (sender, hearer, way), probe, ATTEMPTS)
+                });
+                let crossing = together(crossed, cut);
                 // The server's own sockets come and go there.
                 hearer.ask(Ask::Deaf { port })?;
                 crossing
             }
             (Some(sender), None) => {
-                let ways = self.origins.iter().zip(&self.clients[from]);
-                let crossed = ways
-                    .map(|(origin, &to)| self.cross_to_clients(&mut turn, (sender, to), (&**origin, cut)));
+                let crossed = self.ways_of_origins(from).map(|(origin, way)| {
+                    self.cross_to_clients(&mut turn, (sender, way.clients), (origin, cut))
+                });
                 together(crossed, cut)
             }
             (None, None) => unreachable!("one end of a link is a node"),
         }
     }
 
+    fn ways_of_origins(&self, node: usize) -> impl Iterator<Item = (&dyn Origin, Way)> {
+        let ways = self.origins.iter().zip(self.ways.to_clients(node));
+        ways.flat_map(|(origin, ways)| ways.iter().map(move |&way| (&**origin, way)))
+    }
+
+    /// One of them; `taken` are the probes that the hearer's rules have kept so far, before it and after.
     fn cross(
         &self,
-        turn: &mut u64,
-        (sender, hearer): (Sender<'_>, &RemoteNode),
+        (turn, taken): (&mut u64, &mut u64),
+        (sender, hearer, to): (Sender<'_>, &RemoteNode, IpAddr),
         (port, how): (u16, How),
+        attempts: u32,
     ) -> Result<Crossing, EnvError> {
-        let before = taken(hearer)?;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..attempts {
             let nonce = next(turn);
-            let sent = self.send(sender, hearer, (port, nonce), how)?;
-            match hearer.ask(Ask::Heard { port, nonce, taken: before })? {
+            let sent = self.send(sender, (hearer, to), (port, nonce), how)?;
+            match hearer.ask(Ask::Heard { port, nonce, taken: *taken })? {
                 (Answer::From(_), _) => return Ok(Crossing::Arrived),
-                (Answer::Count(_), _) if sent == Sent::Refused => return Ok(Crossing::Refused),
-                (Answer::Count(_), _) => return Ok(Crossing::Dropped),
+                (Answer::Count(count), _) => {
+                    *taken = count;
+                    let refused = sent == Sent::Refused;
+                    return Ok(if refused { Crossing::Refused } else { Crossing::Dropped });
+                }
                 _ => {}
             }
         }
@@ -265,15 +327,15 @@ impl Links {
     fn send(
         &self,
         sender: Sender<'_>,
-        hearer: &RemoteNode,
+        (hearer, to): (&RemoteNode, IpAddr),
         (port, nonce): (u16, u64),
         how: How,
     ) -> Result<Sent, EnvError> {
         let sender = match sender {
             Sender::Node(sender) => sender,
-            Sender::Clients(origin) => return send_from(origin, hearer, (port, nonce), how),
+            Sender::Clients(origin) => return send_from(origin, (hearer, to), (port, nonce), how),
         };
-        match sender.ask(Ask::Send { to: hearer.node.addr, port, nonce, how })? {
+        match sender.ask(Ask::Send { to, port, nonce, how })? {
             (Answer::Sent(sent), _) => Ok(sent),
             _ => Err(sender.confused()),
         }
@@ -291,20 +353,22 @@ impl Links {
             let nonce = next(&mut turn);
             let port = cut.port.unwrap_or(PROBE_PORT);
             match (nodes.get(from), nodes.get(to)) {
-                (Some(sender), Some(hearer)) => {
-                    sender.ask(Ask::Acquaint { to: hearer.node.addr, port, nonce })?;
+                (Some(sender), Some(_)) => {
+                    for to in self.ways.between(nodes, (from, to)) {
+                        sender.ask(Ask::Acquaint { to, port, nonce })?;
+                    }
                 }
                 (Some(sender), None) => {
-                    for (origin, &to) in self.origins.iter().zip(&self.clients[from]) {
+                    for (origin, Way { clients: to, .. }) in self.ways_of_origins(from) {
                         let port = cut.port.map_or_else(|| origin.hear(to, 0), Ok);
-                        let port = port.map_err(|error| sender.error(unheard(&**origin, &error)))?;
+                        let port = port.map_err(|error| sender.error(unheard(origin, &error)))?;
                         sender.ask(Ask::Acquaint { to, port, nonce })?;
                     }
                 }
                 (None, Some(hearer)) => {
-                    for origin in &self.origins {
-                        let begun = origin.acquaint((hearer.node.addr, port), nonce);
-                        begun.map_err(|error| hearer.error(unsent(&**origin, &error)))?;
+                    for (origin, way) in self.ways_of_origins(to) {
+                        let begun = origin.acquaint((way.node, port), nonce);
+                        begun.map_err(|error| hearer.error(unsent(origin, &error)))?;
                     }
                 }
                 (None, None) => unreachable!("one end of a link is a node"),
@@ -336,17 +400,17 @@ fn together(ways: impl Iterator<Item = Result<Crossing, EnvError>>, cut: &Cut) -
 
 fn send_from(
     origin: &dyn Origin,
-    hearer: &RemoteNode,
+    (hearer, to): (&RemoteNode, IpAddr),
     (port, nonce): (u16, u64),
     how: How,
 ) -> Result<Sent, EnvError> {
-    let sent = origin.send((hearer.node.addr, port), nonce, how);
+    let sent = origin.send((to, port), nonce, how);
     sent.map_err(|error| hearer.error(unsent(origin, &error)))
 }
 
 /// How a probe for such a cut is sent.
 fn how(cut: &Cut) -> How {
-    How { refusal: cut.reject, known: cut.connections == Connections::Established }
+    How { refusal: cut.reject, fresh: cut.connections == Connections::New }
 }
 
 /// Probes that a node's rules have kept from crossing so far.

@@ -28,17 +28,17 @@ impl Links {
         let mut turn = self.turn();
         let before = taken(hearer)?;
         let most = behavior.certain_within();
+        // Also of those that come to nothing: what is late, or was not listened for, is taken for no other.
         let nonce = next(&mut turn);
+        *turn += u64::from(u32::MAX);
         let begun = Instant::now();
         let ask = Ask::Sample { to: hearer.node.addr, behavior: behavior.clone(), nonce, most };
         let answer = sender.ask(ask)?.0;
-        // Those with turns may have been more than `most`.
         let (sent, nonce, arrives) = match answer {
             Answer::Befallen { sent, nonce, arrives } => (sent, nonce, arrives),
             Answer::No => return Ok(None),
             _ => return Err(sender.confused()),
         };
-        *turn = (*turn).max(nonce) + u64::from(most);
         if arrives {
             arrived((sender, hearer), nonce, (behavior, begun), before)?;
         } else {

@@ -21,6 +21,7 @@ mod reached;
 pub mod ssh;
 pub mod transport;
 mod upload;
+mod ways;
 pub mod wire;
 
 pub use able::{refusal, wants};

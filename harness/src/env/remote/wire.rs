@@ -102,6 +102,8 @@ pub enum FromAgent {
         protocol: u32,
         /// What the host allows.
         capabilities: Vec<Capability>,
+        /// By which others may know it.
+        addresses: Vec<IpAddr>,
     },
     /// It will not work.
     Refused(Trouble),
@@ -300,7 +302,7 @@ pub enum Ask {
         to: IpAddr,
         /// This.
         behavior: Behavior,
-        /// The first one's number; the others' follow.
+        /// The first one's number; the others' follow, and nobody else has any of them.
         nonce: u64,
         /// So many at most.
         most: u32,
@@ -427,8 +429,8 @@ pub enum DiskAsk {
 pub struct How {
     /// Its sender waits a while for an answer that says it was refused.
     pub refusal: bool,
-    /// Over the connection that was begun for that; over a new one otherwise.
-    pub known: bool,
+    /// Over a connection that is new to the other end; over one that it knows, if it can, otherwise.
+    pub fresh: bool,
 }
 
 /// What befalls packets that are sent to somebody.

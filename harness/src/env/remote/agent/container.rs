@@ -50,7 +50,8 @@ pub(super) fn serve(hello: &Hello, container: &str, mut input: impl BufRead + Se
             }
         }
     });
-    let welcome = FromAgent::Welcome { protocol: wire::PROTOCOL, capabilities: Vec::new() };
+    let welcome =
+        FromAgent::Welcome { protocol: wire::PROTOCOL, capabilities: Vec::new(), addresses: Vec::new() };
     if reader.is_err() || !say(&welcome) {
         return ExitCode::from(3);
     }

@@ -4,9 +4,11 @@ use super::{Trouble, trouble};
 use crate::env::local::{PROBE_PORT, probe_nonce};
 use crate::env::remote::acquaintances::Acquaintances;
 use crate::env::remote::wire::{How, Sent};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn6, bind, setsockopt, socket, sockopt};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV6, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,20 +17,17 @@ const GLANCE: Duration = Duration::from_millis(10);
 /// Ports that are listened at, at a time.
 const MOST: usize = 16;
 
-/// Sockets at all addresses of the host.
+/// Sockets at all addresses of the host, of both families.
 pub(super) struct Ears {
-    any: IpAddr,
     sockets: Mutex<BTreeMap<u16, Arc<UdpSocket>>>,
     acquaintances: Acquaintances,
 }
 
 impl Ears {
     /// Hears at [`PROBE_PORT`] from now on.
-    pub(super) fn open(address: IpAddr) -> io::Result<Self> {
-        let any = unspecified(address);
-        let socket = Arc::new(UdpSocket::bind((any, PROBE_PORT))?);
+    pub(super) fn open() -> io::Result<Self> {
+        let socket = Arc::new(bind_everywhere(PROBE_PORT)?);
         Ok(Self {
-            any,
             sockets: Mutex::new([(PROBE_PORT, socket)].into()),
             acquaintances: Acquaintances::default(),
         })
@@ -43,7 +42,7 @@ impl Ears {
         let bound = if sockets.len() >= MOST {
             Err(io::Error::other("too many ports are listened at"))
         } else {
-            UdpSocket::bind((self.any, port))
+            bind_everywhere(port)
         };
         let socket =
             bound.map_err(|error| trouble(&format!("hear UDP at port {port}"), error.to_string()))?;
@@ -103,6 +102,17 @@ impl Ears {
         let sent = self.acquaintances.send(to, nonce, (how, mark));
         sent.map_err(|error| trouble("send a probe", error.to_string()))
     }
+}
+
+/// At all addresses; of IPv4's only where the kernel has no others.
+fn bind_everywhere(port: u16) -> io::Result<UdpSocket> {
+    let made = socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None);
+    let Ok(both) = made else { return UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)) };
+    // A host may have it otherwise by default.
+    setsockopt(&both, sockopt::Ipv6V6Only, &false)?;
+    let all = SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0));
+    bind(both.as_raw_fd(), &all)?;
+    Ok(UdpSocket::from(both))
 }
 
 /// All addresses of the same family.

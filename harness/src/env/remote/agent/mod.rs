@@ -16,9 +16,9 @@ mod found;
 mod line;
 mod node;
 mod packets;
-mod rules;
 mod sample;
 mod store;
+mod tools;
 mod trace;
 mod traps;
 mod watchdog;
@@ -33,7 +33,7 @@ use crate::env::local::PROBE_PORT;
 use crate::env::local::{self, try_out};
 use ears::Ears;
 pub(in crate::env) use ears::{await_probe, unspecified};
-pub(in crate::env) use firewall::{Firewall, remove as remove_rules};
+pub(in crate::env) use firewall::{Firewall, Tool, remove as remove_rules};
 use node::Placed;
 use packets::Packets;
 use std::io::{self, BufReader, Stdout};
@@ -56,6 +56,8 @@ const QUEUE: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a probe may take.
 const HEARD_WITHIN: Duration = Duration::from_millis(400);
+/// What to do where somebody else was reached.
+const BE_ROOT: &str = "log in as root, or set become-root = \"sudo -n\"";
 /// How long requests that are worked on may keep an agent from its end.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
@@ -67,7 +69,8 @@ struct Agent {
     firewall: Firewall,
     packets: Packets,
     traps: Traps,
-    ears: Ears,
+    /// Absent where nothing is to be proven.
+    ears: Option<Ears>,
     placed: Mutex<Option<Arc<Placed>>>,
     busy: AtomicUsize,
 }
@@ -92,7 +95,7 @@ pub fn serve() -> ExitCode {
             return ExitCode::from(if told.is_ok() { 0 } else { 3 });
         }
     };
-    let made = Agent::new(hello, &trace);
+    let made = Agent::new(hello, &trace, &capabilities);
     let agent = match made {
         Ok(agent) => Arc::new(agent),
         Err(trouble) => {
@@ -101,7 +104,8 @@ pub fn serve() -> ExitCode {
             return ExitCode::from(if told.is_ok() { 0 } else { 3 });
         }
     };
-    agent.say(&FromAgent::Welcome { protocol: PROTOCOL, capabilities }, &[]);
+    let addresses = found::addresses();
+    agent.say(&FromAgent::Welcome { protocol: PROTOCOL, capabilities, addresses }, &[]);
     let (hear, heard) = sync_channel(QUEUE);
     let reader = std::thread::Builder::new().name("reader".into()).spawn(move || {
         while let Ok(Some(message)) = wire::read(&mut input) {
@@ -135,32 +139,36 @@ fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
         });
     }
     // Rules are tried one by one, and nothing else is to be done to a network.
-    let missing = if hello.charge == Charge::Host { local::missing_capabilities() } else { Vec::new() };
-    if !missing.is_empty() {
-        let what = format!("its agent is not root there; it lacks {}", missing.join(", "));
-        return Err(Trouble { what, why: "log in as root, or set become-root = \"sudo -n\"".to_owned() });
+    let is_root = hello.charge != Charge::Host || local::missing_capabilities().is_empty();
+    if !is_root {
+        // Processes of one's own are anybody's right, where the kernel lets them be apart from others.
+        local::acquire().map_err(|error| refuse(&format!("its agent is not root, and {error}"), BE_ROOT))?;
     }
     heal(&hello.dir);
     let trace = Trace::leave(&hello.dir, &hello.run, &hello.node.name).map_err(|error| {
         refuse(&format!("it cannot write to {}", hello.dir.display()), &error.to_string())
     })?;
-    let tried =
-        hello.tries.iter().map(|&name| Capability { name, missing: try_it(name, &trace.table).err() });
-    let capabilities = tried.collect();
+    let missing = |ability: Ability| {
+        if ability.is_of_networks() && !is_root {
+            return Some(format!("its agent is not root there: {BE_ROOT}"));
+        }
+        try_it(ability, trace.tool, &trace.table).err()
+    };
+    let capabilities = hello.tries.iter().map(|&name| Capability { name, missing: missing(name) }).collect();
     Ok((trace, capabilities))
 }
 
 /// Uses one ability as a fault would. Whether programs will get clocks of their own is tried when the
 /// node is made.
-fn try_it(ability: Ability, table: &str) -> Result<(), String> {
+fn try_it(ability: Ability, tool: Tool, table: &str) -> Result<(), String> {
     let in_child = |what: fn() -> io::Result<()>| {
         local::in_child(|| what().map(|()| String::new()).map_err(|error| error.to_string())).map(drop)
     };
     match ability {
-        Ability::Cuts => firewall::try_out(table, Cut::default()),
-        Ability::Rejects => firewall::try_out(table, Cut { reject: true, ..Cut::default() }),
+        Ability::Cuts => firewall::try_out(tool, table, Cut::default()),
+        Ability::Rejects => firewall::try_out(tool, table, Cut { reject: true, ..Cut::default() }),
         Ability::Connections => {
-            firewall::try_out(table, Cut { connections: Connections::New, ..Cut::default() })
+            firewall::try_out(tool, table, Cut { connections: Connections::New, ..Cut::default() })
         }
         Ability::Clocks if cfg!(target_arch = "x86_64") => Ok(()),
         Ability::Clocks => Err("clocks are skewed on x86-64 only".to_owned()),
@@ -172,9 +180,10 @@ fn try_it(ability: Ability, table: &str) -> Result<(), String> {
     }
 }
 
-/// What the network of the calling thread allows, tried in a table that goes again at once.
-pub(in crate::env) fn firewall_capabilities(table: &str) -> [Capability; 2] {
-    [Ability::Cuts, Ability::Rejects].map(|name| Capability { name, missing: try_it(name, table).err() })
+/// What the network of the calling thread allows, tried with rules that go again at once.
+pub(in crate::env) fn firewall_capabilities(tool: Tool, table: &str) -> [Capability; 2] {
+    [Ability::Cuts, Ability::Rejects]
+        .map(|name| Capability { name, missing: try_it(name, tool, table).err() })
 }
 
 fn in_child_with(table: &str) -> Result<(), String> {
@@ -185,17 +194,19 @@ fn in_child_with(table: &str) -> Result<(), String> {
 }
 
 impl Agent {
-    fn new(hello: Hello, trace: &Trace) -> Result<Self, Trouble> {
+    fn new(hello: Hello, trace: &Trace, capabilities: &[Capability]) -> Result<Self, Trouble> {
         let trouble =
             |what: &str, error: io::Error| Trouble { what: what.to_owned(), why: error.to_string() };
         // From here on nothing that is done to the host outlives this process.
         watchdog::start(&trace.file).map_err(|error| trouble("it cannot start a watchdog", error))?;
-        let ears = Ears::open(hello.node.addr)
-            .map_err(|error| trouble(&format!("it cannot hear probes at {}", hello.node.addr), error))?;
+        let probed =
+            |capability: &Capability| capability.name.is_of_networks() && capability.missing.is_none();
+        let ears = capabilities.iter().any(probed).then(Ears::open).transpose();
+        let ears = ears.map_err(|error| trouble("it cannot hear probes", error))?;
         Ok(Self {
             out: Mutex::new(io::stdout()),
             store: Store::new(&hello.dir),
-            firewall: Firewall::new(trace.table.clone()),
+            firewall: Firewall::new(trace.tool, trace.table.clone()),
             packets: Packets::new(&trace.table),
             traps: Traps::default(),
             ears,
@@ -268,9 +279,9 @@ impl Agent {
                 self.count("counters", self.firewall.taken(fault).map(|taken| taken + here))
             }
             Ask::ProbesTaken => self.count("counters", self.firewall.probes_taken()),
-            Ask::Listen { port } => self.ears.listen(port).map(|()| (Answer::Done, Vec::new())),
+            Ask::Listen { port } => self.ears()?.listen(port).map(|()| (Answer::Done, Vec::new())),
             Ask::Deaf { port } => {
-                self.ears.close(port);
+                self.ears()?.close(port);
                 done(Answer::Done)
             }
             Ask::Know { peers } => {
@@ -278,12 +289,12 @@ impl Agent {
                 known.map(|()| (Answer::Done, Vec::new())).map_err(|why| trouble("change its rules", why))
             }
             Ask::Acquaint { to, port, nonce } => {
-                self.ears.acquaint((to, port), nonce).map(|()| (Answer::Done, Vec::new()))
+                self.ears()?.acquaint((to, port), nonce).map(|()| (Answer::Done, Vec::new()))
             }
             Ask::Send { to, port, nonce, how } => {
                 // What befalls packets here is none of the cut's that it is to prove.
                 let past = self.packets.way_past(to);
-                Ok((Answer::Sent(self.ears.send((to, port), nonce, (how, past))?), Vec::new()))
+                Ok((Answer::Sent(self.ears()?.send((to, port), nonce, (how, past))?), Vec::new()))
             }
             Ask::Mistreat { peers, behaviors } => {
                 let set = self.packets.set(&peers, &behaviors);
@@ -293,15 +304,17 @@ impl Agent {
             Ask::SendPast { to, nonce } => {
                 let past = self.packets.way_past(to);
                 Ok((
-                    Answer::Sent(self.ears.send((to, PROBE_PORT), nonce, (How::default(), past))?),
+                    Answer::Sent(self.ears()?.send((to, PROBE_PORT), nonce, (How::default(), past))?),
                     Vec::new(),
                 ))
             }
-            Ask::Missed { nonce, witness } => done(match self.ears.missed(nonce, witness, HEARD_WITHIN)? {
-                Some(true) => Answer::Yes,
-                Some(false) => Answer::No,
-                None => Answer::Done,
-            }),
+            Ask::Missed { nonce, witness } => {
+                done(match self.ears()?.missed(nonce, witness, HEARD_WITHIN)? {
+                    Some(true) => Answer::Yes,
+                    Some(false) => Answer::No,
+                    None => Answer::Done,
+                })
+            }
             Ask::Traffic { to } => match self.packets.traffic(to) {
                 Ok(traffic) => done(Answer::Traffic(traffic)),
                 Err(why) => Err(trouble("count packets", why)),
@@ -325,7 +338,7 @@ impl Agent {
     fn hear(&self, (port, nonce): (u16, u64), before: u64) -> Result<Answer, Trouble> {
         let patience = Instant::now() + HEARD_WITHIN;
         loop {
-            if let Some(from) = self.ears.heard(port, nonce)? {
+            if let Some(from) = self.ears()?.heard(port, nonce)? {
                 return Ok(Answer::From(from));
             }
             let taken = self.firewall.probes_taken().map_err(|why| trouble("read its counters", why))?;
@@ -342,6 +355,10 @@ impl Agent {
         counted
             .map(|count| (Answer::Count(count), Vec::new()))
             .map_err(|why| trouble(&format!("read its {what}"), why))
+    }
+
+    fn ears(&self) -> Result<&Ears, Trouble> {
+        self.ears.as_ref().ok_or_else(|| trouble("hear probes", "it was to break no link".to_owned()))
     }
 
     fn placed(&self) -> Result<Arc<Placed>, Trouble> {

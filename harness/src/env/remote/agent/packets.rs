@@ -6,14 +6,14 @@
 //! this process be killed, interface and route go with it by the kernel's doing, and the host's own routes
 //! count again before anybody removes the rest.
 
-use super::firewall::{self, nft};
+use super::firewall::{self, Tool, nft};
 use super::line::line_here;
+use super::tools;
 use crate::env::local::Detour;
 use crate::env::packet::{Behavior, Effects, Traffic};
 use crate::env::remote::wire::Mistreatment;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Before the host's own rules of routing.
@@ -184,7 +184,7 @@ pub(super) fn try_out(table: &str) -> Result<(), String> {
     let tried = names
         .begin(&[NOBODY])
         .and_then(|_detour| nft(&["-f", "-"], &names.script(&[NOBODY].into())).map(drop));
-    firewall::remove(table);
+    firewall::remove(Tool::Nft, table);
     remove(table);
     tried
 }
@@ -196,18 +196,6 @@ fn v4(peer: IpAddr) -> Result<Ipv4Addr, String> {
     }
 }
 
-/// iproute2, with its complaint if it has one.
 fn ip(args: &[&str]) -> Result<(), String> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let mut command = Command::new("ip");
-    command.arg("-4").args(args).env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin"));
-    let output = command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "iproute2 is not installed (ip)".to_owned(),
-        _ => format!("ip: {error}"),
-    })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("ip {}: {}", args.join(" "), said.lines().next().unwrap_or("it failed and did not say why")))
+    tools::run("ip", &[&["-4"], args].concat(), "").map(drop)
 }

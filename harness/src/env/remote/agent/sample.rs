@@ -27,7 +27,7 @@ impl Agent {
         while begun.elapsed() < WITHIN && sent < most || begun.elapsed() < behavior.turns() {
             let nonce = first + u64::from(sent);
             sent += 1;
-            self.ears.send((to, PROBE_PORT), nonce, (How::default(), None))?;
+            self.ears()?.send((to, PROBE_PORT), nonce, (How::default(), None))?;
             let fate = self.packets.fate(to, nonce).map_err(|why| trouble("see a probe go by", why))?;
             let Some(effects) = fate else {
                 unseen += 1;

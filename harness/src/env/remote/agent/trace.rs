@@ -1,7 +1,8 @@
 //! What an agent may leave behind, noted on its host before it does anything there, and removed again
 //! by whoever comes: the agent itself, its watchdog, the next agent, or an operator.
 
-use super::{firewall, packets};
+use super::firewall::{self, Tool};
+use super::packets;
 use crate::env::local::start_time;
 use crate::env::remote::transport::run_dir;
 use nix::unistd::gethostname;
@@ -31,8 +32,11 @@ pub(super) struct Trace {
     pid: u32,
     /// When it began, as the kernel counts.
     start_time: Option<u64>,
-    /// Its table of rules.
+    /// Its table of rules, or by what its chains' names begin.
     pub(super) table: String,
+    /// What they are made with; agents that do not say had nftables.
+    #[serde(default)]
+    pub(super) tool: Tool,
     /// Where its files are.
     dir: PathBuf,
 }
@@ -50,6 +54,7 @@ impl Trace {
             pid,
             start_time: start_time(pid),
             table: format!("duress_{}", &known[..TELLING]),
+            tool: Tool::here(),
             dir: own,
         };
         fs::create_dir_all(&trace.dir)?;
@@ -68,7 +73,7 @@ impl Trace {
 
     /// Removes all that it names, and itself. Does nothing when that is gone.
     pub(super) fn clear(&self) {
-        firewall::remove(&self.table);
+        firewall::remove(self.tool, &self.table);
         packets::remove(&self.table);
         for _ in 0..ROUNDS {
             match fs::remove_dir_all(&self.dir) {
@@ -76,8 +81,8 @@ impl Trace {
                 _ => break,
             }
         }
-        // What a killed agent had just told nftables comes into force after it.
-        firewall::remove(&self.table);
+        // What a killed agent had just told the kernel comes into force after it.
+        firewall::remove(self.tool, &self.table);
         let _ = fs::remove_file(&self.file);
     }
 

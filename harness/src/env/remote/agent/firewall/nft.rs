@@ -1,36 +1,102 @@
-//! The rules of nftables that keep from crossing what is not to cross, as the text of one transaction.
+//! Rules of nftables, in a table of our own. All of them change in one transaction.
 //!
 //! Which connections began when is known by what is seen of them: the first segment of one of TCP since a
 //! cut, and of UDP every pair of ports from the beginning of the run on. What began after a cut is kept in
 //! a set of that cut's; the kernel's own tracking would have to be on before, and it takes those that it
 //! meets in their middle for new.
 
-use super::line::line_here;
+use super::super::line::line_here;
+use super::{MAGIC, magic, tools};
 use crate::env::cut::{Connections, Cut};
-use crate::env::local::probe_payload;
 use crate::env::remote::wire::{Rule, Side};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-/// Bytes by which a probe is known, and where in a datagram they are.
-const MAGIC: usize = 8;
-
 /// Connections that are known at a time, in each set; those beyond count as old.
 const MOST_KNOWN: u32 = 65_535;
 
+/// A table of rules.
+#[derive(Default)]
+pub(super) struct Table {
+    name: String,
+    /// There has been a change.
+    used: bool,
+    /// Whose connections are to be known by when they began.
+    known: Vec<IpAddr>,
+    /// The sets of those that began after a cut.
+    sets: BTreeSet<String>,
+}
+
+impl Table {
+    pub(super) fn new(name: String) -> Self {
+        Self { name, ..Self::default() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn set(&mut self, rules: &[Rule]) -> Result<(), String> {
+        // A host without nftables has nothing to be removed.
+        if rules.is_empty() && !self.used {
+            return Ok(());
+        }
+        self.used = true;
+        let Script { text, sets } = Script::new(&self.name, rules, &self.known, &self.sets);
+        nft(&["-f", "-"], &text)?;
+        self.sets = sets;
+        Ok(())
+    }
+
+    pub(super) fn know(&mut self, peers: Vec<IpAddr>) -> Result<(), String> {
+        self.known = peers;
+        self.used = true;
+        self.set(&[])
+    }
+
+    /// Packets that such counters have counted.
+    pub(super) fn counted(&self, of: impl Fn(&str) -> bool) -> Result<u64, String> {
+        if !self.used {
+            return Ok(0);
+        }
+        let told = match nft(&["-j", "list", "counters", "table", "inet", &self.name], "") {
+            // Nothing has been cut yet.
+            Err(why) if why.contains("No such file") => return Ok(0),
+            told => told?,
+        };
+        let told: serde_json::Value = serde_json::from_str(&told).map_err(|error| error.to_string())?;
+        let counters = told["nftables"].as_array().into_iter().flatten().map(|entry| &entry["counter"]);
+        let counters = counters.filter(|counter| counter["name"].as_str().is_some_and(&of));
+        Ok(counters.filter_map(|counter| counter["packets"].as_u64()).sum())
+    }
+}
+
+/// Removes a table, if there is one.
+pub(super) fn remove(table: &str) -> Result<(), String> {
+    if !tools::has("nft") {
+        return Ok(());
+    }
+    // So that there is one to delete: to delete one that is not there is an error.
+    nft(&["-f", "-"], &format!("add table inet {table}\ndelete table inet {table}\n")).map(drop)
+}
+
+/// What it printed.
+pub(in super::super) fn nft(args: &[&str], script: &str) -> Result<String, String> {
+    tools::run("nft", args, script)
+}
+
 /// A transaction that replaces all rules.
-pub(super) struct Script {
-    /// For `nft -f`.
-    pub(super) text: String,
+struct Script {
+    text: String,
     /// The sets of what began after a cut, which are there then.
-    pub(super) sets: BTreeSet<String>,
+    sets: BTreeSet<String>,
 }
 
 impl Script {
     /// Counters outlive the rules: what a fault took is asked for when it is mended. `known` are those
     /// whose connections are to be known, `sets` those of the last time.
-    pub(super) fn new(table: &str, rules: &[Rule], known: &[IpAddr], sets: &BTreeSet<String>) -> Self {
+    fn new(table: &str, rules: &[Rule], known: &[IpAddr], sets: &BTreeSet<String>) -> Self {
         let mut text = format!("add table inet {table}\n");
         let mut chain = |name: &str, hook: &str, priority: &str| {
             let _ = writeln!(
@@ -126,10 +192,7 @@ impl Script {
             let unreachable = if rule.peer.is_ipv4() { "icmp" } else { "icmpv6" };
             let _ = writeln!(text, "{peer} {unreachable} type destination-unreachable accept");
         }
-        let magic = probe_payload(0)[..MAGIC].iter().fold(String::from("0x"), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+        let magic = magic();
         let ways: &[&str] = if cut.port.is_some() { &["sport", "dport"] } else { &[""] };
         let began = match cut.connections {
             Connections::All => String::new(),
@@ -144,7 +207,7 @@ impl Script {
             let of = format!("{}{began}", port.unwrap_or_default());
             let verdicts = verdicts(&cut);
             let (_, last) = verdicts[verdicts.len() - 1];
-            let probe = format!("{of} meta l4proto udp @th,{},{} {magic}", 8 * MAGIC, 8 * MAGIC);
+            let probe = format!("{of} meta l4proto udp @th,{},{} 0x{magic}", 8 * MAGIC, 8 * MAGIC);
             let _ = writeln!(text, "{peer}{probe} counter name p{fault} {last}");
             for (protocol, verdict) in verdicts {
                 let _ = writeln!(text, "{peer}{of}{protocol} counter name f{fault} {verdict}");
