@@ -118,6 +118,14 @@ pub(in crate::env) fn remove(table: &str) {
     }
 }
 
+/// The tables of rules in the network of the calling thread, whoever made them; none without nftables.
+pub(in crate::env) fn tables() -> Result<Vec<String>, String> {
+    match nft(&["list", "tables", "inet"], "") {
+        Err(why) if why == NOT_INSTALLED => Ok(Vec::new()),
+        told => Ok(told?.lines().filter_map(|line| line.rsplit(' ').next().map(str::to_owned)).collect()),
+    }
+}
+
 /// Tries such rules, in a table that goes again at once.
 pub(super) fn try_out(table: &str, cut: Cut) -> Result<(), String> {
     let peer = IpAddr::from([192, 0, 2, 1]);

@@ -19,6 +19,8 @@ mod packets;
 mod rules;
 mod sample;
 mod store;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod traps;
 mod watchdog;
@@ -33,7 +35,7 @@ use crate::env::local::PROBE_PORT;
 use crate::env::local::{self, try_out};
 use ears::Ears;
 pub(in crate::env) use ears::{await_probe, unspecified};
-pub(in crate::env) use firewall::{Firewall, remove as remove_rules};
+pub(in crate::env) use firewall::{Firewall, remove as remove_rules, tables};
 use node::Placed;
 use packets::Packets;
 use std::io::{self, BufReader, Stdout};
@@ -144,6 +146,11 @@ fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
     let trace = Trace::leave(&hello.dir, &hello.run, &hello.node.name).map_err(|error| {
         refuse(&format!("it cannot write to {}", hello.dir.display()), &error.to_string())
     })?;
+    // From here on nothing that is done to the host outlives this process.
+    if let Err(error) = watchdog::start(&trace.file) {
+        trace.clear();
+        return Err(refuse("it cannot start a watchdog", &error.to_string()));
+    }
     let tried =
         hello.tries.iter().map(|&name| Capability { name, missing: try_it(name, &trace.table).err() });
     let capabilities = tried.collect();
@@ -186,12 +193,9 @@ fn in_child_with(table: &str) -> Result<(), String> {
 
 impl Agent {
     fn new(hello: Hello, trace: &Trace) -> Result<Self, Trouble> {
-        let trouble =
-            |what: &str, error: io::Error| Trouble { what: what.to_owned(), why: error.to_string() };
-        // From here on nothing that is done to the host outlives this process.
-        watchdog::start(&trace.file).map_err(|error| trouble("it cannot start a watchdog", error))?;
-        let ears = Ears::open(hello.node.addr)
-            .map_err(|error| trouble(&format!("it cannot hear probes at {}", hello.node.addr), error))?;
+        let ears = Ears::open(hello.node.addr).map_err(|error| {
+            trouble(&format!("it cannot hear probes at {}", hello.node.addr), error.to_string())
+        })?;
         Ok(Self {
             out: Mutex::new(io::stdout()),
             store: Store::new(&hello.dir),
@@ -351,8 +355,9 @@ impl Agent {
 
     fn tell_exits(&self, ended: &Receiver<()>) {
         while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-            let Ok(placed) = self.placed() else { continue };
-            for exit in placed.cluster.exits() {
+            // Not kept while they are told: where nobody hears, that takes for ever, and the server would go on.
+            let Ok(exits) = self.placed().map(|placed| placed.cluster.exits()) else { continue };
+            for exit in exits {
                 let disk = exit.excuse == Some(disk::EXCUSE);
                 self.say(&FromAgent::Exited { status: exit.status, disk }, &[]);
             }
