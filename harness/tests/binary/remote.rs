@@ -180,6 +180,11 @@ impl Lab {
         eventually(|| left() == "[]", &left);
     }
 
+    /// The wire to this side is cut, or whole: `down`, `up`.
+    pub(crate) fn set_wire(state: &str) {
+        tool("ip", &["-n", &Self::namespace("b"), "link", "set", "p0", state]);
+    }
+
     /// Waits until so many faults of the run have bitten.
     #[track_caller]
     fn await_bites(&self, count: usize) {
@@ -302,20 +307,35 @@ fn leave_alone(lab: &Lab) {
             "host {host}: {tables}"
         );
     }
+    // Two runs at a time would take each other's faults for their own.
+    let second = ["run", "etcd", "--on", "hosts.toml", "--faults", "none", "--time", "1s", "--dir", "second"];
+    let second = lab.duress(&second).expect(3);
+    assert!(second.stderr.contains("cannot hear probes at 10.99.0."), "{}", second.stderr);
+    assert!(
+        (1..4).all(|host| Lab::tables(host).contains("duress_")),
+        "the first run is none the worse for it"
+    );
     // An agent is killed: its watchdog heals its host, and nobody the others.
     let pids = Command::new("ip").args(["netns", "pids", &Lab::host(1)]).output().expect("ip runs");
-    let agents = String::from_utf8_lossy(&pids.stdout).lines().map(str::to_owned).collect::<Vec<_>>();
-    let is_agent = |pid: &&String| {
+    let is_agent = |pid: &String| {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         command.ends_with(b"\0agent\0")
     };
-    let agent = agents.iter().find(is_agent).expect("an agent");
+    let pids = String::from_utf8_lossy(&pids.stdout).lines().map(str::to_owned).collect::<Vec<_>>();
+    let agents: Vec<String> = pids.into_iter().filter(is_agent).collect();
+    // What it has started looks like it, and may have a lower number.
+    let parent = |pid: &String| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)).map(str::to_owned)
+    };
+    let is_first = |pid: &&String| parent(pid).is_some_and(|parent| !agents.contains(&parent));
+    let agent = agents.iter().find(is_first).expect("an agent");
     tool("kill", &["-KILL", agent]);
     eventually(|| Lab::tables(1).is_empty(), &|| Lab::tables(1));
     assert!((2..4).all(|host| Lab::tables(host).contains("duress_")), "the others were healed as well");
     // The wire is cut, and this side goes on: hosts hear nothing, not even an end.
     let cut = Instant::now();
-    tool("ip", &["-n", &Lab::namespace("b"), "link", "set", "p0", "down"]);
+    Lab::set_wire("down");
     lab.assert_clean();
     // Neither at once, as at the end of a connection, nor when somebody notices that there is none.
     let ratio = cut.elapsed().as_secs_f64() / DEAD_MAN.as_secs_f64();
@@ -325,5 +345,5 @@ fn leave_alone(lab: &Lab) {
     run.kill().expect("killed");
     run.wait().expect("ended");
     // What its connections leave, too.
-    tool("ip", &["-n", &Lab::namespace("b"), "link", "set", "p0", "up"]);
+    Lab::set_wire("up");
 }
