@@ -15,6 +15,7 @@ pub(crate) mod noted;
 mod phases;
 mod salvaging;
 mod standing;
+mod undone;
 
 use crate::checking;
 use crate::engine::{Fleet, Stop};

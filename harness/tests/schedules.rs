@@ -3,6 +3,7 @@
 use duress::env::Whom;
 use duress::env::clock::Clocks;
 use duress::env::disk::{Keep, Layer};
+use duress::env::{docker, kube};
 use duress::nemesis::catalogue::{self, FAULTS, FaultEntry};
 use duress::nemesis::fault::{Fault, PlannedFault, Shape, Victims};
 use duress::nemesis::schedule::{self, Request, Schedule};
@@ -368,6 +369,50 @@ fn what_cannot_be_is_refused_with_a_way_out() {
     check(&["partition-ring"], 3, "needs at least 4 nodes");
     check(&["cut-port"], 5, "the servers listen on no port; use another target");
     check(&["restart-all"], 5, "that fault takes the majority; add --allow-majority-loss");
+}
+
+/// The kinds that are not refused, of all that there are.
+fn possible(refusal: fn(&[PlannedFault]) -> Option<(&'static str, &'static str)>) -> Vec<&'static str> {
+    let possible = |kind: &&str| {
+        let refused = |seed| refusal(&plan(&[kind], 5, seed, true)).is_some();
+        // What a kind draws, a seed decides.
+        (0..20).all(|seed| !refused(seed))
+    };
+    FAULTS.iter().map(|entry| entry.name).filter(possible).collect()
+}
+
+#[test]
+fn what_is_somebody_else_s_is_broken_in_few_ways() {
+    let links = [
+        "partition",
+        "partition-one",
+        "partition-leader",
+        "partition-halves",
+        "partition-minority",
+        "partition-ring",
+        "partition-bridge",
+        "partition-one-way",
+        "cut-clients",
+        "cut-all",
+        "cut-reject",
+        "cut-port",
+        "cut-flap",
+    ];
+    let clients = ["client-kill", "client-pause", "client-churn"];
+    let of_both = ["kill", "terminate", "pause", "crash-loop", "blips", "rolling-restart", "restart-all"];
+    let of_main = ["kill-main", "terminate-main"];
+    let in_order = |kinds: &[&[&'static str]]| {
+        let mut kinds = kinds.concat();
+        kinds.sort_by_key(|kind| FAULTS.iter().position(|entry| entry.name == *kind));
+        kinds
+    };
+    let in_pods = in_order(&[&of_both, &links, &clients, &of_main]);
+    assert_eq!(possible(kube::refusal), in_pods);
+    let in_containers = in_order(&[&of_both, &["cpu-starve"], &links, &clients, &of_main]);
+    assert_eq!(possible(docker::refusal), in_containers);
+    let waits = "kind = 'kill'\nnodes = 'n1'\non = { event = 'call', node = 'n1', call = 'sync', nth = 1, within = '1s' }";
+    let waits = read(&fault(waits), 3, 60_000, false).expect("a schedule").faults;
+    assert!(docker::refusal(&waits).is_some() && kube::refusal(&waits).is_some());
 }
 
 /// There, packets are those of the clients, and partitions are none of the defaults.

@@ -15,6 +15,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Nothing is broken, and not all of it was tried: as for runs.
+const INCONCLUSIVE: u8 = 3;
+
 /// `duress client-test`
 #[derive(Debug, Args)]
 pub(super) struct ClientTestArgs {
@@ -99,7 +102,11 @@ impl ClientTestArgs {
                 ));
             }
         }
-        Ok(ExitCode::from(u8::from(report.is_broken())))
+        Ok(ExitCode::from(match (report.is_broken(), report.is_whole()) {
+            (true, _) => 1,
+            (false, true) => 0,
+            (false, false) => INCONCLUSIVE,
+        }))
     }
 
     fn options(&self, dir: PathBuf) -> Result<RunOptions, Failure> {

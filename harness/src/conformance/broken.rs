@@ -11,10 +11,14 @@ const ON_ITS_WAY: Duration = Duration::from_millis(200);
 
 /// Breaks the cluster twice, and makes it whole again.
 pub(super) async fn ask(suite: &Suite, report: &mut Report) -> Result<(), Failure> {
-    if let Err(broken) = paused(suite).await? {
+    let (Some(one), Some(other)) = (suite.change("paused"), suite.change("killed")) else {
+        report.not_tried(Rule::Doubt, "nothing that it is asked for changes anything");
+        return Ok(());
+    };
+    if let Err(broken) = paused(suite, one).await? {
         report.broken(broken);
     }
-    if let Err(broken) = killed(suite).await? {
+    if let Err(broken) = killed(suite, other).await? {
         report.broken(broken);
     }
     report.kept(&[Rule::Doubt]);
@@ -22,10 +26,9 @@ pub(super) async fn ask(suite: &Suite, report: &mut Report) -> Result<(), Failur
 }
 
 /// All servers stand still: their hosts take connections and requests, and nobody answers.
-async fn paused(suite: &Suite) -> Result<Result<(), Broken>, Failure> {
-    let (mut talk, operation) = match begin(suite, "paused").await {
-        Ok(Some(begun)) => begun,
-        Ok(None) => return Ok(Ok(())),
+async fn paused(suite: &Suite, operation: Invocation) -> Result<Result<(), Broken>, Failure> {
+    let mut talk = match begin(suite, &operation).await {
+        Ok(begun) => begun,
         Err(broken) => return Ok(Err(broken)),
     };
     for node in 0..suite.nodes.len() {
@@ -42,10 +45,9 @@ async fn paused(suite: &Suite) -> Result<Result<(), Broken>, Failure> {
 }
 
 /// The server ends while the request is on its way.
-async fn killed(suite: &Suite) -> Result<Result<(), Broken>, Failure> {
-    let (mut talk, operation) = match begin(suite, "killed").await {
-        Ok(Some(begun)) => begun,
-        Ok(None) => return Ok(Ok(())),
+async fn killed(suite: &Suite, operation: Invocation) -> Result<Result<(), Broken>, Failure> {
+    let mut talk = match begin(suite, &operation).await {
+        Ok(begun) => begun,
         Err(broken) => return Ok(Err(broken)),
     };
     suite.env.pause(0)?;
@@ -67,12 +69,11 @@ async fn killed(suite: &Suite) -> Result<Result<(), Broken>, Failure> {
     Ok(answered.map_or(Ok(()), |answered| in_doubt(answered, &operation, when)))
 }
 
-/// A program that has done an operation, so that its connection is there, and a change to ask it for.
-async fn begin(suite: &Suite, label: &str) -> Result<Option<(Talk, Invocation)>, Broken> {
-    let Some(operation) = suite.change(label) else { return Ok(None) };
+/// A program that has done this operation once, so that its connection is there.
+async fn begin(suite: &Suite, operation: &Invocation) -> Result<Talk, Broken> {
     let mut talk = suite.start().await?;
-    let _ = tokio::time::timeout(suite.patience, talk.invoke(&operation)).await;
-    Ok(Some((talk, operation)))
+    let _ = tokio::time::timeout(suite.patience, talk.invoke(operation)).await;
+    Ok(talk)
 }
 
 type Answered = Result<(Answer, Vec<u8>), Broken>;

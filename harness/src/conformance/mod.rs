@@ -82,6 +82,11 @@ impl Report {
         self.found.values().any(|found| matches!(found, Found::Broken(_)))
     }
 
+    /// Has each rule been looked at?
+    pub fn is_whole(&self) -> bool {
+        Rule::ALL.into_iter().all(|rule| !matches!(self.of(rule), Found::NotTried(_)))
+    }
+
     /// It was looked at, and kept this time. What was broken before stays so.
     fn kept(&mut self, rules: &[Rule]) {
         for rule in rules {

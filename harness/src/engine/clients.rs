@@ -88,7 +88,7 @@ impl State {
 
 impl Clients {
     /// So many threads, spread over so many nodes round robin.
-    pub(super) fn new(threads: usize, nodes: usize) -> Self {
+    pub(crate) fn new(threads: usize, nodes: usize) -> Self {
         Self { threads, nodes, state: watch::Sender::default(), told: None }
     }
 

@@ -101,6 +101,12 @@ impl Exits {
         }
     }
 
+    /// Has somebody else ended one, or a fault that ruined data? Then it is in doubt whose fault it is that the
+    /// cluster does not come back.
+    pub(super) fn leave_doubt(&self) -> bool {
+        !self.noted.lock().unwrap_or_else(PoisonError::into_inner).ended.is_empty()
+    }
+
     /// Looks a last time, and writes all of it down.
     pub(super) fn tell(&self, info: &mut RunInfo) {
         self.note();
@@ -119,4 +125,36 @@ fn said(log: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     file.take(LAST_WORDS).read_to_end(&mut bytes).ok()?;
     last_words(&String::from_utf8_lossy(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::sim::Sim;
+    use duress_targets::{Registry, Server, Settings};
+
+    #[test]
+    fn only_who_ends_for_a_reason_of_its_own_crashes() {
+        let registry = Registry::builtin();
+        let make = &registry.find("sim").expect("a target").make;
+        let target = make(&Settings::default(), "register").expect("a cluster");
+        let Server::InProcess(cluster) = target.server() else { unreachable!("it lives here") };
+        let node = Node { name: "n1".to_owned(), addr: [127, 0, 0, 1].into() };
+        for (status, excuse, crashes, doubt) in [
+            ("exit status: 1", None, 1, false),
+            ("exit status: 2 (Error)", None, 1, false),
+            ("signal: 6 (SIGABRT)", None, 1, false),
+            ("signal: 9 (SIGKILL)", None, 0, true),
+            ("signal: 9 (SIGKILL) by its agent, since the line broke", None, 0, true),
+            ("exit status: 137 (OOMKilled)", None, 0, true),
+            ("exit status: unknown", None, 0, true),
+            ("exit status: 1", Some("its disk had failed it"), 0, false),
+        ] {
+            let env: Arc<dyn Environment> = Arc::new(Sim::new(cluster));
+            let exits = Exits::new(env, [node.clone()].into(), Clock::start(), false);
+            exits.note_one(&Exit { node: 0, status: status.to_owned(), excuse });
+            let noted = exits.noted.lock().expect("no panic").crashes.len();
+            assert_eq!((noted, exits.leave_doubt()), (crashes, doubt), "{status}");
+        }
+    }
 }

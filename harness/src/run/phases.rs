@@ -3,6 +3,7 @@
 use super::exits::Exits;
 use super::fleet;
 use super::interrupts::Standing;
+use super::undone::still_broken;
 use crate::engine::{Clock, Drive, Engine, Fleet, Recorder, Stop, StopKind};
 use crate::env::clock::Skews;
 use crate::env::packet::Policies;
@@ -10,7 +11,7 @@ use crate::env::trap::Call;
 use crate::env::{Environment, Program};
 use crate::event::{Event, Listener, Stage};
 use crate::failure::Failure;
-use crate::nemesis::fault::PlannedFault;
+use crate::nemesis::fault::{Fault, PlannedFault};
 use crate::nemesis::trigger::Trigger;
 use crate::nemesis::{Journal, Nemesis, restore_members};
 use crate::observing::{Asker, NodeLog, Observers};
@@ -254,10 +255,15 @@ impl Phases<'_> {
             && self.stop.wished() < StopKind::Now
         {
             let faults = &self.plan.schedule;
-            if faults.is_empty() || faults.iter().any(|planned| planned.fault.may_ruin()) {
-                self.info.doubts.push(format!("after the last fault was healed: {failure}"));
-            } else {
-                self.info.unrecovered = Some(failure.to_string());
+            let cut = faults.iter().any(|planned| matches!(planned.fault, Fault::Partition { .. }));
+            let doubtful = faults.is_empty()
+                || faults.iter().any(|planned| planned.fault.may_ruin())
+                || self.exits.as_ref().is_some_and(|exits| exits.leave_doubt());
+            let told = format!("after the last fault was healed: {failure}");
+            match still_broken(&*self.env, &self.nodes, cut) {
+                Some(why) => self.info.doubts.push(format!("{told}; and {why}")),
+                None if doubtful => self.info.doubts.push(told),
+                None => self.info.unrecovered = Some(failure.to_string()),
             }
         }
         self.end(clock);

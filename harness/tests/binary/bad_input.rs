@@ -78,16 +78,48 @@ fn impossible_numbers_and_combinations() {
 #[test]
 fn places_that_cannot_be() {
     let bench = Bench::new();
-    let refused = |target: &str, hosts: &str, expected: &str| {
+    let refused_with = |args: &[&str], hosts: &str, expected: &str| {
         fs::write(bench.path("hosts.toml"), hosts).expect("written");
-        let run = bench.duress(&["run", target, "--on", "hosts.toml"]).expect(254);
-        assert!(run.stderr.contains(expected), "{hosts}: {}", run.stderr);
+        let run = bench.duress(&[&["run", "--on", "hosts.toml"], args].concat()).expect(254);
+        assert!(run.stderr.contains(expected), "{args:?} {hosts}: {}", run.stderr);
         assert!(!bench.path("runs").exists(), "a run began");
     };
+    let refused = |target: &str, hosts: &str, expected: &str| refused_with(&[target], hosts, expected);
     refused("etcd", "", "--on hosts.toml: it says of no place where it is; it takes [ssh]");
     let twice = "[ssh]\nhosts = [\n  'db1',\n  { host = 'db1', port = 23 },\n]\n";
     refused("etcd", twice, "hosts.toml, line 4: `db1` is there twice; name a host for each node");
-    refused("sim", "[ssh]\nhosts = ['db1', 'db2', 'db3']\n", "--on with sim: it lives inside Duress");
+    let three = "[ssh]\nhosts = ['db1', 'db2', 'db3']\n";
+    refused("sim", three, "--on with sim: it lives inside Duress");
+    for flags in [&["--disks", "ext4"][..], &["--data", "disk"], &["--capture"]] {
+        let args = [&["etcd", "--faults", "none"], flags].concat();
+        refused_with(&args, three, "disks and networks of real hosts are their own");
+    }
+    let restored = ["etcd", "--faults", "snapshot-restore", "--allow-majority-loss"];
+    refused_with(&restored, three, "a snapshot is taken on a node's own host");
+    bench.duress(&["init", "own"]).expect(0);
+    let load = format!("{three}[load]\nhosts = ['gen1']\n");
+    refused(
+        "own.toml",
+        &load,
+        "[load] with own: the clients that a file declares do not go to load machines",
+    );
+    // What an engine has is not asked for what is refused anyway.
+    let containers = "[docker]\ncontainers = ['db1', 'db2', 'db3']\n";
+    for (flags, expected) in [
+        (&["--version", "3.5.1"][..], "--version with --on"),
+        (&["--bin", "/bin/sh"], "--bin with --on"),
+        (&["--disks", "ext4"], "--disks ext4 with --on"),
+        (&["--data", "disk"], "--data disk with --on"),
+        (&["--capture"], "--capture with --on"),
+        (&["--keep-data"], "--keep-data with --on"),
+    ] {
+        refused_with(&[&["etcd", "--faults", "none"], flags].concat(), containers, expected);
+    }
+    refused_with(
+        &["etcd", "--faults", "packet"],
+        containers,
+        "packets of containers are cut off or let through",
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ import time
 BREAKS = sys.argv[1]
 TIMEOUT = 1.0
 CACHE = {}
+PROCESS = 0
 # Whatever the environment says about buffers.
 OUT = open(1, "w", buffering=1 << 16, closefd=False)
 
@@ -51,6 +52,10 @@ def late(server, *words):
 
 def perform(server, f, key, value):
     name = f"broken-{key}"
+    if BREAKS == "fails-among-others" and 1 <= PROCESS <= 4:
+        raise LookupError("refused")
+    if BREAKS == "doubts-everything":
+        raise OSError("perhaps")
     if f == "read":
         if BREAKS == "stale-cache" and name in CACHE:
             return CACHE[name]
@@ -85,13 +90,16 @@ def answer(server, message):
     except LookupError as error:
         said.update(type="fail", error=str(error.args[0]))
     except OSError as error:
-        said.update(type="fail" if BREAKS == "fails-in-doubt" else "info", error=f"broken: {error}")
+        late = "timeout" if isinstance(error, TimeoutError) else "reset"
+        certain = BREAKS in ("fails-in-doubt", f"fails-after-a-{late}")
+        said.update(type="fail" if certain else "info", error=f"broken: {error}")
     say(said)
     if BREAKS == "answers-twice":
         say(said)
 
 
 def main():
+    global PROCESS
     server = None
     if BREAKS == "banner":
         print("broken client 1.0, ready", file=OUT, flush=True)
@@ -100,6 +108,7 @@ def main():
         if message["type"] == "init":
             if BREAKS == "dies-at-init":
                 sys.exit("I do not like this")
+            PROCESS = message["process"]
             server = Server(message["address"], message["port"])
             say({"type": "init_ok"})
         elif message["type"] == "setup":

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 const BROKEN: &str = include_str!("broken_client.py");
 
 /// What is broken, the rule that says so, and a part of what is told.
-const RULES: [(&str, &str, &str); 15] = [
+const RULES: [(&str, &str, &str); 18] = [
     ("dies-at-init", "R1", "status 1"),
     ("banner", "R2", "broken client 1.0"),
     ("invalid-json", "R3", "{'type': 'init_ok'}"),
@@ -26,6 +26,9 @@ const RULES: [(&str, &str, &str); 15] = [
     ("answers-first", "R12", "this cannot be"),
     ("fails-what-happened", "R13", "this cannot be"),
     ("fails-in-doubt", "R14", "had certainly failed"),
+    ("doubts-everything", "R14", "although nothing was wrong"),
+    ("fails-after-a-timeout", "R14", "stood still"),
+    ("fails-after-a-reset", "R14", "was killed"),
 ];
 
 /// Clients that are examined at the same time.
@@ -83,6 +86,13 @@ fn each_broken_client_is_told_its_rule() {
             }
         });
     }
+    // Those that are asked at the same time do nothing and say so: nothing is learned.
+    let told = examine(&bench, "python3 client.py fails-among-others", LONG, 3);
+    let state = |rule: &str| {
+        let rows = told["rules"].as_array().expect("rules");
+        rows.iter().find(|row| row["rule"] == rule).expect("a row")["state"].clone()
+    };
+    assert_eq!([state("R9"), state("R12"), state("R13")], ["kept", "not-tried", "not-tried"], "{told:#}");
     let none = bench.duress(&["client-test", "redis"]).expect(254);
     assert!(none.stderr.contains("--client"), "{}", none.stderr);
 }

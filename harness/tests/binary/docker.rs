@@ -233,6 +233,7 @@ fn containers_are_broken_with_proof_and_are_as_they_were_afterwards_whoever_ends
     refuse(&lab);
     break_with_proof(&lab);
     run_twice(&lab);
+    end_one(&lab);
     leave_alone(&lab);
 }
 
@@ -293,22 +294,47 @@ fn run_twice(lab: &Lab) {
     assert!(lab.bench.json("again/run.json")["warnings"].to_string().contains("key 0 of this one is"));
 }
 
+/// Somebody else ends a server: nobody can say that it did well.
+fn end_one(lab: &Lab) {
+    let args = ["run", "redis", "--on", "one.toml", "--nodes", "1", "--faults", "none", "--time", "3s"];
+    let run = lab.command(&[&args[..], &["--dir", "ended"]].concat()).stdout(Stdio::null()).spawn();
+    let mut run = run.expect("it starts");
+    let ok =
+        || fs::read_to_string(lab.bench.path("ended/history.jsonl")).unwrap_or_default().contains("\"ok\"");
+    assert!(eventually(ok));
+    lab.docker(&["kill", NODES[0]]);
+    assert_eq!(run.wait().expect("ended").code(), Some(3));
+    let doubts = lab.bench.json("ended/run.json")["doubts"].to_string();
+    assert!(doubts.contains("n1 was ended by somebody else"), "{doubts}");
+    lab.assert_right();
+}
+
 /// Nobody but the guardian is left to put them right; and when it is gone, too, somebody has to ask.
 fn leave_alone(lab: &Lab) {
     lab.schedule(&[
         ("100ms", "10m", "kind = 'pause'\nnodes = 'n2'"),
         ("100ms", "10m", "kind = 'partition'\nshape = { isolate = 'n2' }"),
+        ("100ms", "10m", "kind = 'kill'\nnodes = 'n3'"),
+        // It comes back on another network, where its link to n2 is cut as well.
+        ("300ms", "500ms", "kind = 'kill'\nnodes = 'n1'"),
     ]);
     let args = ["run", "my-db.toml", "--on", "docker.toml", "--schedule", "schedule.toml", "--time", "10m"];
+    let args = [&args[..], &["--allow-majority-loss"]].concat();
     for guarded in [true, false] {
         let dir = format!("runs/guarded-{guarded}");
         let mut run = lab.command(&[&args[..], &["--dir", &dir]].concat());
         let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         let journal = || fs::read_to_string(lab.bench.path(&dir).join("faults.jsonl")).unwrap_or_default();
-        let bites = || journal().matches("\"event\":\"bit\"").count() == 2;
+        let bites = || journal().matches("\"event\":\"bit\"").count() == 4;
         assert!(eventually(bites), "{}", lab.state());
+        assert!(eventually(|| lab.state().starts_with("db1 running table inet duress_")), "{}", lab.state());
+        // Two runs at a time would take each other's faults for their own.
+        let second = ["run", "my-db.toml", "--on", "docker.toml", "--faults", "none", "--dir", "second"];
+        let second = lab.duress(&second).expect(3);
+        assert!(second.stderr.contains("another run breaks it already"), "{}", second.stderr);
         let broken = lab.state();
-        assert!(broken.contains("db2 paused") && broken.contains("duress_"), "{broken}\n{}", journal());
+        let is = |what: &str| broken.contains(what);
+        assert!(is("db2 paused table inet duress_") && is("db3 exited"), "{broken}\n{}", journal());
         if !guarded {
             tool("kill", &["-KILL", &guardian(run.id())]);
         }

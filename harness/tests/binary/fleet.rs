@@ -21,8 +21,11 @@ fn clients_elsewhere_feed_one_history_and_a_machine_that_is_lost_leaves_doubt() 
     fs::write(lab.bench.path("fleet.toml"), hosts).expect("written");
     break_with_proof(&lab);
     ask_the_same(&lab);
-    lose_one(&lab);
+    lose_one(&lab, "KILL", "3200ms");
+    // Nobody says that it is gone.
+    lose_one(&lab, "STOP", "7s");
     lab.assert_clean();
+    leave_alone(&lab);
 }
 
 fn history(lab: &Lab, run: &str) -> Vec<Value> {
@@ -84,11 +87,12 @@ fn ask_the_same(lab: &Lab) {
     assert_eq!(here, there);
 }
 
-/// The agent of a load machine is killed while all clients wait for a server that stands still.
-fn lose_one(lab: &Lab) {
+/// The agent of a load machine gets this signal while all clients wait for a server that stands still.
+fn lose_one(lab: &Lab, signal: &str, time: &str) {
+    let lost = format!("lost-{signal}");
     lab.schedule(&[("300ms", "2500ms", "kind = 'pause'\nnodes = 'n1'")]);
     let threads = THREADS.to_string();
-    let fixed = ["--schedule", "schedule.toml", "--time", "3200ms", "--seed", "2", "--dir", "lost"];
+    let fixed = ["--schedule", "schedule.toml", "--time", time, "--seed", "2", "--dir", &lost];
     let args = [
         &["run", "redis", "--on", "fleet.toml", "--concurrency", &threads, "--op-timeout", "30s"][..],
         &fixed[..],
@@ -96,10 +100,10 @@ fn lose_one(lab: &Lab) {
     .concat();
     let run = lab.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let open = || {
-        let history = history(lab, "lost");
+        let history = history(lab, &lost);
         2 * history.iter().filter(|op| op["type"] == "invoke").count() - history.len()
     };
-    let journal = || fs::read_to_string(lab.bench.path("lost/faults.jsonl")).unwrap_or_default();
+    let journal = || fs::read_to_string(lab.bench.path(&lost).join("faults.jsonl")).unwrap_or_default();
     eventually(|| journal().contains("\"event\":\"bit\"") && open() == THREADS, &journal);
     let pids = Command::new("ip").args(["netns", "pids", &Lab::host(2)]).output().expect("ip runs");
     let pids = String::from_utf8_lossy(&pids.stdout).into_owned();
@@ -108,15 +112,21 @@ fn lose_one(lab: &Lab) {
     };
     let agent: Vec<&str> = pids.lines().filter(is_agent).collect();
     assert_eq!(agent.len(), 1, "{pids}");
-    assert!(Command::new("kill").args(["-KILL", agent[0]]).status().expect("kill runs").success());
+    let send = |signal: &str| {
+        let sent = Command::new("kill").args([&format!("-{signal}"), agent[0]]).status();
+        sent.expect("kill runs").success()
+    };
+    assert!(send(signal));
 
     let told = ended(&run.wait_with_output().expect("it ends")).expect(0);
-    let info = lab.bench.json("lost/run.json");
+    // One that stands still ends when it goes on.
+    assert!(signal == "KILL" || send("CONT"));
+    let info = lab.bench.json(&format!("{lost}/run.json"));
     assert!(info["load"][0]["lost"].is_string() && info["load"][1]["lost"].is_null(), "{:#}", info["load"]);
     let warnings = info["warnings"].to_string();
     assert!(warnings.contains("the load machine 10.99.0.2 was lost"), "{warnings}");
     assert!(told.stdout.contains("3 clients go on from 10.99.0.3"), "{}", told.stdout);
-    let history = history(lab, "lost");
+    let history = history(lab, &lost);
     let in_doubt = |op: &&Value| {
         op["type"] == "info"
             && op["error"].as_str().is_some_and(|error| error.starts_with("load-machine-lost"))
@@ -125,4 +135,16 @@ fn lose_one(lab: &Lab) {
     // Their threads go on as other processes.
     let later = |op: &&Value| op["type"] == "ok" && op["process"].as_u64() >= Some(THREADS as u64);
     assert!(history.iter().filter(later).count() > 0, "{history:#?}");
+}
+
+/// Clients end on machines that hear nothing any more.
+fn leave_alone(lab: &Lab) {
+    let args = ["run", "redis", "--on", "fleet.toml", "--faults", "none", "--time", "10m", "--dir", "left"];
+    let mut run = lab.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    eventually(|| history(lab, "left").iter().any(|op| op["type"] == "ok"), &|| "no operation".to_owned());
+    Lab::set_wire("down");
+    lab.assert_clean();
+    run.kill().expect("killed");
+    run.wait().expect("ended");
+    Lab::set_wire("up");
 }

@@ -217,12 +217,19 @@ impl Lab {
     /// Kills the agent on a host, and nobody else.
     pub(crate) fn kill_agent(host: usize) {
         let pids = Command::new("ip").args(["netns", "pids", &Self::host(host)]).output().expect("ip runs");
-        let pids = String::from_utf8_lossy(&pids.stdout).into_owned();
-        let is_agent = |pid: &&str| {
+        let is_agent = |pid: &String| {
             let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             command.ends_with(b"\0agent\0")
         };
-        tool("kill", &["-KILL", pids.lines().find(is_agent).expect("an agent")]);
+        let pids = String::from_utf8_lossy(&pids.stdout).lines().map(str::to_owned).collect::<Vec<_>>();
+        let agents: Vec<String> = pids.into_iter().filter(is_agent).collect();
+        // What it has started looks like it, and may have a lower number.
+        let parent = |pid: &String| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)).map(str::to_owned)
+        };
+        let is_first = |pid: &&String| parent(pid).is_some_and(|parent| !agents.contains(&parent));
+        tool("kill", &["-KILL", agents.iter().find(is_first).expect("an agent")]);
     }
 
     /// Processes that agents have started or are.
@@ -254,6 +261,11 @@ impl Lab {
             format!("{tables}{}{:?}", self.processes().join("\n"), self.remains())
         };
         eventually(|| left() == "[]", &left);
+    }
+
+    /// The wire to this side is cut, or whole: `down`, `up`.
+    pub(crate) fn set_wire(state: &str) {
+        tool("ip", &["-n", &Self::namespace("b"), "link", "set", "p0", state]);
     }
 
     /// Waits until so many faults of a run have bitten.

@@ -4,7 +4,7 @@
 //! `remote_own`, other ways to become root in `remote_reach`, hosts without nftables in `remote_iptables`.
 
 use super::common::{alone, assert_exercised};
-use super::lab::{DEAD_MAN, GATE, Lab, eventually, tool};
+use super::lab::{DEAD_MAN, GATE, Lab, eventually};
 use super::remote_own;
 use std::fs;
 use std::process::Stdio;
@@ -96,13 +96,21 @@ fn leave_alone(lab: &Lab) {
     }
     // Whatever family of addresses is used.
     assert_eq!((Lab::reaches(1, 3), Lab::reaches(1, 2)), ([false; 2], [true; 2]));
+    // Two runs at a time would take each other's faults for their own.
+    let second = ["run", "etcd", "--on", "hosts.toml", "--faults", "none", "--time", "1s", "--dir", "second"];
+    let second = lab.duress(&second).expect(3);
+    assert!(second.stderr.contains("cannot hear probes"), "{}", second.stderr);
+    assert!(
+        (1..4).all(|host| Lab::tables(host).contains("duress_")),
+        "the first run is none the worse for it"
+    );
     // An agent is killed: its watchdog heals its host, and nobody the others.
     Lab::kill_agent(1);
     eventually(|| Lab::tables(1).is_empty(), &|| Lab::tables(1));
     assert!((2..GATE).all(|host| Lab::tables(host).contains("duress_")), "the others were healed as well");
     // The wire is cut, and this side goes on: hosts hear nothing, not even an end.
     let cut = Instant::now();
-    tool("ip", &["-n", &Lab::namespace("b"), "link", "set", "p0", "down"]);
+    Lab::set_wire("down");
     lab.assert_clean();
     // Neither at once, as at the end of a connection, nor when somebody notices that there is none.
     let ratio = cut.elapsed().as_secs_f64() / DEAD_MAN.as_secs_f64();
@@ -112,5 +120,5 @@ fn leave_alone(lab: &Lab) {
     run.kill().expect("killed");
     run.wait().expect("ended");
     // What its connections leave, too.
-    tool("ip", &["-n", &Lab::namespace("b"), "link", "set", "p0", "up"]);
+    Lab::set_wire("up");
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 
 const GOOD: &str = r#"
 name = "my-db"
@@ -43,6 +45,59 @@ table = "sets"
 [refuses]
 clock = "it says that it trusts clocks"
 "#;
+
+/// A server that answers everybody like this, and nobody when absent; at which port.
+fn server(answer: Option<&'static str>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        let mut silent = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let Some(answer) = answer else {
+                silent.push(stream);
+                continue;
+            };
+            let _ = stream.read(&mut [0; 4_096]).and_then(|_| stream.write_all(answer.as_bytes()));
+        }
+    });
+    port
+}
+
+/// What is said of a node at this port that is asked like this.
+async fn health(asked: &str, port: u16) -> Result<(), &'static str> {
+    let text = GOOD.replace("send = \"PING\\r\\n\"\nsays = \"PONG\"", asked);
+    let text = text.replace("client = 7000", &format!("client = {port}"));
+    let text = if asked.is_empty() { text.replace("[health]\n", "") } else { text };
+    let target = (declare(&text).expect("a target").make)(&Settings::default(), "register").expect("made");
+    let node = Node { name: "n1".to_owned(), addr: [127, 0, 0, 1].into() };
+    target.healthy(&node).await.map_err(|error| error.class)
+}
+
+#[tokio::test]
+async fn only_who_says_so_is_healthy() {
+    let (sent, url, connects) = (
+        "send = \"PING\\r\\n\"\nsays = \"PONG\"",
+        "url = \"http://{address}:{port.client}/health\"\nsays = \"fine\"",
+        "",
+    );
+    for (asked, answer, expected) in [
+        (sent, Some("+PONG\r\n"), Ok(())),
+        (sent, Some("-LOADING\r\n"), Err("unhealthy")),
+        (sent, None, Err("timeout")),
+        (url, Some("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine"), Ok(())),
+        (url, Some("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nstarting"), Err("unhealthy")),
+        (url, Some("HTTP/1.1 503 No\r\ncontent-length: 8\r\n\r\nnot fine"), Err("http")),
+        (url, None, Err("timeout")),
+        (connects, None, Ok(())),
+    ] {
+        assert_eq!(health(asked, server(answer)).await, expected, "{asked}: {answer:?}");
+    }
+    // Nobody listens there any more.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|gone| gone.local_addr()).expect("a port").port();
+    for asked in [sent, url, connects] {
+        assert_eq!(health(asked, port).await, Err(ClientError::REFUSED), "{asked}");
+    }
+}
 
 /// A directory with the client of [`GOOD`].
 fn home() -> tempfile::TempDir {

@@ -77,6 +77,30 @@ async fn a_broken_rule_is_in_doubt_and_told_with_its_line() {
     }
 }
 
+/// What was said before it was asked for is no answer, whatever number it has.
+#[tokio::test]
+async fn an_answer_that_comes_before_its_question_is_none() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let said = dir.path().join("said").display().to_string();
+    let answer = |id| format!(r#"echo '{{"type":"ok","id":{id},"value":[7,3]}}'"#);
+    let script = format!(
+        "{BEGIN}read l; {}; until [ -e {said}.go ]; do sleep 0.01; done; {}; : >{said}; read l; read l",
+        answer(1),
+        answer(2)
+    );
+    let mut client = connect(&script, &context()).await.expect("it starts");
+    assert_eq!(client.invoke(&read()).await, Completion::Ok(json!([7, 3])));
+    std::fs::write(format!("{said}.go"), "").expect("written");
+    while !std::fs::exists(&said).expect("a file or none") {
+        // Not by blocking: what has come is noticed meanwhile.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let completion = client.invoke(&read()).await;
+    let Completion::Info(error) = &completion else { panic!("{completion:?}") };
+    assert_eq!(error.class, "protocol", "{error}");
+}
+
 #[tokio::test]
 async fn what_never_began_did_certainly_nothing() {
     let spec = Spec::new(vec!["/no/such/program".to_owned()]);

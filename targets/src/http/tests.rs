@@ -69,6 +69,13 @@ fn values_are_found_where_they_are() {
     }
 }
 
+/// A client of a server at this port.
+async fn client(template: serde_json::Value, workload: &str, port: u16) -> Box<dyn Client> {
+    let cx = Context::new(workload, [].into(), [("client".to_owned(), port)].into());
+    let node = Node { name: "n1".to_owned(), addr: std::net::Ipv4Addr::LOCALHOST.into() };
+    spec(template).expect("a template").connect(&node, &cx).await.expect("a client")
+}
+
 /// Answers every request with this, and counts them; what it was asked last is in the channel.
 async fn server(
     answer: &'static str,
@@ -89,10 +96,7 @@ async fn server(
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
-    let cx = Context::new("register", [].into(), [("client".to_owned(), port)].into());
-    let node = Node { name: "n1".to_owned(), addr: std::net::Ipv4Addr::LOCALHOST.into() };
-    let client = spec(register()).expect("a template").connect(&node, &cx).await.expect("a client");
-    (client, requests, last)
+    (client(register(), "register", port).await, requests, last)
 }
 
 fn told(completion: &Completion) -> (&'static str, &str) {
@@ -149,4 +153,87 @@ async fn requests_are_as_the_template_says() {
     let (mut client, _, _) = server(held).await;
     let read = client.invoke(&Invocation::new("read", json!([7, null]))).await;
     assert_eq!(read, Completion::Ok(json!([7, -3])));
+}
+
+/// How a server ends a connection on which it has a request.
+#[derive(Clone, Copy)]
+enum End {
+    /// In order.
+    Close,
+    /// By a reset.
+    Reset,
+}
+
+/// A server that reads a request, answers this, and hangs up.
+async fn hangs_up(answer: &'static str, how: End) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let _ = stream.read(&mut [0; 4_096]).await;
+        let _ = stream.write_all(answer.as_bytes()).await;
+        if matches!(how, End::Reset) {
+            stream.set_zero_linger().expect("an option");
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn who_hangs_up_on_a_request_may_have_done_it() {
+    for (answer, how) in [("", End::Close), ("", End::Reset), ("HTTP/1.1 200 OK\r\ncontent-le", End::Close)] {
+        for (f, value) in [("write", json!(5)), ("cas", json!([5, 6]))] {
+            let mut client = client(register(), "register", hangs_up(answer, how).await).await;
+            let completion = client.invoke(&Invocation::new(f, json!([7, value]))).await;
+            assert_eq!(told(&completion).0, "info", "{f} {answer:?}: {completion:?}");
+        }
+    }
+    // Nobody listens there any more.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let mut client = client(register(), "register", port).await;
+    let completion = client.invoke(&Invocation::new("write", json!([7, 5]))).await;
+    assert_eq!(told(&completion), ("fail", ClientError::REFUSED), "{completion:?}");
+}
+
+#[tokio::test]
+async fn what_is_absent_is_what_the_workload_begins_with() {
+    let nothing = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    let number = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{\"v\":3}";
+    let several = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"v\":[3]}";
+    let wrong = Err("fail");
+    for (workload, value, answer, expected) in [
+        ("register", "/v", nothing, Ok(json!(null))),
+        ("counter", "/v", nothing, Ok(json!(0))),
+        ("set", "/v/*", nothing, Ok(json!([]))),
+        ("register", "/v", number, Ok(json!(3))),
+        ("counter", "/v", number, Ok(json!(3))),
+        ("set", "/v/*", several, Ok(json!([3]))),
+        // One is not the other.
+        ("set", "/v", number, wrong.clone()),
+        ("counter", "/v/*", several, wrong),
+    ] {
+        let read = json!({ "method": "GET", "path": "/{key}", "value": value, "ok": { "status": 200 },
+                           "absent": { "status": 404 } });
+        let template = json!({ "url": "http://{address}:{port}", "read": read });
+        let mut client = client(template, workload, hangs_up(answer, End::Close).await).await;
+        let completion = client.invoke(&Invocation::new("read", json!([7, null]))).await;
+        match expected {
+            Ok(value) => assert_eq!(completion, Completion::Ok(json!([7, value])), "{workload} {answer}"),
+            Err(kind) => assert_eq!(told(&completion).0, kind, "{workload} {answer}: {completion:?}"),
+        }
+    }
+}
+
+/// A template may say that an answer is a failure; it is one then, whatever else it looks like.
+#[tokio::test]
+async fn what_is_a_failure_is_not_read() {
+    let busy = "HTTP/1.1 200 OK\r\ncontent-length: 21\r\n\r\n{\"v\":3,\"code\":\"busy\"}";
+    let mut template = register();
+    template["read"]["value"] = json!("/v");
+    template["read"]["fail"] = json!({ "status": 200, "json": "/code", "is": "busy" });
+    let mut client = client(template, "register", hangs_up(busy, End::Close).await).await;
+    let completion = client.invoke(&Invocation::new("read", json!([7, null]))).await;
+    assert_eq!(told(&completion), ("fail", "error"), "{completion:?}");
 }

@@ -4,8 +4,7 @@
 
 use super::engine::Engine;
 use crate::env::local::{namespace_of, resume_all, start_time};
-use crate::env::remote::agent::{Tool, remove_rules};
-use nix::errno::Errno;
+use crate::env::remote::agent::{Tool, remove_rules, tables};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::setsid;
 use serde_json::Value;
@@ -13,6 +12,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
+use std::panic::resume_unwind;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -90,18 +90,21 @@ pub(super) fn put_right(engine: Engine, id: &str, table: &str) -> Result<bool, S
         None => Ok(()),
     };
     let net = File::open(format!("/proc/{pid}/ns/net")).map_err(|error| format!("its network: {error}"))?;
-    let removed = thread::scope(|scope| {
+    let cut = thread::scope(|scope| {
         let remove = move || {
-            setns(net, CloneFlags::CLONE_NEWNET)?;
-            let there = tables().iter().any(|there| there == table);
+            setns(net, CloneFlags::CLONE_NEWNET)
+                .map_err(|error| format!("its network cannot be entered: {error}"))?;
+            let there = tables()?.iter().any(|there| there == table);
             if there {
                 remove_rules(Tool::Nft, table);
             }
-            Ok::<bool, Errno>(there)
+            match tables()?.iter().any(|there| there == table) {
+                false => Ok::<bool, String>(there),
+                true => Err(format!("its rules are still there ({table})")),
+            }
         };
-        scope.spawn(remove).join().unwrap_or(Err(Errno::EINVAL))
-    });
-    let cut = removed.map_err(|error| format!("its network cannot be entered: {error}"))?;
+        scope.spawn(remove).join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
     resumed.map(|()| cut || before.state.paused || !before.state.running)
 }
 
@@ -158,13 +161,6 @@ pub fn sweep(marks: &[Value]) -> usize {
 pub(super) fn table() -> String {
     let pid = std::process::id();
     format!("duress_{pid}_{}", start_time(pid).unwrap_or_default())
-}
-
-/// The tables of rules in the network of the calling thread; none where nobody can tell.
-pub(super) fn tables() -> Vec<String> {
-    let listed = Command::new("nft").args(["list", "tables", "inet"]).stdin(Stdio::null()).output();
-    let listed = listed.map(|listed| String::from_utf8_lossy(&listed.stdout).into_owned());
-    listed.unwrap_or_default().lines().filter_map(|line| line.rsplit(' ').next().map(str::to_owned)).collect()
 }
 
 /// Is the owner of a table of ours gone? `None` when it is none of ours.

@@ -22,7 +22,7 @@ use super::clock::{Reading, Skews};
 use super::cut::{Connections, Crossing, Cut};
 use super::packet::{Behavior, Policies, Traffic};
 use super::remote::Wants;
-use super::remote::agent::{Tool, firewall_capabilities, remove_rules};
+use super::remote::agent::{Tool, firewall_capabilities, remove_rules, tables};
 use super::salvage::Salvage;
 use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
@@ -155,7 +155,7 @@ fn take(
 
 /// Removes rules that dead runs have left. Two runs at a time would take each other's faults for their own.
 fn clear(live: &Live) -> Result<(), String> {
-    for table in live.within(|| Ok(guardian::tables()))? {
+    for table in live.within(tables)? {
         match guardian::is_left_behind(&table) {
             Some(true) => live.within(|| {
                 remove_rules(Tool::Nft, &table);

@@ -5,6 +5,8 @@
 use super::binary::AgentBinary;
 use super::wire::Charge;
 use crate::env::EnvError;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -35,7 +37,7 @@ pub trait Transport: Send + Sync {
     fn address(&self) -> Result<IpAddr, EnvError>;
 
     /// Starts a POSIX shell there with this script of one line, with the rights that faults need. Its
-    /// standard input, output and error are pipes; at the end of its input it ends.
+    /// standard input, output and error are pipes; at the end of its input it ends. It leads a process group.
     ///
     /// # Errors
     /// When the program that leads there does not start.
@@ -82,7 +84,7 @@ impl Leash {
     /// Waits for its end and gives back the last of what it complained about.
     pub fn last_words(&mut self) -> String {
         // What it has to say, it has said when it has ended.
-        let _ = self.child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        end(&self.child.lock().unwrap_or_else(PoisonError::into_inner));
         let said = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
     }
@@ -91,9 +93,16 @@ impl Leash {
 impl Drop for Leash {
     fn drop(&mut self) {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = child.kill();
+        end(&child);
         let _ = child.wait();
     }
+}
+
+/// Ends it with what it has started: the `ssh` that leads over a jump host may wait for a network that is gone,
+/// and its complaints come by the same pipe. Not to be called when it has been waited for: its number may be
+/// another's then.
+fn end(child: &Child) {
+    let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
 }
 
 /// Puts the agent on the host, if this very one is not there already, and starts it.
@@ -241,7 +250,7 @@ impl Deadline {
         let (met, wait) = sync_channel::<()>(0);
         let watch = move || {
             if wait.recv_timeout(OPEN_WITHIN) == Err(RecvTimeoutError::Timeout) {
-                let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+                end(&child.lock().unwrap_or_else(PoisonError::into_inner));
             }
         };
         // Without a thread for it, ssh's own time limits have to do.
@@ -278,4 +287,55 @@ pub fn run_name(id: &str) -> String {
 /// The folder of one node of one run, in that of the agent.
 pub fn run_dir(dir: &Path, run: &str, node: &str) -> PathBuf {
     dir.join("runs").join(format!("{run}-{node}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+
+    /// A shell of this machine, which has started something that does not end.
+    struct Here;
+
+    impl Transport for Here {
+        fn host(&self) -> &str {
+            "here"
+        }
+
+        fn address(&self) -> Result<IpAddr, EnvError> {
+            Ok([127, 0, 0, 1].into())
+        }
+
+        fn shell(&self, _: &str) -> io::Result<Child> {
+            let mut shell = Command::new("sh");
+            shell
+                .args(["-c", "echo what a login says; sleep 1000 & echo duress ready; echo words >&2; wait"]);
+            shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            shell.process_group(0).spawn()
+        }
+
+        fn dir(&self) -> &Path {
+            Path::new("/nowhere")
+        }
+
+        fn consent(&self) -> Option<&Path> {
+            None
+        }
+
+        fn remedy(&self) -> String {
+            "none".to_owned()
+        }
+    }
+
+    #[test]
+    fn who_leads_there_ends_with_what_it_has_started() {
+        let binary = AgentBinary { bytes: Vec::new(), sha256: "0".to_owned() };
+        let mut stream = open(&Here, &binary).expect("it is ready");
+        let (tell, told) = sync_channel(1);
+        std::thread::spawn(move || tell.send(stream.process.last_words()));
+        let words = told.recv_timeout(Duration::from_secs(30)).expect("nobody holds its pipes");
+        // It may have been ended before it said them.
+        assert!(words.is_empty() || words == "words", "{words}");
+    }
 }

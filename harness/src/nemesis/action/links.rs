@@ -24,6 +24,12 @@ impl Mistreated {
         self.cuts.values().flat_map(|(links, _)| links).copied().collect()
     }
 
+    /// Is this one cut and mended by turns?
+    fn flaps(&self, link: Link) -> bool {
+        let mut packets = self.packets.values();
+        packets.any(|(links, behavior)| matches!(behavior, Behavior::Flap { .. }) && links.contains(&link))
+    }
+
     fn policies(&self) -> Policies {
         let mut policies = Policies::new();
         for (&fault, (links, cut)) in &self.cuts {
@@ -89,7 +95,7 @@ pub(super) fn mend(
     let Scene { env, fault, .. } = scene;
     links.cuts.remove(&fault);
     let dropped = env.taken(fault).unwrap_or_else(|| counted(env, before, |traffic| traffic.dropped));
-    let freed = free(env, links, grudge, cut)?;
+    let freed = free(scene, links, grudge, cut)?;
     Ok(format!("{dropped} frames dropped; {freed}"))
 }
 
@@ -123,17 +129,36 @@ pub(super) fn spare(
     let (_, word) = behavior.count(&Traffic::default());
     let befallen = counted(env, before, |traffic| behavior.count(traffic).0);
     let passed = counted(env, before, |traffic| traffic.passed);
-    let freed = free(env, links, grudge, &Cut::default())?;
+    let freed = free(scene, links, grudge, &Cut::default())?;
     Ok(format!("{befallen} frames {word}, {passed} passed; {freed}"))
 }
 
-/// Does to the links what is still to be done to them, and probes those that nothing cuts any more.
-fn free(env: &dyn Environment, links: &Mistreated, grudge: &Grudge, cut: &Cut) -> Result<String, EnvError> {
+/// Does to the links what is still to be done to them, and probes those that nothing cuts any more. All of
+/// them have to pass but those that flap, and those of containers that do not run, where nobody hears a probe.
+fn free(
+    Scene { env, nodes, .. }: Scene<'_>,
+    links: &Mistreated,
+    grudge: &Grudge,
+    cut: &Cut,
+) -> Result<String, EnvError> {
     let free: Grudge = grudge.difference(&links.all_cuts()).copied().collect();
     env.set_links(&links.policies())?;
     let seen = crossings(env, &free, cut)?;
-    let passing = seen.iter().filter(|(_, crossing)| *crossing == Crossing::Arrived).count();
-    Ok(format!("{passing} of {} links that were freed pass a probe", free.len()))
+    let closed: Vec<Link> =
+        seen.iter().filter(|(_, crossing)| *crossing != Crossing::Arrived).map(|(link, _)| *link).collect();
+    let told = format!("{} of {} links that were freed pass a probe", seen.len() - closed.len(), free.len());
+    let runs = |end: usize| end == nodes.len() || env.state(end).has_server();
+    match closed.iter().find(|&&(from, to)| runs(from) && runs(to) && !links.flaps((from, to))) {
+        None => Ok(told),
+        Some(&(from, to)) => {
+            let name = |end: usize| nodes.get(end).map_or("the clients", |node| &node.name);
+            Err(EnvError::Unable {
+                what: format!("free the link from {} to {}", name(from), name(to)),
+                why: told,
+                fix: "look whether somebody else cuts it, too".to_owned(),
+            })
+        }
+    }
 }
 
 /// A set of no links would pass its probe, too.

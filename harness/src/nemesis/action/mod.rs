@@ -12,6 +12,8 @@ mod links;
 mod memory;
 mod processes;
 mod restore;
+#[cfg(test)]
+mod tests;
 
 use super::fault::Action;
 use super::grudge::Grudge;

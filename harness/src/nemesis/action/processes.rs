@@ -95,7 +95,15 @@ pub(super) fn feed(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) ->
 /// Lets those go on that no other fault keeps paused.
 pub(super) fn resume(scene: Scene<'_>, paused: &mut Holders, victims: &[usize]) -> Result<String, EnvError> {
     release(scene, paused, victims, |node| {
-        scene.env.resume(node).map(|()| word(&scene.env.state(node)).to_owned())
+        scene.env.resume(node)?;
+        match scene.env.state(node) {
+            ProcessState::Paused { .. } => Err(EnvError::Unable {
+                what: format!("resume {}", scene.nodes[node].name),
+                why: "its processes still stand still".to_owned(),
+                fix: "look whether somebody else stops them, too".to_owned(),
+            }),
+            state => Ok(word(&state).to_owned()),
+        }
     })
 }
 

@@ -18,6 +18,8 @@ mod node;
 mod packets;
 mod sample;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod trace;
 mod traps;
@@ -33,7 +35,7 @@ use crate::env::local::PROBE_PORT;
 use crate::env::local::{self, try_out};
 use ears::Ears;
 pub(in crate::env) use ears::{await_probe, unspecified};
-pub(in crate::env) use firewall::{Firewall, Tool, remove as remove_rules};
+pub(in crate::env) use firewall::{Firewall, Tool, remove as remove_rules, tables};
 use node::Placed;
 use packets::Packets;
 use std::io::{self, BufReader, Stdout};
@@ -148,6 +150,11 @@ fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
     let trace = Trace::leave(&hello.dir, &hello.run, &hello.node.name).map_err(|error| {
         refuse(&format!("it cannot write to {}", hello.dir.display()), &error.to_string())
     })?;
+    // From here on nothing that is done to the host outlives this process.
+    if let Err(error) = watchdog::start(&trace.file) {
+        trace.clear();
+        return Err(refuse("it cannot start a watchdog", &error.to_string()));
+    }
     let missing = |ability: Ability| {
         if ability.is_of_networks() && !is_root {
             return Some(format!("its agent is not root there: {BE_ROOT}"));
@@ -195,14 +202,10 @@ fn in_child_with(table: &str) -> Result<(), String> {
 
 impl Agent {
     fn new(hello: Hello, trace: &Trace, capabilities: &[Capability]) -> Result<Self, Trouble> {
-        let trouble =
-            |what: &str, error: io::Error| Trouble { what: what.to_owned(), why: error.to_string() };
-        // From here on nothing that is done to the host outlives this process.
-        watchdog::start(&trace.file).map_err(|error| trouble("it cannot start a watchdog", error))?;
         let probed =
             |capability: &Capability| capability.name.is_of_networks() && capability.missing.is_none();
         let ears = capabilities.iter().any(probed).then(Ears::open).transpose();
-        let ears = ears.map_err(|error| trouble("it cannot hear probes", error))?;
+        let ears = ears.map_err(|error| trouble("it cannot hear probes", error.to_string()))?;
         Ok(Self {
             out: Mutex::new(io::stdout()),
             store: Store::new(&hello.dir),
@@ -368,8 +371,9 @@ impl Agent {
 
     fn tell_exits(&self, ended: &Receiver<()>) {
         while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-            let Ok(placed) = self.placed() else { continue };
-            for exit in placed.cluster.exits() {
+            // Not kept while they are told: where nobody hears, that takes for ever, and the server would go on.
+            let Ok(exits) = self.placed().map(|placed| placed.cluster.exits()) else { continue };
+            for exit in exits {
                 let disk = exit.excuse == Some(disk::EXCUSE);
                 self.say(&FromAgent::Exited { status: exit.status, disk }, &[]);
             }

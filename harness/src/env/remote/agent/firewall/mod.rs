@@ -10,6 +10,7 @@ mod iptables;
 mod nft;
 
 pub(super) use nft::nft;
+pub(in crate::env) use nft::tables;
 
 use super::tools;
 use crate::env::cut::{Connections, Cut};

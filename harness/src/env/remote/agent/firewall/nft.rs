@@ -81,6 +81,15 @@ pub(super) fn remove(table: &str) -> Result<(), String> {
     nft(&["-f", "-"], &format!("add table inet {table}\ndelete table inet {table}\n")).map(drop)
 }
 
+/// The tables of rules in the network of the calling thread, whoever made them; none without nftables.
+pub(in crate::env) fn tables() -> Result<Vec<String>, String> {
+    if !tools::has("nft") {
+        return Ok(Vec::new());
+    }
+    let told = nft(&["list", "tables", "inet"], "")?;
+    Ok(told.lines().filter_map(|line| line.rsplit(' ').next().map(str::to_owned)).collect())
+}
+
 /// What it printed.
 pub(in super::super) fn nft(args: &[&str], script: &str) -> Result<String, String> {
     tools::run("nft", args, script)
