@@ -152,8 +152,8 @@ pub enum Source<'a> {
 pub struct NodeStatus {
     /// The server's version, as it says.
     pub version: String,
-    /// Does it think that it leads?
-    pub is_leader: bool,
+    /// Does it think that it leads? `None` where there are no leaders.
+    pub leads: Option<bool>,
     /// Its term, epoch or ballot, where there is one.
     pub term: Option<u64>,
 }
