@@ -1,7 +1,7 @@
 //! A target: how the system is launched, reached and asked how it is.
 
 use crate::declared::Declaration;
-use crate::{Client, ClientError, Lifecycle, Needs, Node, OnHosts, Stopping};
+use crate::{Client, ClientError, Lifecycle, Needs, Node, OnHosts, Stopping, nearest};
 use async_trait::async_trait;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -176,8 +176,12 @@ impl Settings {
         let unknown = self.0.keys().find(|name| options.iter().all(|option| option.name != name.as_str()));
         unknown.map_or(Ok(()), |name| {
             let known: Vec<_> = options.iter().map(|option| &*option.name).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Err(TargetError::UnknownSetting { target: target.to_owned(), name: name.clone(), known })
+            let fix = if known.is_empty() {
+                "it has none".to_owned()
+            } else {
+                nearest::choose(name, &known, "`duress list targets`")
+            };
+            Err(TargetError::UnknownSetting { target: target.to_owned(), name: name.clone(), fix })
         })
     }
 
@@ -265,14 +269,14 @@ pub type Make = Arc<dyn Fn(&Settings, &str) -> Result<Arc<dyn Target>, TargetErr
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// No such setting.
-    #[error("{target} has no setting `{name}`; it has: {known}")]
+    #[error("{target} has no setting `{name}`; {fix}")]
     UnknownSetting {
         /// The target.
         target: String,
         /// As typed.
         name: String,
-        /// What there is.
-        known: String,
+        /// What may have been meant, or what there is.
+        fix: String,
     },
     /// None of its workloads.
     #[error("{target} cannot run the workload `{name}`")]

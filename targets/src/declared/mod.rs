@@ -2,14 +2,13 @@
 //! sees that they are healthy and who leads, and what talks to them. `targets/docs/own-cluster.md` is for
 //! those who write one.
 //!
-//! `file` is what may stand there, `resolve` what it means or what is wrong with it (`problem`),
+//! `file` is what may stand there, `resolve` what it means or what is wrong with it,
 //! `template` and `words` what its texts are, `probe` how nodes are asked, `needs` what has to be on their
 //! hosts, `skeleton` files to begin with.
 
 mod file;
 mod needs;
 mod probe;
-mod problem;
 mod resolve;
 mod skeleton;
 mod template;
@@ -17,9 +16,9 @@ mod template;
 mod tests;
 mod words;
 
-pub use problem::Problem;
 pub use skeleton::skeleton;
 
+use crate::problem::{self, Problem};
 use crate::{
     Client, ClientError, Context, HostCommand, Launch, Needs, Node, NodeStatus, OnHosts, OptionDoc, Refusal,
     Server, ServerFiles, Settings, Source, Stopping, Surroundings, Target, TargetEntry, TargetError, exec,

@@ -2,11 +2,11 @@
 
 use super::file::{File, Leader as LeaderTable, Probe as ProbeTable, ServerTable};
 use super::probe::{Health, Leader, Question};
-use super::problem::{Problem, Source, nearest};
 use super::template::{Names, Scope, Template};
 use super::words::Words;
 use super::{Choice, Clients, Command, Meaning, Stop};
 use crate::obtain;
+use crate::problem::{self, Problem, Source, nearest};
 use crate::{OptionDoc, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -21,7 +21,7 @@ const CLIENT_PORT: &str = "client";
 
 /// Reads what a file means.
 pub(super) fn resolve(source: Source<'_>, (here, elsewhere): (&Path, bool)) -> Result<Meaning, Problem> {
-    let file: File = toml::from_str(source.text).map_err(|error| source.refused(&error))?;
+    let file: File = toml::from_str(source.text).map_err(|error| source.refused("own-cluster", &error))?;
     let resolver = Resolver::new(source, (here, elsewhere), &file)?;
     let name = resolver.name(&file)?;
     let workloads = resolver.workloads(&file)?;
@@ -204,7 +204,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn place(&self, words: &Spanned<Words>) -> String {
-        super::problem::place(self.source.file, Some(self.source.line(words.span().start)))
+        problem::place(self.source.file, Some(self.source.line(words.span().start)))
     }
 
     fn missing(&self, words: &Spanned<Words>, error: &obtain::ObtainError) -> Problem {
@@ -433,7 +433,7 @@ impl<'a> Resolver<'a> {
     fn refusals(&self, file: &File) -> Result<Vec<Refusal>, Problem> {
         let refusal = |(fault, why): (&String, &Spanned<String>)| {
             let at = why.span();
-            let place = super::problem::place(self.source.file, Some(self.source.line(at.start)));
+            let place = problem::place(self.source.file, Some(self.source.line(at.start)));
             if why.get_ref().trim().is_empty() {
                 let told = format!("`{fault}` is refused for no reason");
                 return Err(self.source.problem(&at, told, "say why, for whoever asks for it"));

@@ -237,7 +237,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "--peers",
         "{adress}",
-        "my-db.toml:14: `{adress}` is nothing that is filled in; did you mean `address`?, and {{ is a brace",
+        "my-db.toml:14: `{adress}` is nothing that is filled in; did you mean `address`? A brace is {{",
     ),
     (
         "{port.client}",

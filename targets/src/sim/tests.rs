@@ -333,5 +333,5 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(why(&[("nodes", "9"), ("bug", "none")]), None);
     assert_eq!(why(&[("nodes", "10")]).unwrap(), "nodes=10 cannot be: it takes a whole number from 1 to 9");
     assert_eq!(why(&[("bug", "x")]).unwrap(), "bug=x cannot be: it takes stale-read, lost-write or none");
-    assert_eq!(why(&[("bgu", "none")]).unwrap(), "sim has no setting `bgu`; it has: bug, nodes, seed");
+    assert_eq!(why(&[("bgu", "none")]).unwrap(), "sim has no setting `bgu`; did you mean `bug`?");
 }
