@@ -97,6 +97,12 @@ pub trait Launch: Send + Sync {
         Vec::new()
     }
 
+    /// Whom its servers run as where Duress is root, by name or number; otherwise, and by default, they run as
+    /// who started it.
+    fn user(&self) -> Option<&str> {
+        None
+    }
+
     /// How `node` is asked to end.
     fn stopping(&self, _cluster: &[Node], _node: &Node) -> Stopping {
         Stopping::default()

@@ -111,6 +111,8 @@ struct Meaning {
     /// The first node's, where it is another.
     first: Option<Command>,
     env: Vec<(String, Template)>,
+    /// Whom the servers run as.
+    user: Option<String>,
     stop: Option<Stop>,
     version: Option<Command>,
     /// An image, in whose files the servers run.
@@ -318,6 +320,10 @@ impl Launch for Declared {
             settings: &self.settings,
         };
         self.meaning.env.iter().map(|(name, value)| (name.clone(), value.fill(scene))).collect()
+    }
+
+    fn user(&self) -> Option<&str> {
+        self.meaning.user.as_deref()
     }
 
     fn files(&self, cluster: &[Node], node: &Node, data_dir: &Path) -> ServerFiles {

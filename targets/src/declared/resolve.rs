@@ -7,7 +7,8 @@ use super::words::Words;
 use super::{Choice, Clients, Command, Meaning, Stop};
 use crate::obtain;
 use crate::problem::{self, Problem, Source, nearest};
-use crate::{OptionDoc, Refusal};
+use crate::{Account, OptionDoc, Refusal};
+use nix::unistd::Uid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ pub(super) fn resolve(source: Source<'_>, (here, elsewhere): (&Path, bool)) -> R
         start,
         first,
         env: resolver.environment(&server.env)?,
+        user: server.user.as_ref().map(|user| resolver.user(user)).transpose()?,
         stop: server.stop.as_ref().map(|stop| resolver.stop(stop)).transpose()?,
         version: server.version.as_ref().map(|words| resolver.helper(words, Scope::Node)).transpose()?,
         rootfs: server.rootfs.as_ref().map(|path| resolver.rootfs(path)).transpose()?,
@@ -295,6 +297,18 @@ impl<'a> Resolver<'a> {
                 Ok((name.clone(), self.template(value.get_ref(), &value.span(), Scope::All)?))
             })
             .collect()
+    }
+
+    /// Of this machine, where the servers are its own, and where it counts.
+    fn user(&self, user: &Spanned<String>) -> Result<String, Problem> {
+        let name = user.get_ref();
+        if !self.elsewhere && Uid::effective().is_root() {
+            Account::find(name, Path::new("/")).map_err(|told| {
+                let (why, fix) = told.split_once("; ").unwrap_or((&told, "check its name"));
+                self.source.problem(&user.span(), why, fix)
+            })?;
+        }
+        Ok(name.clone())
     }
 
     fn stop(&self, words: &Spanned<Words>) -> Result<Stop, Problem> {

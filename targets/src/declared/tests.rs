@@ -179,7 +179,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "stop = \"SIGINT\"",
         "quit = \"SIGINT\"",
-        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version, rootfs, dir, logs",
+        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, user, stop, version, rootfs, dir, logs",
     ),
     (
         "default = 3",
@@ -274,6 +274,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "\"SIGINT\"",
         "\"SIGNIT\"",
         "my-db.toml:17: `SIGNIT` is no signal that ends a server; did you mean `SIGINT`?",
+    ),
+    (
+        "stop = \"SIGINT\"",
+        "stop = \"SIGINT\"\nusr = \"nobody\"",
+        "my-db.toml:18: unknown key `usr` in [server]; did you mean `user`?",
     ),
     (
         "stop = \"SIGINT\"",
