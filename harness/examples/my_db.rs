@@ -104,7 +104,7 @@ impl Target for MyDb {
 
     async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError> {
         self.healthy(node).await?;
-        Ok(NodeStatus { version: String::new(), is_leader: true, term: None })
+        Ok(NodeStatus { version: String::new(), leads: None, term: None })
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::env::EnvError;
 use duress_checkers::HistoryError;
 use duress_reports::artifact::{ArtifactError, RunFailure};
-use duress_targets::declared::Problem;
+use duress_targets::problem::Problem;
 use duress_targets::{TargetError, obtain::ObtainError};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,9 +46,9 @@ pub enum Failure {
         fix: String,
     },
     /// A setting of the target.
-    #[error("{0}; `duress list targets` shows the settings")]
+    #[error("{0} (`duress list targets` shows the settings)")]
     Target(#[from] TargetError),
-    /// A target's file.
+    /// A file (TOML) that the user has written.
     #[error("{0}")]
     Declared(#[from] Problem),
     /// A history that is none.

@@ -53,7 +53,7 @@
 //!     }
 //!
 //!     async fn status(&self, _node: &Node) -> Result<NodeStatus, ClientError> {
-//!         Ok(NodeStatus { version: String::new(), is_leader: false, term: None })
+//!         Ok(NodeStatus { version: String::new(), leads: None, term: None })
 //!     }
 //! }
 //!

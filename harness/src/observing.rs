@@ -63,7 +63,7 @@ impl Asker {
             for (at, node) in self.0.iter().cloned().enumerate() {
                 asked.spawn(async move {
                     let status = timeout(LEADS_WITHIN.min(wait), status(&node)).await;
-                    status.ok().flatten().filter(|s| s.is_leader).map(|s| (s.term, at))
+                    status.ok().flatten().filter(|s| s.leads == Some(true)).map(|s| (s.term, at))
                 });
             }
             let leader = asked.join_all().await.into_iter().flatten().max();
@@ -115,11 +115,9 @@ impl From<NodeState> for Seen {
     }
 }
 
-/// A server without terms has no leaders either: there is one only.
 impl From<NodeStatus> for Seen {
     fn from(status: NodeStatus) -> Self {
-        let leads = status.term.map(|_| status.is_leader);
-        Self { state: NodeState::Answers, leads, term: status.term }
+        Self { state: NodeState::Answers, leads: status.leads, term: status.term }
     }
 }
 
@@ -294,7 +292,11 @@ impl NodeLog {
     }
 
     /// Each line is written at once, since there are few; nobody needs them after a power failure.
-    fn note(&self, node: usize, seen: Seen) {
+    fn note(&self, node: usize, mut seen: Seen) {
+        // A single server without terms says that it leads, and has nobody to lead.
+        if self.names.len() == 1 && seen.term.is_none() {
+            seen.leads = None;
+        }
         let line = {
             let mut written = self.written();
             if written.last[node].replace(seen) == Some(seen) {

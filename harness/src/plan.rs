@@ -16,8 +16,8 @@ use crate::nemesis::schedule::{self, Schedule};
 use crate::run::noted;
 use duress_reports::conclusion::Rule;
 use duress_reports::{Known, PlotFormat};
-use duress_targets::declared;
 use duress_targets::{Refusal, Registry, Server, Settings, Source, Target, TargetEntry};
+use duress_targets::{declared, nearest};
 use duress_workloads::{Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -453,10 +453,9 @@ fn default_faults(entry: &TargetEntry, nodes: usize) -> Vec<String> {
 
 /// What the target refuses has to be a fault, and may not be asked for.
 fn check_refusals(entry: &TargetEntry, asked: &[String]) -> Result<(), Failure> {
-    let known = |kind: &str| catalogue::FAULTS.iter().any(|fault| fault.name == kind);
-    if let Some(refusal) = entry.refuses.iter().find(|refusal| !known(&refusal.fault)) {
+    if let Some(refusal) = entry.refuses.iter().find(|refusal| catalogue::find(&refusal.fault).is_err()) {
         let why = format!("there is no fault `{}` to be refused", refusal.fault);
-        return Err(Failure::usage(&refusal.place, why, "choose from `duress list faults`"));
+        return Err(Failure::usage(&refusal.place, why, catalogue::choose(&refusal.fault)));
     }
     match asked.iter().find_map(|kind| refused(entry, kind)) {
         Some((fault, refusal)) => Err(not_to_be_borne(fault, refusal)),
@@ -618,29 +617,29 @@ pub fn find_target(registry: &Registry, name: &str, place: &Place) -> Result<Arc
     }
     registry.find(name).cloned().ok_or_else(|| {
         let known: Vec<&str> = registry.targets().iter().map(|entry| entry.name.as_str()).collect();
-        Failure::usage(
-            format!("target {name}"),
-            "there is no such target",
-            format!("choose from {}, or name the file of your own: {name}.toml", known.join(", ")),
-        )
+        let file = format!("{name}.toml");
+        let own = Path::new(&file).is_file().then_some(file.as_str());
+        let fix = match own.or_else(|| nearest::nearest(name, &known)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("choose from {}, or name the file of your own: my-db.toml", known.join(", ")),
+        };
+        Failure::usage(format!("target {name}"), "there is no such target", fix)
     })
 }
 
 fn find_workload(entry: &TargetEntry, name: Option<&str>) -> Result<&'static WorkloadEntry, Failure> {
     let name = name.unwrap_or_else(|| entry.workloads.first().map_or("register", String::as_str));
-    let workload = duress_workloads::registry::find(name);
-    match workload {
-        Some(workload) if entry.workloads.iter().any(|known| known == name) => Ok(workload),
-        found => Err(Failure::usage(
-            format!("--workload {name}"),
-            if found.is_some() {
-                format!("{} cannot run it", entry.name)
-            } else {
-                "there is no such workload".to_owned()
-            },
-            format!("{} runs {}", entry.name, entry.workloads.join(", ")),
-        )),
-    }
+    let known: Vec<&str> = entry.workloads.iter().map(String::as_str).collect();
+    let runs = format!("{} runs {}", entry.name, known.join(", "));
+    let (why, fix) = match duress_workloads::registry::find(name) {
+        Some(workload) if known.contains(&name) => return Ok(workload),
+        Some(_) => (format!("{} cannot run it", entry.name), runs),
+        None => {
+            let meant = nearest::nearest(name, &known).map(|meant| format!("did you mean `{meant}`?"));
+            ("there is no such workload".to_owned(), meant.unwrap_or(runs))
+        }
+    };
+    Err(Failure::usage(format!("--workload {name}"), why, fix))
 }
 
 /// A seed that is easy to type, from the wall clock: it only has to differ from run to run.

@@ -35,11 +35,12 @@ use duress_reports::artifact::{Binary, Declaration, FORMAT, NodeInfo, Run, RunIn
 use duress_reports::conclusion::{Conclusion, Gates, conclude};
 use duress_targets::obtain::image::{self, Image};
 use duress_targets::obtain::{self, Obtained};
-use duress_targets::{Node, Server, Source};
+use duress_targets::{Account, Node, Server, Source};
 use environment::{disks, limited_memory};
 use interrupts::{Interrupts, Standing};
+use nix::unistd::Uid;
 use salvaging::Salvaging;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -335,7 +336,21 @@ fn unpack(plan: &Plan, listener: &dyn Listener) -> Result<Option<Image>, Failure
         ));
     }
     let mut talk = |told: &str| listener.event(&Event::Note(told));
-    Ok(Some(image::unpack(path, &obtain::default_cache()?, &mut talk)?))
+    let image = image::unpack(path, &obtain::default_cache()?, &mut talk)?;
+    // An ordinary user's servers are that user's, whatever an image says.
+    if let Some(user) = environment::image_user(launch, &image).filter(|_| Uid::effective().is_root()) {
+        Account::find(user, &image.root).map_err(|told| {
+            let (why, fix) = told.split_once("; ").unwrap_or((&told, "set `user` in [server]"));
+            Failure::usage(format!("the image {}", path.display()), why, fix)
+        })?;
+    }
+    let entry = image.defaults.entrypoint.first();
+    if let (Some(entry), Source::Named { program, .. }) = (entry, launch.source())
+        && program.file_name() != Path::new(entry).file_name()
+    {
+        talk(&format!("the image's entry point {entry} is not run: `start` is the whole command"));
+    }
+    Ok(Some(image))
 }
 
 /// Gets what operators use, if a fault needs it: of the server's own version, since it writes the

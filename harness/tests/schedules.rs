@@ -363,7 +363,8 @@ fn what_cannot_be_is_refused_with_a_way_out() {
         let error = schedule::plan(&request, &Rng::new(1)).expect_err("refused").to_string();
         assert!(error.contains(expected), "{error}");
     };
-    check(&["meteor"], 5, "there is no such fault; choose from kill, ");
+    check(&["meteor"], 5, "there is no such fault; choose from `duress list faults`");
+    check(&["kill", "partitoin"], 2, "there is no such fault; did you mean `partition`?");
     check(&["partition"], 1, "needs at least 2 nodes; use --nodes 2");
     check(&["kill"], 1, "takes the majority; use --nodes 3 or more, or --allow-majority-loss");
     check(&["partition-ring"], 3, "needs at least 4 nodes");

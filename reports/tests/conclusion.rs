@@ -153,6 +153,10 @@ fn gates_are_met_or_the_run_is_inconclusive_or_the_target_at_fault() {
     let cut = |run: &mut Run| run.info.status = RunStatus::Interrupted;
     assert_eq!(gated("leader-changes=2:finding", cut), (Inconclusive, Undecided));
     assert_eq!(gated("max-unavailable=1ms", cut), (Violation, Missed));
+    // Without terms, another node that leads is a change.
+    let no_terms = |run: &mut Run| run.nodes.iter_mut().for_each(|seen| seen.term = None);
+    assert_eq!(gated("leader-changes=1", no_terms), (Valid, Met));
+    assert_eq!(gated("leader-changes=2", no_terms), (Inconclusive, Missed));
     // And where nobody looked at nodes, nobody knows who led.
     assert_eq!(gated("leader-changes=0", |run| run.nodes.clear()), (Inconclusive, Undecided));
 }

@@ -3,6 +3,7 @@
 //! A [`Target`] says how its servers are started, how a client talks to one of them, and
 //! which of them leads. It performs no fault and makes no node: that is the harness' part.
 
+mod account;
 mod action;
 mod apart;
 mod client;
@@ -13,16 +14,19 @@ pub mod exec;
 pub mod hosts;
 pub mod http;
 mod lifecycle;
+pub mod nearest;
 mod node;
 pub mod obtain;
 mod on_host;
 mod outcome;
+pub mod problem;
 mod redis;
 mod registry;
 pub mod sim;
 mod target;
 mod web;
 
+pub use account::Account;
 pub use apart::{Apart, first_key};
 pub use client::{Client, ClientError, Completion, Stoppable};
 pub use context::Context;

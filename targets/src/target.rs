@@ -1,7 +1,7 @@
 //! A target: how the system is launched, reached and asked how it is.
 
 use crate::declared::Declaration;
-use crate::{Client, ClientError, Lifecycle, Needs, Node, OnHosts, Stopping};
+use crate::{Client, ClientError, Lifecycle, Needs, Node, OnHosts, Stopping, nearest};
 use async_trait::async_trait;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -97,6 +97,12 @@ pub trait Launch: Send + Sync {
         Vec::new()
     }
 
+    /// Whom its servers run as where Duress is root, by name or number; otherwise, and by default, they run as
+    /// who started it.
+    fn user(&self) -> Option<&str> {
+        None
+    }
+
     /// How `node` is asked to end.
     fn stopping(&self, _cluster: &[Node], _node: &Node) -> Stopping {
         Stopping::default()
@@ -152,8 +158,8 @@ pub enum Source<'a> {
 pub struct NodeStatus {
     /// The server's version, as it says.
     pub version: String,
-    /// Does it think that it leads?
-    pub is_leader: bool,
+    /// Does it think that it leads? `None` where there are no leaders.
+    pub leads: Option<bool>,
     /// Its term, epoch or ballot, where there is one.
     pub term: Option<u64>,
 }
@@ -176,8 +182,12 @@ impl Settings {
         let unknown = self.0.keys().find(|name| options.iter().all(|option| option.name != name.as_str()));
         unknown.map_or(Ok(()), |name| {
             let known: Vec<_> = options.iter().map(|option| &*option.name).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Err(TargetError::UnknownSetting { target: target.to_owned(), name: name.clone(), known })
+            let fix = if known.is_empty() {
+                "it has none".to_owned()
+            } else {
+                nearest::choose(name, &known, "`duress list targets`")
+            };
+            Err(TargetError::UnknownSetting { target: target.to_owned(), name: name.clone(), fix })
         })
     }
 
@@ -265,14 +275,14 @@ pub type Make = Arc<dyn Fn(&Settings, &str) -> Result<Arc<dyn Target>, TargetErr
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// No such setting.
-    #[error("{target} has no setting `{name}`; it has: {known}")]
+    #[error("{target} has no setting `{name}`; {fix}")]
     UnknownSetting {
         /// The target.
         target: String,
         /// As typed.
         name: String,
-        /// What there is.
-        known: String,
+        /// What may have been meant, or what there is.
+        fix: String,
     },
     /// None of its workloads.
     #[error("{target} cannot run the workload `{name}`")]

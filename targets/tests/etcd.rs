@@ -121,7 +121,7 @@ async fn without_a_quorum_writes_are_in_doubt_and_only_serializable_reads_answer
         let unhealthy = cluster.target.healthy(&cluster.nodes[0]).await.expect_err("no quorum");
         assert_eq!(unhealthy.class, "timeout");
         let status = cluster.target.status(&cluster.nodes[0]).await.expect("it still speaks");
-        assert_eq!((status.version.as_str(), status.is_leader), (version, false));
+        assert_eq!((status.version.as_str(), status.leads), (version, Some(false)));
 
         // Killed while the write waits for its quorum.
         let mut killed = cluster.client(0).await;
@@ -146,7 +146,7 @@ async fn exactly_one_member_leads() {
             let status = cluster.target.status(node).await.expect("an answer");
             assert_eq!(status.version, version);
             assert!(status.term.is_some_and(|term| term > 0), "{status:?}");
-            leaders += usize::from(status.is_leader);
+            leaders += usize::from(status.leads == Some(true));
         }
         assert_eq!(leaders, 1, "{version}");
     }

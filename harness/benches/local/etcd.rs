@@ -97,6 +97,7 @@ fn cluster(
         program: obtained.path.clone(),
         args: launch.args(nodes, node, &Local::data_dir(dir, node)),
         env: [launch.env(), obtained.env()].concat(),
+        user: None,
     };
     let config = Config {
         work_dir: dir.to_owned(),

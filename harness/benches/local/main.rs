@@ -78,7 +78,12 @@ fn network(privilege: Privilege) {
 
 /// Nodes that do nothing.
 fn sleeping(privilege: Privilege, dir: &Path, (nodes, ports, disks): (usize, Ports, Disks)) -> Option<Local> {
-    let sleep = ServerCommand { program: "/bin/sleep".into(), args: vec!["1000".into()], env: Vec::new() };
+    let sleep = ServerCommand {
+        program: "/bin/sleep".into(),
+        args: vec!["1000".into()],
+        env: Vec::new(),
+        user: None,
+    };
     let config = Config {
         work_dir: dir.to_owned(),
         servers: vec![sleep; nodes],

@@ -3,6 +3,7 @@
 use super::print;
 use crate::failure::Failure;
 use clap::Args;
+use duress_targets::nearest;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -48,7 +49,7 @@ impl DocsArgs {
         // As the pages name each other.
         let asked = asked.strip_suffix(".md").unwrap_or(asked);
         let Some((_, _, text)) = PAGES.iter().find(|(name, ..)| *name == asked) else {
-            let fix = format!("choose from {}", PAGES.map(|(name, ..)| name).join(", "));
+            let fix = nearest::choose(asked, &PAGES.map(|(name, ..)| name), "`duress docs`");
             return Err(Failure::usage(format!("docs {asked}"), "there is no such page", fix));
         };
         print(text);

@@ -42,6 +42,11 @@ impl IssueArgs {
             })?;
             (self.out.join(&run.path), line.number)
         };
+        // Tomorrow `latest` points elsewhere, and the issue is read then, too.
+        let path = match path.read_link() {
+            Ok(target) => path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => path,
+        };
         let dir = RunDir::open(&path)?;
         let run = dir.load()?;
         let conclusion = dir.load_conclusion()?.ok_or_else(|| {

@@ -12,8 +12,8 @@ use super::remote::transport::Transport;
 use super::{EnvError, docker, kube, remote};
 use crate::failure::Failure;
 use crate::nemesis::fault::PlannedFault;
-use duress_targets::Node;
-use duress_targets::hosts;
+use duress_targets::problem::{self, Problem};
+use duress_targets::{Node, hosts};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -53,7 +53,9 @@ impl Place {
     /// # Errors
     /// When it cannot be read, or says something that cannot be; with its name and the line.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let failed = |source| Failure::File { path: path.to_owned(), what: "read", source };
+        let failed = |error: std::io::Error| {
+            refused(path, None, format!("it cannot be read: {error}"), "check the path")
+        };
         let length = std::fs::metadata(path).map_err(failed)?.len();
         if length > MAX_BYTES {
             let why = format!("it has {length} bytes, and {MAX_BYTES} are allowed");
@@ -61,8 +63,8 @@ impl Place {
         }
         let text = std::fs::read_to_string(path).map_err(failed)?;
         let tables: Tables = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            refused(path, Some(line), error.message().trim(), FIX)
+            let Problem { line, why, fix, .. } = problem::refused(path, &text, "places", &error);
+            refused(path, line, why, &fix)
         })?;
         if tables.load.is_some() && tables.ssh.is_none() {
             let why =

@@ -156,19 +156,23 @@ impl Nemesis {
     ) -> Option<Resolved> {
         let names = self.names();
         let wait = LEADER_WAIT.min(Duration::from_millis(planned.for_ms) / LEADER_SHARE);
-        let leader = if planned.fault.named().is_none() { self.asker.leader(wait).await } else { None };
-        let (leader, guess) = match leader {
-            Some(leader) => (leader, false),
-            None => (id as usize % names.len(), planned.fault.named().is_none()),
+        let (asked, alone) = (planned.fault.named().is_none(), names.len() == 1);
+        let leader = if asked && !alone { self.asker.leader(wait).await } else { None };
+        let instead = match leader {
+            Some(_) => None,
+            // Who leads nobody is the one that there is.
+            None if alone => Some(""),
+            None => asked.then_some("(nobody leads) "),
         };
+        let leader = leader.unwrap_or(id as usize % names.len());
         // Waiting for a leader takes time: a fault that is over before it begins breaks nothing.
         if *over.borrow() || self.clock.now() >= planned.end_ms().saturating_mul(1_000_000) {
             return None;
         }
         let mut resolved = planned.fault.resolve(&names, leader);
-        if guess {
-            for role in ["the leader", "the follower"] {
-                resolved.description = resolved.description.replace(role, "(nobody leads)");
+        if let Some(instead) = instead {
+            for role in ["the leader ", "the follower "] {
+                resolved.description = resolved.description.replace(role, instead);
             }
         }
         Some(resolved)

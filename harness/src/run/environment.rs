@@ -67,6 +67,13 @@ pub(super) fn make(
     if !plan.place.is_here() {
         no_own_files(launch, nodes)?;
     }
+    if matches!(plan.place, Place::Ssh(_)) && launch.user().is_some() {
+        return Err(Failure::usage(
+            "--on with `user` in [server]",
+            "what an agent has on a host is closed to other users, and so would be the server's data",
+            "leave it out where the server may be root",
+        ));
+    }
     let env: Arc<dyn Environment> = match &plan.place {
         Place::Here => Arc::new(here(parts)?),
         Place::Ssh(hosts) => Arc::new(hosts::make(parts, hosts, info)?),
@@ -87,10 +94,12 @@ fn here(parts: Parts<'_>) -> Result<Local, Failure> {
         unreachable!("both have been had for nodes on this machine")
     };
     let image_env = prepared.image.as_ref().map_or(&[][..], |image| &*image.defaults.env);
+    let user = prepared.image.as_ref().map_or_else(|| launch.user(), |image| image_user(launch, image));
     let server = |node: &Node| local::ServerCommand {
         program: obtained.path.clone(),
         args: launch.args(nodes, node, &Local::data_dir(&dir, node)),
         env: [image_env.to_vec(), launch.env(), obtained.env()].concat(),
+        user: user.map(str::to_owned),
     };
     let config = local::Config {
         servers: nodes.iter().map(server).collect(),
@@ -122,6 +131,11 @@ fn no_own_files(launch: &dyn Launch, nodes: &[Node]) -> Result<(), Failure> {
         "they are for nodes on this machine",
         "leave them out, and let the server print its log",
     ))
+}
+
+/// Whom servers run as in an image, unless the target says.
+pub(super) fn image_user<'a>(launch: &'a dyn Launch, image: &'a Image) -> Option<&'a str> {
+    launch.user().or(Some(image.defaults.user.as_str()).filter(|user| !user.is_empty()))
 }
 
 fn rootfs(image: &Image) -> local::Rootfs {

@@ -22,9 +22,13 @@ fn unknown_names() {
     );
     refused(
         &["run", "etcd", "--faults", "kill,meteor"],
-        "--faults meteor: there is no such fault; choose from kill",
+        "--faults meteor: there is no such fault; choose from `duress list faults`, or `none`",
     );
-    refused(&["run", "etcd", "--set", "speed=9"], "etcd has no setting `speed`");
+    refused(&["run", "etcd", "--faults", "partitoin"], "there is no such fault; did you mean `partition`?");
+    refused(&["run", "etcd", "--workload", "registr"], "there is no such workload; did you mean `register`?");
+    refused(&["run", "ectd"], "there is no such target; did you mean `etcd`?");
+    refused(&["run", "etcd", "--set", "speed=9"], "etcd has no setting `speed`; choose from reads, fencing");
+    refused(&["run", "etcd", "--set", "raeds=x"], "etcd has no setting `raeds`; did you mean `reads`?");
     refused(&["run", "etcd", "--set", "reads=psychic"], "reads=psychic cannot be");
     refused(&["demo", "--bug", "heisenbug"], "bug=heisenbug cannot be");
     refused(&["fetch", "oracle"], "there is no such target");
@@ -41,7 +45,7 @@ fn impossible_numbers_and_combinations() {
     refused(&["sweep", "etcd", "--at", "rename", "--when", "after", "--dir", "x"], "only syncs can be made");
     refused(&["run", "etcd", "--nodes", "0"], "--nodes 0: out of range; use 1 to 9");
     refused(&["run", "etcd", "--nodes", "12"], "--nodes 12: out of range");
-    refused(&["run", "etcd", "--nodes", "1"], "--nodes 1");
+    refused(&["run", "etcd", "--nodes", "1"], "the fault kill on 1 node: any fault there takes the majority");
     refused(&["run", "etcd", "--nodes", "1", "--faults", "partition"], "that fault needs at least 2 nodes");
     refused(&["run", "redis", "--nodes", "2"], "--nodes 2 with redis: that target has at most 1");
     refused(&["run", "redis", "--faults", "partition"], "that fault needs at least 2 nodes");

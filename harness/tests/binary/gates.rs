@@ -66,6 +66,7 @@ fn a_run_ends_where_a_violation_shows_and_the_finding_is_told_of() {
     }
     let of_run = bench.duress(&["issue", "runs/latest"]).expect(0);
     assert_eq!(of_run.stdout.lines().next(), issue.stdout.lines().next());
+    assert!(!of_run.stdout.contains("runs/latest"), "it names what will be another run: {}", of_run.stdout);
     bench.duress(&["issue", "000000000000"]).expect(254);
 }
 

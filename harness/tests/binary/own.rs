@@ -72,8 +72,14 @@ fn a_file_that_is_wrong_starts_nothing() {
         &["run", "bad.toml"],
         "bad.toml:5: there is no program `no-such-server` on PATH; install it",
     );
+    refused(&bench, &["run", "toy"], "target toy: there is no such target; did you mean `toy.toml`?");
+    refused(&bench, &["run", "toy.toml", "--on", "no.toml"], "--on no.toml: it cannot be read: No such file");
     refused(&bench, &["run", "toy.toml", "--faults", "clock"], "toy.toml:14 refuses it: it has no clock");
-    refused(&bench, &["run", "toy.toml", "--set", "made=x"], "toy has no setting `made`; it has: mode");
+    refused(
+        &bench,
+        &["run", "toy.toml", "--set", "made=x"],
+        "toy has no setting `made`; did you mean `mode`?",
+    );
     refused(
         &bench,
         &["run", "toy.toml", "--version", "1"],

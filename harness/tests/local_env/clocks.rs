@@ -64,7 +64,7 @@ fn with_clocks(setting: &Setting, nodes: usize, server: Option<ServerCommand>, s
 
 fn clock_server() -> Option<ServerCommand> {
     let program = std::env::current_exe().unwrap();
-    Some(ServerCommand { program, args: vec![TELL.into()], env: Vec::new() })
+    Some(ServerCommand { program, args: vec![TELL.into()], env: Vec::new(), user: None })
 }
 
 /// What a server has told since it had told so many bytes, at least so many readings.
@@ -277,7 +277,7 @@ pub(super) fn redis_tells_the_time_that_it_is_given(setting: &Setting) {
     let redis = obtain(recipe, &request, &mut |_| ()).expect("redis");
     let (env, program) = (redis.env(), redis.path);
     let args = ["--bind", "0.0.0.0", "--protected-mode", "no", "--save", ""].map(str::to_owned).into();
-    let cluster = with_clocks(setting, 2, Some(ServerCommand { program, args, env }), "");
+    let cluster = with_clocks(setting, 2, Some(ServerCommand { program, args, env, user: None }), "");
     let shown = |node: usize| {
         let ask = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect((address(node), 6379))?;

@@ -15,6 +15,7 @@ mod packets;
 mod remains;
 mod rootfs;
 mod traps;
+mod users;
 
 use duress::env::cut::{Crossing, Cut};
 use duress::env::doctor;
@@ -48,7 +49,7 @@ const FAMILY_SIZE: usize = 3;
 /// A test by its name.
 type Test = (&'static str, fn(&Setting));
 
-const TESTS: [Test; 47] = [
+const TESTS: [Test; 49] = [
     ("all_pairs_are_connected", all_pairs_are_connected),
     ("tcp_carries_bulk_unchanged", tcp_carries_bulk_unchanged),
     ("a_host_looks_as_it_should", a_host_looks_as_it_should),
@@ -86,6 +87,11 @@ const TESTS: [Test; 47] = [
     ("servers_live_in_an_image", rootfs::servers_live_in_an_image),
     ("an_image_without_the_program_is_an_error", rootfs::an_image_without_the_program_is_an_error),
     ("what_is_left_of_a_node_is_saved", rootfs::what_is_left_of_a_node_is_saved),
+    ("a_server_runs_as_whom_it_is_told", users::a_server_runs_as_whom_it_is_told),
+    (
+        "whom_nobody_knows_or_who_may_not_come_in_is_told",
+        users::whom_nobody_knows_or_who_may_not_come_in_is_told,
+    ),
     ("exactly_the_nth_sync_waits", traps::exactly_the_nth_sync_waits),
     (
         "calls_are_caught_of_servers_with_clocks_of_their_own",
@@ -263,6 +269,7 @@ fn shell(script: &str) -> ServerCommand {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.into()],
         env: vec![("GREETING".into(), "hello".into())],
+        user: None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::gates::{Demand, Gate, GateState, LOG, Missed, Role, Rule, Scope, When, at_most};
 use super::{Evidence, FaultEffect, FaultState, Reached};
-use crate::artifact::{NodeState, Run, RunStatus};
+use crate::artifact::{NodeSeen, NodeState, Run, RunStatus};
 use crate::measure::Calls;
 use crate::words::counted;
 use duress_checkers::{Finding, Valid, Verdict};
@@ -145,16 +145,15 @@ impl Judge<'_> {
         }
     }
 
-    /// Leaders in terms that had none before; absent where no node says who leads.
+    /// Leaders in terms that had none before, or, without terms, other ones than before; absent where no node
+    /// says who leads.
     fn leaders(&self) -> Option<u64> {
-        let terms: BTreeSet<u64> = self
-            .run
-            .nodes
-            .iter()
-            .filter(|seen| seen.leads == Some(true))
-            .filter_map(|seen| seen.term)
-            .collect();
-        (!terms.is_empty()).then_some(terms.len() as u64)
+        let mut leading: Vec<&NodeSeen> =
+            self.run.nodes.iter().filter(|seen| seen.leads == Some(true)).collect();
+        let terms: BTreeSet<u64> = leading.iter().filter_map(|seen| seen.term).collect();
+        leading.dedup_by(|one, other| one.node == other.node);
+        let leaders = if terms.is_empty() { leading.len() } else { terms.len() };
+        (leaders > 0).then_some(leaders as u64)
     }
 
     fn leader_changes(&self, least: u64) -> Judged {

@@ -49,6 +49,7 @@ pub(super) struct ServerTable {
     pub(super) first: Option<Spanned<Words>>,
     #[serde(default)]
     pub(super) env: BTreeMap<String, Spanned<String>>,
+    pub(super) user: Option<Spanned<String>>,
     pub(super) stop: Option<Spanned<Words>>,
     pub(super) version: Option<Spanned<Words>>,
     pub(super) rootfs: Option<Spanned<PathBuf>>,

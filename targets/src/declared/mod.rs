@@ -2,14 +2,13 @@
 //! sees that they are healthy and who leads, and what talks to them. `targets/docs/own-cluster.md` is for
 //! those who write one.
 //!
-//! `file` is what may stand there, `resolve` what it means or what is wrong with it (`problem`),
+//! `file` is what may stand there, `resolve` what it means or what is wrong with it,
 //! `template` and `words` what its texts are, `probe` how nodes are asked, `needs` what has to be on their
 //! hosts, `skeleton` files to begin with.
 
 mod file;
 mod needs;
 mod probe;
-mod problem;
 mod resolve;
 mod skeleton;
 mod template;
@@ -17,9 +16,9 @@ mod template;
 mod tests;
 mod words;
 
-pub use problem::Problem;
 pub use skeleton::skeleton;
 
+use crate::problem::{self, Problem};
 use crate::{
     Client, ClientError, Context, HostCommand, Launch, Needs, Node, NodeStatus, OnHosts, OptionDoc, Refusal,
     Server, ServerFiles, Settings, Source, Stopping, Surroundings, Target, TargetEntry, TargetError, exec,
@@ -112,6 +111,8 @@ struct Meaning {
     /// The first node's, where it is another.
     first: Option<Command>,
     env: Vec<(String, Template)>,
+    /// Whom the servers run as.
+    user: Option<String>,
     stop: Option<Stop>,
     version: Option<Command>,
     /// An image, in whose files the servers run.
@@ -319,6 +320,10 @@ impl Launch for Declared {
             settings: &self.settings,
         };
         self.meaning.env.iter().map(|(name, value)| (name.clone(), value.fill(scene))).collect()
+    }
+
+    fn user(&self) -> Option<&str> {
+        self.meaning.user.as_deref()
     }
 
     fn files(&self, cluster: &[Node], node: &Node, data_dir: &Path) -> ServerFiles {

@@ -112,14 +112,17 @@ impl Declared {
     }
 
     pub(super) async fn says_of_itself(&self, node: &Node) -> Result<NodeStatus, ClientError> {
-        let (is_leader, term) = match &self.meaning.leader {
-            Some(leader) => leader.read(node, &self.ask(node, &leader.question).await?),
+        let (leads, term) = match &self.meaning.leader {
+            Some(leader) => {
+                let (leads, term) = leader.read(node, &self.ask(node, &leader.question).await?);
+                (Some(leads), term)
+            }
             None => {
                 self.is_healthy(node).await?;
-                (false, None)
+                (None, None)
             }
         };
-        Ok(NodeStatus { version: self.version(node).await, is_leader, term })
+        Ok(NodeStatus { version: self.version(node).await, leads, term })
     }
 
     /// A node's version does not change while it runs: it is asked once.

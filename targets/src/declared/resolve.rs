@@ -2,12 +2,13 @@
 
 use super::file::{File, Leader as LeaderTable, Probe as ProbeTable, ServerTable};
 use super::probe::{Health, Leader, Question};
-use super::problem::{Problem, Source, nearest};
 use super::template::{Names, Scope, Template};
 use super::words::Words;
 use super::{Choice, Clients, Command, Meaning, Stop};
 use crate::obtain;
-use crate::{OptionDoc, Refusal};
+use crate::problem::{self, Problem, Source, nearest};
+use crate::{Account, OptionDoc, Refusal};
+use nix::unistd::Uid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ const CLIENT_PORT: &str = "client";
 
 /// Reads what a file means.
 pub(super) fn resolve(source: Source<'_>, (here, elsewhere): (&Path, bool)) -> Result<Meaning, Problem> {
-    let file: File = toml::from_str(source.text).map_err(|error| source.refused(&error))?;
+    let file: File = toml::from_str(source.text).map_err(|error| source.refused("own-cluster", &error))?;
     let resolver = Resolver::new(source, (here, elsewhere), &file)?;
     let name = resolver.name(&file)?;
     let workloads = resolver.workloads(&file)?;
@@ -39,6 +40,7 @@ pub(super) fn resolve(source: Source<'_>, (here, elsewhere): (&Path, bool)) -> R
         start,
         first,
         env: resolver.environment(&server.env)?,
+        user: server.user.as_ref().map(|user| resolver.user(user)).transpose()?,
         stop: server.stop.as_ref().map(|stop| resolver.stop(stop)).transpose()?,
         version: server.version.as_ref().map(|words| resolver.helper(words, Scope::Node)).transpose()?,
         rootfs: server.rootfs.as_ref().map(|path| resolver.rootfs(path)).transpose()?,
@@ -204,7 +206,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn place(&self, words: &Spanned<Words>) -> String {
-        super::problem::place(self.source.file, Some(self.source.line(words.span().start)))
+        problem::place(self.source.file, Some(self.source.line(words.span().start)))
     }
 
     fn missing(&self, words: &Spanned<Words>, error: &obtain::ObtainError) -> Problem {
@@ -295,6 +297,18 @@ impl<'a> Resolver<'a> {
                 Ok((name.clone(), self.template(value.get_ref(), &value.span(), Scope::All)?))
             })
             .collect()
+    }
+
+    /// Of this machine, where the servers are its own, and where it counts.
+    fn user(&self, user: &Spanned<String>) -> Result<String, Problem> {
+        let name = user.get_ref();
+        if !self.elsewhere && Uid::effective().is_root() {
+            Account::find(name, Path::new("/")).map_err(|told| {
+                let (why, fix) = told.split_once("; ").unwrap_or((&told, "check its name"));
+                self.source.problem(&user.span(), why, fix)
+            })?;
+        }
+        Ok(name.clone())
     }
 
     fn stop(&self, words: &Spanned<Words>) -> Result<Stop, Problem> {
@@ -433,7 +447,7 @@ impl<'a> Resolver<'a> {
     fn refusals(&self, file: &File) -> Result<Vec<Refusal>, Problem> {
         let refusal = |(fault, why): (&String, &Spanned<String>)| {
             let at = why.span();
-            let place = super::problem::place(self.source.file, Some(self.source.line(at.start)));
+            let place = problem::place(self.source.file, Some(self.source.line(at.start)));
             if why.get_ref().trim().is_empty() {
                 let told = format!("`{fault}` is refused for no reason");
                 return Err(self.source.problem(&at, told, "say why, for whoever asks for it"));

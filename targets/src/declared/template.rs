@@ -13,8 +13,8 @@
 //! | `{each nodes:TEXT}` `{each peers:TEXT}` | alone in a word of a command: a word for each |
 //! | `{{` `}}` | braces |
 
-use super::problem::nearest;
 use crate::Node;
+use crate::problem::nearest;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -196,7 +196,7 @@ fn place(name: &str, names: Names<'_>) -> Result<Part, (String, String)> {
         "here" => Ok(Part::Here),
         _ => {
             let known: Vec<&str> = NAMES.into_iter().chain(["port.client", "set.NAME"]).collect();
-            let fix = format!("{}, and {{{{ is a brace", nearest(name, &known));
+            let fix = format!("{} A brace is {{{{", nearest(name, &known));
             Err((format!("`{{{name}}}` is nothing that is filled in"), fix))
         }
     }

@@ -234,7 +234,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "stop = \"SIGINT\"",
         "quit = \"SIGINT\"",
-        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, stop, version, rootfs, dir, logs",
+        "my-db.toml:17: unknown key `quit` in [server]; there is start, first, env, user, stop, version, rootfs, dir, logs",
     ),
     (
         "default = 3",
@@ -292,7 +292,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "--peers",
         "{adress}",
-        "my-db.toml:14: `{adress}` is nothing that is filled in; did you mean `address`?, and {{ is a brace",
+        "my-db.toml:14: `{adress}` is nothing that is filled in; did you mean `address`? A brace is {{",
     ),
     (
         "{port.client}",
@@ -329,6 +329,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "\"SIGINT\"",
         "\"SIGNIT\"",
         "my-db.toml:17: `SIGNIT` is no signal that ends a server; did you mean `SIGINT`?",
+    ),
+    (
+        "stop = \"SIGINT\"",
+        "stop = \"SIGINT\"\nusr = \"nobody\"",
+        "my-db.toml:18: unknown key `usr` in [server]; did you mean `user`?",
     ),
     (
         "stop = \"SIGINT\"",

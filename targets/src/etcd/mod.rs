@@ -115,7 +115,7 @@ impl Target for Etcd {
     async fn status(&self, node: &Node) -> Result<NodeStatus, ClientError> {
         let status: Status = probe(node, "/v3/maintenance/status", &json!({})).await?;
         Ok(NodeStatus {
-            is_leader: status.leader == status.header.member_id,
+            leads: Some(status.leader == status.header.member_id),
             version: status.version,
             term: Some(status.raft_term.0),
         })

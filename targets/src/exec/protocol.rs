@@ -124,7 +124,10 @@ impl Rule {
             Self::Close => {
                 "read lines until `close` or the end of standard input, and then exit with 0: no thread may keep it"
             }
-            Self::Ok => "ask the server each time, keep no copies, and answer only after the server has",
+            Self::Ok => {
+                "ask the server each time, keep no copies, and answer only after the server has; where it is the \
+                 system, and not the program, that answers so, as replicas do that lag, --nodes 1 breaks no rule"
+            }
             Self::Fail => {
                 "after a timeout, a reset or an error in the middle, answer `info`: the server may have done it"
             }

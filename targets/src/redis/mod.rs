@@ -84,7 +84,7 @@ impl Target for Redis {
         let version = field(&info, "redis_version")
             .ok_or_else(|| Failure::protocol("its INFO has no redis_version").error)?
             .to_owned();
-        Ok(NodeStatus { version, is_leader: field(&info, "role") == Some("master"), term: None })
+        Ok(NodeStatus { version, leads: Some(field(&info, "role") == Some("master")), term: None })
     }
 }
 

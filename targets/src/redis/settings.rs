@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn impossible_settings_say_why() {
         for (pairs, needle) in [
-            (vec![("save", "60 1")], "it has: appendonly, appendfsync"),
+            (vec![("save", "60 1")], "choose from appendonly, appendfsync"),
             (vec![("appendonly", "maybe")], "yes or no"),
             (vec![("appendfsync", "never")], "always, everysec or no"),
             (vec![("appendonly", "no"), ("appendfsync", "always")], "no log to flush"),

@@ -101,7 +101,7 @@ impl Cluster {
         let state = self.look();
         Ok(NodeStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            is_leader: state.thinks_it_leads(node),
+            leads: Some(state.thinks_it_leads(node)),
             term: Some(state.nodes[node].term),
         })
     }

@@ -278,7 +278,7 @@ async fn faults_do_what_they_say() {
     assert_eq!(sim.healthy(&node(1)).await.unwrap_err().class, "no-leader");
     sim.healthy(&node(2)).await.unwrap();
     let leaders = [sim.status(&node(2)).await.unwrap(), sim.status(&node(3)).await.unwrap()];
-    assert_eq!(leaders.iter().filter(|status| status.is_leader).count(), 1);
+    assert_eq!(leaders.iter().filter(|status| status.leads == Some(true)).count(), 1);
 
     cluster.set_cuts(&BTreeSet::new());
     cluster.pause(1);
@@ -305,7 +305,7 @@ async fn a_leader_without_a_majority_serves_nothing_and_what_it_got_is_in_doubt(
         sleep(Duration::from_millis(200)).await;
         let mut leader = None;
         for n in 0..N_NODES {
-            if sim.status(&node(n + 1)).await.unwrap().is_leader {
+            if sim.status(&node(n + 1)).await.unwrap().leads == Some(true) {
                 leader = Some(n);
             }
         }
@@ -333,5 +333,5 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(why(&[("nodes", "9"), ("bug", "none")]), None);
     assert_eq!(why(&[("nodes", "10")]).unwrap(), "nodes=10 cannot be: it takes a whole number from 1 to 9");
     assert_eq!(why(&[("bug", "x")]).unwrap(), "bug=x cannot be: it takes stale-read, lost-write or none");
-    assert_eq!(why(&[("bgu", "none")]).unwrap(), "sim has no setting `bgu`; it has: bug, nodes, seed");
+    assert_eq!(why(&[("bgu", "none")]).unwrap(), "sim has no setting `bgu`; did you mean `bug`?");
 }

@@ -290,7 +290,10 @@ fn summary(state: &mut State, now: Duration) -> String {
     let of = state.latencies.quantiles(now);
     let ms =
         |of: Option<Duration>| of.map_or("-".to_owned(), |of| format!("{:.1}ms", of.as_secs_f64() * 1e3));
-    let leader = state.leader.as_ref().map_or("-".to_owned(), |(node, term)| format!("{node}/t{term}"));
+    let leader = state.leader.as_ref().map_or("-".to_owned(), |(node, term)| match term {
+        Some(term) => format!("{node}/t{term}"),
+        None => node.clone(),
+    });
     let faults: Vec<String> = state.faults.keys().map(|id| format!("F{id}")).collect();
     let faults = if faults.is_empty() { "-".to_owned() } else { faults.join(",") };
     let watch = told::watch(state).map(|(_, text)| format!(" {text}")).unwrap_or_default();

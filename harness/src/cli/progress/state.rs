@@ -38,8 +38,8 @@ pub(super) struct State {
     pub(super) watch: Option<(u64, Tally)>,
     /// The first violation that showed: `, first at op 1234, key 7, 12.3 s`.
     pub(super) alarm: Option<String>,
-    /// Who leads in the highest term, and that term.
-    pub(super) leader: Option<(String, u64)>,
+    /// Who leads, and its term, where there are terms.
+    pub(super) leader: Option<(String, Option<u64>)>,
 }
 
 /// A run, as it was planned.
@@ -178,10 +178,15 @@ impl State {
     }
 
     /// Who leads now that this was seen, if that is new. One that still says so in an older term was
-    /// deposed, and does not know it yet.
-    pub(super) fn leader_by(&self, seen: &NodeSeen) -> Option<(String, u64)> {
-        let term = seen.term.filter(|_| seen.leads == Some(true))?;
-        let newer = self.leader.as_ref().is_none_or(|(_, known)| term > *known);
-        newer.then(|| (seen.node.clone(), term))
+    /// deposed, and does not know it yet. Without terms nobody can tell, and the last to say so counts.
+    pub(super) fn leader_by(&self, seen: &NodeSeen) -> Option<(String, Option<u64>)> {
+        if seen.leads != Some(true) {
+            return None;
+        }
+        let newer = self.leader.as_ref().is_none_or(|(node, known)| match seen.term {
+            Some(_) => seen.term > *known,
+            None => *node != seen.node,
+        });
+        newer.then(|| (seen.node.clone(), seen.term))
     }
 }

@@ -225,11 +225,24 @@ fn a_frame_is_no_higher_than_the_terminal() {
 #[test]
 fn an_old_leader_that_does_not_know_it_yet_is_none() {
     let mut state = running(0);
-    assert_eq!(state.leader, Some(("n3".to_owned(), 5)));
+    assert_eq!(state.leader, Some(("n3".to_owned(), Some(5))));
     let newer = state.take(ms(9), &Event::Node(&seen(0, NodeState::Answers, Some((true, 6)))));
     assert_eq!(newer.map(|told| told.text), Some("leader n3 (term 5) → n1 (term 6)".to_owned()));
     assert_eq!(state.take(ms(9), &Event::Node(&seen(2, NodeState::Answers, Some((true, 5))))), None);
-    assert_eq!(state.leader, Some(("n1".to_owned(), 6)));
+    assert_eq!(state.leader, Some(("n1".to_owned(), Some(6))));
+}
+
+#[test]
+fn without_terms_the_last_one_that_said_so_leads() {
+    let mut state = running(0);
+    let mut told = |at, leads| {
+        let seen = NodeSeen { leads: Some(leads), ..seen(at, NodeState::Answers, None) };
+        state.take(ms(9), &Event::Node(&seen)).map(|told| told.text)
+    };
+    assert_eq!(told(0, true), Some("leader n3 (term 5) → n1".to_owned()));
+    assert_eq!(told(0, true), None);
+    assert_eq!(told(1, false), None);
+    assert_eq!(told(1, true), Some("leader n1 → n2".to_owned()));
 }
 
 #[test]

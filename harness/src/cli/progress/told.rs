@@ -62,10 +62,13 @@ fn fault(state: &State, id: u32, time: Duration, event: &JournalEvent) -> Option
 
 fn node(state: &State, seen: &NodeSeen) -> Option<Told> {
     let leads = state.leader_by(seen);
-    if let Some((node, term)) = &leads {
-        let before = state.leader.as_ref().map(|(node, term)| format!("{node} (term {term}) → "));
-        let text = format!("leader {}{node} (term {term})", before.unwrap_or_default());
-        return line(Tone::Plain, text);
+    if let Some(leads) = &leads {
+        let named = |(node, term): &(String, Option<u64>)| match term {
+            Some(term) => format!("{node} (term {term})"),
+            None => node.clone(),
+        };
+        let before = state.leader.as_ref().map(|before| format!("{} → ", named(before)));
+        return line(Tone::Plain, format!("leader {}{}", before.unwrap_or_default(), named(leads)));
     }
     let before = state.nodes.iter().find(|node| node.name == seen.node)?.seen.as_ref()?;
     let changed = before.state != seen.state;

@@ -156,8 +156,14 @@ mod tests {
             ("[docker]\nproject = \"x\"\n", "a project goes with services"),
             ("[docker]\nservices = [\"x\"]\n", "a project goes with services"),
             ("[docker]\ncontainers = [\"a\"]\nproject = \"x\"\n", "leave one of them out"),
-            ("[docker]\n\ncontainer = [\"a\"]\n", "line 3: unknown field `container`"),
-            ("[docker]\ncontainers = [\"a\"]\nengine = \"lxc\"\n", "line 3: unknown variant `lxc`"),
+            (
+                "[docker]\n\ncontainer = [\"a\"]\n",
+                "line 3: unknown key `container` in [docker]; did you mean `containers`?",
+            ),
+            (
+                "[docker]\ncontainers = [\"a\"]\nengine = \"lxc\"\n",
+                "line 3: `engine` cannot be `lxc`; there is docker, podman",
+            ),
         ] {
             let refused = read(text).expect_err(text);
             assert!(refused.contains(why), "{refused}");

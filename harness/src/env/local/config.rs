@@ -50,6 +50,9 @@ pub struct ServerCommand {
     pub args: Vec<String>,
     /// Environment variables; it gets nothing else but `PATH`.
     pub env: Vec<(String, String)>,
+    /// Whom it runs as, if this process is root: a name or a number, `postgres`, `999:999`, looked up in the
+    /// node's own `/etc`. By default, and where this process is an ordinary user's, who started Duress.
+    pub user: Option<String>,
 }
 
 /// Where the nodes' data is.

@@ -77,6 +77,11 @@ impl Environment for Local {
         let output = OpenOptions::new().create(true).append(true).open(&node.log);
         let output = output.and_then(|log| Ok((log.try_clone()?, log)));
         let (stdout, stderr) = output.map_err(|error| node.error("open its log", error.to_string()))?;
+        if let Some(disk) = &node.disk {
+            let begun = disk.begins_anew(&node.host);
+            begun.map_err(|error| node.error("start its server", error.to_string()))?;
+        }
+        let user = node.user(server.command.user.as_deref());
         let start = Start {
             host: Arc::clone(&node.host),
             command: server.command.clone(),
@@ -85,11 +90,8 @@ impl Environment for Local {
             stderr,
             visits: false,
             memory: node.memory.clone(),
+            user: user.map_err(|error| node.error("start its server", error.to_string()))?,
         };
-        if let Some(disk) = &node.disk {
-            let begun = disk.begins_anew(&node.host);
-            begun.map_err(|error| node.error("start its server", error.to_string()))?;
-        }
         node.set_main(Main::First);
         let child = self.spawner.start(start).map_err(|error| {
             node.error("start its server", format!("{}: {error}", server.command.program.display()))

@@ -37,6 +37,7 @@ pub(super) fn run(
             program: command.program.clone(),
             args: command.args.clone(),
             env: command.env.clone(),
+            user: None,
         },
         work_dir: node.dir.clone(),
         stdout: out.try_clone().map_err(unopened)?,
@@ -44,6 +45,7 @@ pub(super) fn run(
         visits: true,
         // What asks takes nothing of the node's own.
         memory: None,
+        user: None,
     };
     let mut child = spawner.start(start).map_err(|error| format!("it does not start: {error}"))?;
     let ended = wait_until(&mut child, deadline);

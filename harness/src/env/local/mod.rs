@@ -37,6 +37,7 @@ mod switch;
 mod trap;
 mod trial;
 pub(super) mod try_out;
+mod user;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use clock::Tracee;

@@ -13,6 +13,7 @@
 use super::host::Host;
 use super::memory::Group;
 use super::trap::Filter;
+use super::user::User;
 use super::{ServerCommand, core_file};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -65,6 +66,8 @@ pub(super) struct Start {
     pub(super) visits: bool,
     /// The group that its memory counts for, if any.
     pub(super) memory: Option<Arc<Group>>,
+    /// Whom it becomes, if it is not to be who we are.
+    pub(super) user: Option<User>,
 }
 
 enum Request {
@@ -212,7 +215,8 @@ fn mount_proc(host: &Host) -> Result<(), Errno> {
 }
 
 fn start_server(start: Start) -> io::Result<Child> {
-    let Start { host, command, work_dir, stdout, stderr, visits, memory } = start;
+    let Start { host, command, work_dir, stdout, stderr, visits, memory, user } = start;
+    let groups = user.as_ref().map(User::groups).unwrap_or_default();
     let work_dir = CString::new(work_dir.as_os_str().as_bytes())?;
     let core = core_file::limit();
     // This machine's search path means nothing in an image.
@@ -240,6 +244,10 @@ fn start_server(start: Start) -> io::Result<Child> {
                 setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
             } else {
                 setsid()?;
+            }
+            // After all that takes rights.
+            if let Some(user) = &user {
+                user.assume(&groups)?;
             }
             // In a user namespace, only who may be dumped may be traced, and so be given clocks. Exec
             // sets it anew.

@@ -101,12 +101,14 @@ pub(crate) fn memory() -> io::Result<()> {
             program: "/bin/sh".into(),
             args: vec!["-c".into(), "exec sleep 1000".into()],
             env: Vec::new(),
+            user: None,
         },
         work_dir: "/".into(),
         stdout: silence()?,
         stderr: silence()?,
         visits: false,
         memory: Some(Arc::clone(&group)),
+        user: None,
     };
     let mut server = spawner.start(server)?;
     let seen = group.exhaust()?;

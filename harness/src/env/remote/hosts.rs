@@ -173,14 +173,17 @@ mod tests {
         for (text, why) in [
             ("[ssh]\nhosts = []\n", "no hosts"),
             ("[ssh]\nhosts = [\"a\"]\nport = \"x\"\n", "line 3"),
-            ("[ssh]\n\nhosst = [\"a\"]\n", "line 3: unknown field `hosst`"),
+            ("[ssh]\n\nhosst = [\"a\"]\n", "line 3: unknown key `hosst` in [ssh]; did you mean `hosts`?"),
             ("[ssh]\nhosts = [\"a\"]\ndir = \"here\"\n", "absolute"),
             ("[ssh]\nhosts = [\"a\"]\ndead-man = \"10ms\"\n", "too short"),
             ("[ssh]\nhosts = [\n  \"a\",\n  { host = \"a\", port = 23 },\n]\n", "line 4: `a` is there twice"),
             ("", "ssh"),
             ("[load]\nhosts = [\"a\"]\n", "nodes that are hosts of their own"),
             ("[ssh]\nhosts = [\"a\"]\n[load]\nhosts = []\n", "[load]: there are no hosts"),
-            ("[ssh]\nhosts = [\"a\"]\n[load]\nconsent = \"/x\"\nhosts = [\"b\"]\n", "line 4: unknown field"),
+            (
+                "[ssh]\nhosts = [\"a\"]\n[load]\nconsent = \"/x\"\nhosts = [\"b\"]\n",
+                "line 4: unknown key `consent` in [load]",
+            ),
         ] {
             let refused = read(text).expect_err(text);
             assert!(refused.contains(why), "{refused}");

@@ -309,7 +309,7 @@ impl<'a> Operator<'a> {
             Ok(answer) => answer,
             Err(why) => return Ok(Seen::Nothing(why)),
         };
-        if !before.is_leader {
+        if before.leads != Some(true) {
             return Ok(Seen::Nothing("it does not lead".to_owned()));
         }
         let votes = |&at: &usize| {
@@ -327,7 +327,7 @@ impl<'a> Operator<'a> {
             for (at, other) in self.nodes.iter().enumerate().filter(|(at, _)| *at != node) {
                 if let (ProcessState::Running { .. }, Ok(now)) =
                     (self.env.state(at), self.ask(self.target.status(other)))
-                    && now.is_leader
+                    && now.leads == Some(true)
                     && now.term > before.term
                 {
                     let term = |term: Option<u64>| term.map_or("-".to_owned(), |term| term.to_string());

@@ -13,6 +13,7 @@ use super::trigger::{Happening, Trigger};
 use crate::env::Whom;
 use crate::env::cut::Cut;
 use crate::failure::Failure;
+use duress_targets::nearest;
 
 /// A kind of fault as given to `--faults`: the single source for `duress list faults`.
 pub struct FaultEntry {
@@ -160,13 +161,15 @@ pub fn default_faults(nodes: usize) -> Vec<String> {
 /// When there is none.
 pub fn find(name: &str) -> Result<&'static FaultEntry, Failure> {
     FAULTS.iter().find(|entry| entry.name == name).ok_or_else(|| {
-        let known: Vec<&str> = FAULTS.iter().map(|entry| entry.name).collect();
-        Failure::usage(
-            format!("--faults {name}"),
-            "there is no such fault",
-            format!("choose from {} (or `none`)", known.join(", ")),
-        )
+        let fix = choose(name);
+        Failure::usage(format!("--faults {name}"), "there is no such fault", fix)
     })
+}
+
+/// What to do about a name that none has.
+pub fn choose(name: &str) -> String {
+    let known: Vec<&str> = FAULTS.iter().map(|entry| entry.name).collect();
+    nearest::choose(name, &known, "`duress list faults`, or `none`")
 }
 
 fn kill(nodes: Victims) -> Fault {

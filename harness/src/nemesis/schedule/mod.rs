@@ -13,6 +13,7 @@ use super::catalogue::FaultEntry;
 use super::fault::PlannedFault;
 use crate::env::disk::Layer;
 use crate::failure::Failure;
+use duress_checkers::words::counted;
 use duress_workloads::Rng;
 pub use file::{Schedule, read, write};
 pub use lane::{Kinds, Lane};
@@ -49,10 +50,10 @@ pub struct Request<'a> {
 /// # Errors
 /// Unknown kinds, kinds that these nodes cannot have, and more of them than fit into the run.
 pub fn plan(request: &Request<'_>, rng: &Rng) -> Result<Vec<PlannedFault>, Failure> {
-    for lane in request.lanes {
-        for (entry, _) in lane.entries()? {
-            check_possible(entry, request)?;
-        }
+    // Names first: a slip is not to be found out only after something else has been put right.
+    let entries = request.lanes.iter().map(Lane::entries).collect::<Result<Vec<_>, _>>()?;
+    for (entry, _) in entries.iter().flatten() {
+        check_possible(entry, request)?;
     }
     let mut lanes = request.lanes.to_vec();
     for _ in 0..MAX_HALVINGS {
@@ -111,7 +112,7 @@ fn attempt(request: &Request<'_>, rng: &Rng) -> Result<Option<Vec<PlannedFault>>
 
 fn check_possible(entry: &FaultEntry, request: &Request<'_>) -> Result<(), Failure> {
     let n = request.nodes.len();
-    let what = format!("--faults {} with --nodes {n}", entry.name);
+    let what = format!("the fault {} on {}", entry.name, counted(n as u64, "node", "nodes"));
     if n < entry.min_nodes {
         return Err(Failure::usage(
             what,

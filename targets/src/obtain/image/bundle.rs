@@ -330,6 +330,7 @@ struct Start {
     entrypoint: Option<Vec<String>>,
     cmd: Option<Vec<String>>,
     working_dir: Option<PathBuf>,
+    user: Option<String>,
 }
 
 impl From<Start> for Defaults {
@@ -341,6 +342,7 @@ impl From<Start> for Defaults {
             entrypoint: start.entrypoint.unwrap_or_default(),
             cmd: start.cmd.unwrap_or_default(),
             working_dir: start.working_dir.filter(|dir| dir.is_absolute()),
+            user: start.user.unwrap_or_default(),
         }
     }
 }

@@ -36,8 +36,6 @@ pub struct Image {
 }
 
 /// What an image says of its own start. Nothing for a plain root file system.
-///
-/// Its user is left out: servers run as who started Duress.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Defaults {
     /// Environment variables.
@@ -48,6 +46,8 @@ pub struct Defaults {
     pub cmd: Vec<String>,
     /// The working directory; `/` when it names none.
     pub working_dir: Option<PathBuf>,
+    /// Whom it runs as: a name or a number, perhaps with a group; empty for root.
+    pub user: String,
 }
 
 impl Defaults {

@@ -154,6 +154,7 @@ fn an_upper_layer_hides_replaces_and_adds() {
     assert_eq!(defaults.command(None), ["/bin/sv", "serve"]);
     assert_eq!(defaults.command(Some(&["--x".to_owned()])), ["/bin/sv", "--x"]);
     assert_eq!(defaults.working_dir.as_deref(), Some(Path::new("/srv")));
+    assert_eq!(defaults.user, "42");
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Placed {
     /// Makes the host's part of the cluster. No server runs yet.
     pub(super) fn make(node: &Node, dir: &Path, server: &Server, store: &Store) -> Result<Self, Trouble> {
         let Program { path, env, .. } = program(dir, &server.program, store)?;
-        let command = ServerCommand { program: path, args: server.args.clone(), env };
+        let command = ServerCommand { program: path, args: server.args.clone(), env, user: None };
         // Whose capabilities have been seen.
         let privilege: Privilege = local::acquire().map_err(|error| of(&error))?;
         let config = Config {

@@ -1,10 +1,12 @@
-//! What is wrong with a target's file: where, what, and what to do, in one sentence.
+//! What is wrong with a file (TOML) that a user has written: where, what, and what to do, in one sentence.
+//!
+//! Not here: what such a file may say.
 
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// A mistake in a target's file.
+/// A mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {why}; {fix}", self.place())]
 pub struct Problem {
@@ -26,22 +28,27 @@ impl Problem {
 }
 
 /// `my-db.toml:12`
-pub(super) fn place(file: &Path, line: Option<usize>) -> String {
+pub(crate) fn place(file: &Path, line: Option<usize>) -> String {
     match line {
         Some(line) => format!("{}:{line}", file.display()),
         None => file.display().to_string(),
     }
 }
 
+/// What the parser of `text` says, in our words; `guide` is the page of `duress docs` that has all keys.
+pub fn refused(file: &Path, text: &str, guide: &str, error: &toml::de::Error) -> Problem {
+    Source { file, text }.refused(guide, error)
+}
+
 /// The text of a file, to say where in it something is.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
-    pub(super) file: &'a Path,
-    pub(super) text: &'a str,
+pub(crate) struct Source<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) text: &'a str,
 }
 
 impl Source<'_> {
-    pub(super) fn problem(
+    pub(crate) fn problem(
         &self,
         at: &Range<usize>,
         why: impl Into<String>,
@@ -56,7 +63,7 @@ impl Source<'_> {
     }
 
     /// Lines are counted from 1.
-    pub(super) fn line(&self, at: usize) -> usize {
+    pub(crate) fn line(&self, at: usize) -> usize {
         self.before(at).matches('\n').count() + 1
     }
 
@@ -91,14 +98,14 @@ impl Source<'_> {
     }
 
     /// What the parser says, in our words.
-    pub(super) fn refused(&self, error: &toml::de::Error) -> Problem {
+    pub(crate) fn refused(&self, guide: &str, error: &toml::de::Error) -> Problem {
         let message = error.message().trim();
         let Some(at) = error.span() else {
             return Problem {
                 file: self.file.to_owned(),
                 line: None,
                 why: message.to_owned(),
-                fix: "see `duress docs own-cluster`".to_owned(),
+                fix: format!("see `duress docs {guide}`"),
             };
         };
         let table = self.table(at.start);
@@ -117,7 +124,7 @@ impl Source<'_> {
         if let Some(rest) = message.strip_prefix("missing field ") {
             let key = rest.trim_matches('`');
             let (table, fix) = if at.start == 0 {
-                ("the file".to_owned(), format!("add `{key}`: see `duress docs own-cluster`"))
+                ("the file".to_owned(), format!("add `{key}`: see `duress docs {guide}`"))
             } else {
                 (table, format!("add `{key} = …`"))
             };
@@ -130,6 +137,13 @@ impl Source<'_> {
                 let why = format!("`{}` is {}", self.key(at.start), plain(found));
                 return self.problem(&at, why, format!("write {}", plain(expected)));
             }
+        }
+        if let Some(rest) = message.strip_prefix("unknown variant ") {
+            let mut quoted = rest.split('`').skip(1).step_by(2);
+            let unknown = quoted.next().unwrap_or_default();
+            let known: Vec<&str> = quoted.collect();
+            let why = format!("`{}` cannot be `{unknown}`", self.key(at.start));
+            return self.problem(&at, why, nearest(unknown, &known));
         }
         if message == "duplicate key" {
             let key = self.text.get(at.clone()).unwrap_or_default().trim();
@@ -169,31 +183,12 @@ fn plain(words: &str) -> String {
 }
 
 /// What may have been meant, or all that there is.
-pub(super) fn nearest(word: &str, known: &[&str]) -> String {
-    let closest = known.iter().map(|other| (distance(word, other), *other)).min();
-    match closest {
-        Some((distance, other)) if distance <= 2 && distance < other.len() => {
-            format!("did you mean `{other}`?")
-        }
-        Some(_) => format!("there is {}", known.join(", ")),
-        None => "leave it out".to_owned(),
+pub(crate) fn nearest(word: &str, known: &[&str]) -> String {
+    match crate::nearest::nearest(word, known) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if known.is_empty() => "leave it out".to_owned(),
+        None => format!("there is {}", known.join(", ")),
     }
-}
-
-/// Levenshtein's: letters that are to be put in, taken out or replaced.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 impl fmt::Debug for Source<'_> {
