@@ -98,31 +98,15 @@ impl Machine {
         binary: &AgentBinary,
         hello: &Hello,
     ) -> Result<Self, EnvError> {
-        let Stream { mut input, mut output, mut process } = open_load(transport, binary)?;
-        let unable = |why: String, fix: String| EnvError::Unable {
-            what: format!("use the load machine {}", transport.host()),
-            why,
-            fix,
-        };
-        let met = {
-            let _deadline = process.deadline();
-            wire::write(&mut input, &ToLoad::Hello(Box::new(hello.clone())), &[])
-                .and_then(|()| wire::read::<FromLoad>(&mut output))
-        };
-        match met {
-            Ok(Some((FromLoad::Welcome { protocol: PROTOCOL }, _))) => {}
-            Ok(Some((FromLoad::Refused { why }, _))) => {
-                return Err(unable(why, "start the same duress there as here".to_owned()));
-            }
-            Ok(Some(_)) => {
-                return Err(unable("its agent is of another version".to_owned(), transport.remedy()));
-            }
-            Ok(None) => return Err(unable(process.last_words(), transport.remedy())),
-            Err(error) => {
-                let words = process.last_words();
-                return Err(unable(format!("{error}: {words}"), transport.remedy()));
-            }
-        }
+        let mut stream = open_load(transport, binary)?;
+        let what = format!("use the load machine {}", transport.host());
+        let hello_word = (&ToLoad::Hello(Box::new(hello.clone())), &[][..]);
+        stream.greet((transport, &what), hello_word, |word| match word {
+            FromLoad::Welcome { protocol: PROTOCOL } => Some(Ok(())),
+            FromLoad::Refused { why } => Some(Err((why, "start the same duress there as here".to_owned()))),
+            _ => None,
+        })?;
+        let Stream { input, output, process } = stream;
         let (queue, waiting) = sync_channel(QUEUE);
         let line = Arc::new(Line {
             host: transport.host().to_owned(),
