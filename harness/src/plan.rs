@@ -168,6 +168,8 @@ pub struct Plan {
     pub entry: Arc<TargetEntry>,
     /// The target, configured.
     pub target: Arc<dyn Target>,
+    /// Where its keys begin, if elsewhere than at 0.
+    pub first_key: Option<i64>,
     /// The workload's entry.
     pub workload: &'static WorkloadEntry,
     /// How long a client waits for an answer.
@@ -212,7 +214,7 @@ impl Plan {
             target = make(settings)?;
         }
         check_program(&options, &entry, &*target)?;
-        let target = place::apart(&place, target);
+        let (target, first_key) = place::apart(&place, target);
         let inside = matches!(target.server(), Server::InProcess(_));
         let node_names: Vec<String> = (1..=nodes).map(|n| format!("n{n}")).collect();
         let kinds: Vec<String> = faults.iter().filter(|kind| *kind != "none").cloned().collect();
@@ -273,6 +275,7 @@ impl Plan {
             options,
             entry,
             target,
+            first_key,
             workload,
             op_timeout,
             workload_options,

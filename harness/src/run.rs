@@ -129,7 +129,7 @@ pub fn run(plan: &Plan, prepared: &Prepared, listener: &Arc<dyn Listener>) -> Re
     let watching = Watching::start(watch, told).map_err(no_thread)?;
     let mut capture = Vec::new();
     let mut salvaging = Salvaging::begin();
-    let attempt = fleet::start(plan, &nodes).and_then(|fleet| {
+    let attempt = fleet::start(plan, &claim, &nodes).and_then(|fleet| {
         let told = (&mut info, &**listener);
         let env = environment::make(plan, &claim, (&nodes, fleet.as_ref()), prepared, told)?;
         let programs = programs(plan, prepared);

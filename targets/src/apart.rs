@@ -6,7 +6,7 @@
 //! and one that does not would read values from nowhere.
 
 use crate::{
-    Client, ClientError, Completion, Context, Lifecycle, Node, NodeStatus, OnHosts, Server, Stoppable,
+    Client, ClientError, Completion, Context, Lifecycle, Needs, Node, NodeStatus, OnHosts, Server, Stoppable,
     Surroundings, Target, exec,
 };
 use async_trait::async_trait;
@@ -73,6 +73,10 @@ impl Target for Apart {
         self.target.attach(hosts);
     }
 
+    fn enter(&self, run: &Surroundings) {
+        self.target.enter(run);
+    }
+
     async fn set_up(&self, run: &Surroundings) -> Result<(), ClientError> {
         self.target.set_up(run).await
     }
@@ -89,6 +93,10 @@ impl Target for Apart {
 
     fn client_program(&self) -> Option<(exec::Spec, Context)> {
         self.target.client_program()
+    }
+
+    fn client_needs(&self) -> Needs {
+        self.target.client_needs()
     }
 
     fn lifecycle(&self) -> Option<&dyn Lifecycle> {

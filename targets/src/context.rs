@@ -1,7 +1,7 @@
 //! What the clients of a target that is described in a file, and not in Rust, are told of the run
 //! that they work in, and where they leave what they have to say besides answers.
 
-use crate::{Node, Surroundings};
+use crate::{Node, Numbers, Surroundings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,9 +74,10 @@ impl Context {
         self.shared.run.get().map(|run| run.logs.join(format!("{connection}.log")))
     }
 
-    /// Connections are counted from 0.
+    /// The number of the next connection.
     pub(crate) fn next_connection(&self) -> u64 {
-        self.shared.connections.fetch_add(1, Ordering::Relaxed)
+        let Numbers { first, step } = self.shared.run.get().map(|run| run.numbers).unwrap_or_default();
+        first + step * self.shared.connections.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Tells the user; `kind` is the same for what is alike.

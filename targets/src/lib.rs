@@ -35,6 +35,6 @@ pub use node::Node;
 pub use on_host::{HostCommand, Named, Needs, OnHosts, Stopping};
 pub use registry::Registry;
 pub use target::{
-    Launch, Make, NodeStatus, OptionDoc, Refusal, Server, ServerFiles, Settings, Source, Surroundings,
-    Target, TargetEntry, TargetError,
+    Launch, Make, NodeStatus, Numbers, OptionDoc, Refusal, Server, ServerFiles, Settings, Source,
+    Surroundings, Target, TargetEntry, TargetError,
 };

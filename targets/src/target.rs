@@ -43,6 +43,10 @@ pub trait Target: Send + Sync {
     /// The hosts are there, for targets that run commands on them. Called once, before any server is started.
     fn attach(&self, _hosts: Arc<dyn OnHosts>) {}
 
+    /// The cluster is there, and this is the run that clients will work in. Called once, wherever clients are,
+    /// before any of them is connected.
+    fn enter(&self, _run: &Surroundings) {}
+
     /// Makes what operations need: a table, a key space. Called once, when the cluster is healthy and nobody
     /// has asked it for anything yet.
     async fn set_up(&self, _run: &Surroundings) -> Result<(), ClientError> {
@@ -60,6 +64,11 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// What that program needs where clients are, if that is not this machine.
+    fn client_needs(&self) -> Needs {
+        Needs::default()
+    }
+
     /// What can be changed about the cluster while it runs, if it can.
     fn lifecycle(&self) -> Option<&dyn Lifecycle> {
         None
@@ -73,6 +82,24 @@ pub struct Surroundings {
     pub nodes: Vec<Node>,
     /// The directory for what clients leave: logs. It may have to be made.
     pub logs: PathBuf,
+    /// How connections are numbered.
+    pub numbers: Numbers,
+}
+
+/// How connections are numbered: no two of a run are to have the same number, on whichever machines they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// The first one's.
+    pub first: u64,
+    /// From one to the next.
+    pub step: u64,
+}
+
+impl Default for Numbers {
+    /// 0, 1, 2, …
+    fn default() -> Self {
+        Self { first: 0, step: 1 }
+    }
 }
 
 /// Where a target's servers live.

@@ -12,7 +12,7 @@ use crate::env::Environment;
 use crate::failure::Failure;
 use duress_checkers::Op;
 use duress_targets::exec::{Broken, NotStarted, Rule, Spec, Talk};
-use duress_targets::{ClientError, Context, Node, Surroundings, Target};
+use duress_targets::{ClientError, Context, Node, Numbers, Surroundings, Target};
 use duress_workloads::{Generators, Invocation, Next, Rng, WorkloadEntry, WorkloadOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -118,7 +118,8 @@ impl Suite {
             self.env.start(node)?;
         }
         self.await_healthy().await?;
-        self.context.enter(&Surroundings { nodes: self.nodes.to_vec(), logs: self.dir.join("clients") });
+        let (nodes, logs) = (self.nodes.to_vec(), self.dir.join("clients"));
+        self.context.enter(&Surroundings { nodes, logs, numbers: Numbers::default() });
         let mut report = Report::default();
         basics::ask(self, &mut report).await;
         // One that cannot do one thing after the other cannot do several at the same time.

@@ -38,10 +38,6 @@ pub(super) fn check(
         let what = "--on with --disks ext4, --data disk or --capture".to_owned();
         return refuse(what, "disks and networks of real hosts are their own", "leave one out");
     }
-    if entry.declaration.is_some() && !place.load().is_empty() {
-        let why = "the clients that a file declares do not go to load machines yet";
-        return refuse(format!("[load] with {}", entry.name), why, "leave out [load]: they work from here");
-    }
     match place.refusal(schedule) {
         Some((kind, why)) => refuse(format!("{kind} with --on"), why, "use other faults, or leave out --on"),
         None => Ok(()),
@@ -71,12 +67,13 @@ fn check_servers(place: &Place, options: &RunOptions, schedule: &[PlannedFault])
     }
 }
 
-/// The target, with keys of its own for this run where servers may hold data of earlier ones.
-pub(super) fn apart(place: &Place, target: Arc<dyn Target>) -> Arc<dyn Target> {
+/// The target, with keys of its own for this run where servers may hold data of earlier ones; and where they begin.
+pub(super) fn apart(place: &Place, target: Arc<dyn Target>) -> (Arc<dyn Target>, Option<i64>) {
     if place.has_servers() || target.keeps_data() {
-        Arc::new(Apart::new(target, duress_targets::first_key()))
+        let first_key = duress_targets::first_key();
+        (Arc::new(Apart::new(target, first_key)), Some(first_key))
     } else {
-        target
+        (target, None)
     }
 }
 

@@ -76,10 +76,12 @@ fn programs_are_there(reached: &Reached<'_>, needs: &Needs) -> Result<(), Failur
     Ok(())
 }
 
-/// Files that commands name, which are here.
-fn bring(reached: &Reached<'_>, launch: &dyn Launch, needs: &Needs) -> Result<(), Failure> {
-    let Needs { folder, files, .. } = needs;
-    for named in files {
+/// Files that commands name, which are here, once each.
+///
+/// # Errors
+/// When one is somewhere else, or is not there.
+pub(super) fn beside(needs: &Needs) -> Result<Vec<PathBuf>, Failure> {
+    for named in &needs.files {
         let plain = named.path.components().all(|part| matches!(part, Component::Normal(_)));
         if !plain {
             let why = format!("`{}` is not in the directory of the file", named.path.display());
@@ -89,14 +91,19 @@ fn bring(reached: &Reached<'_>, launch: &dyn Launch, needs: &Needs) -> Result<()
                 "put it there: what is beside the file is brought to hosts",
             );
         }
-        if !folder.join(&named.path).exists() {
+        if !needs.folder.join(&named.path).exists() {
             let why = format!("there is no file `{}` to be brought to the hosts", named.path.display());
             return refuse(named.place.clone(), why, "check the path, seen from the file");
         }
     }
+    let files: BTreeSet<PathBuf> = needs.files.iter().map(|named| named.path.clone()).collect();
+    Ok(files.into_iter().collect())
+}
+
+fn bring(reached: &Reached<'_>, launch: &dyn Launch, needs: &Needs) -> Result<(), Failure> {
+    let files = beside(needs)?;
     if !files.is_empty() {
-        let files: BTreeSet<PathBuf> = files.iter().map(|named| named.path.clone()).collect();
-        launch.moved(&reached.bring(folder, &files.into_iter().collect::<Vec<_>>())?);
+        launch.moved(&reached.bring(&needs.folder, &files)?);
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::watching::Feed;
 use duress_checkers::words;
 use duress_reports::artifact::{Phase, RunDir, RunFailure, RunInfo, RunStatus};
-use duress_targets::{Node, Surroundings, Target};
+use duress_targets::{Node, Numbers, Surroundings, Target};
 use duress_workloads::generator::GeneratorExt as _;
 use duress_workloads::{Generators, Rng};
 use std::collections::BTreeSet;
@@ -107,7 +107,9 @@ impl Phases<'_> {
 
     /// Nothing is recorded of it: operations begin with what it has made.
     async fn set_up_clients(&mut self) -> Result<(), Failure> {
-        let run = Surroundings { nodes: self.nodes.to_vec(), logs: self.dir.path().join("clients") };
+        let logs = self.dir.path().join(fleet::CLIENT_LOGS);
+        let run = Surroundings { nodes: self.nodes.to_vec(), logs, numbers: Numbers::default() };
+        self.plan.target.enter(&run);
         let set_up = tokio::time::timeout(CLIENTS_SET_UP_WITHIN, self.plan.target.set_up(&run));
         let why = tokio::select! {
             done = set_up => match done {

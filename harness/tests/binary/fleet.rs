@@ -5,11 +5,41 @@
 use super::common::{alone, assert_exercised, ended};
 use super::lab::{Lab, eventually};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Threads of the run that loses a machine, half of them there.
 const THREADS: usize = 6;
+/// What a slow line takes each way.
+const LATE: Duration = Duration::from_millis(50);
+/// Hands all that comes on, later; for ssh, in place of its connection.
+const LATE_LINE: &str = r#"
+import os, queue, socket, sys, threading, time
+line = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+late = float(sys.argv[3])
+
+def relay(read, write, end):
+    waiting = queue.Queue()
+    def deliver():
+        while True:
+            due, piece = waiting.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            if not piece:
+                return end()
+            while piece:
+                piece = piece[write(piece):]
+    threading.Thread(target=deliver).start()
+    piece = b"-"
+    while piece:
+        piece = read()
+        waiting.put((time.monotonic() + late, piece))
+
+back = threading.Thread(target=relay, args=(lambda: line.recv(65536), lambda p: os.write(1, p), lambda: os._exit(0)))
+back.start()
+relay(lambda: os.read(0, 65536), line.send, lambda: line.shutdown(socket.SHUT_WR))
+"#;
 
 #[test]
 fn clients_elsewhere_feed_one_history_and_a_machine_that_is_lost_leaves_doubt() {
@@ -21,6 +51,7 @@ fn clients_elsewhere_feed_one_history_and_a_machine_that_is_lost_leaves_doubt() 
     fs::write(lab.bench.path("fleet.toml"), hosts).expect("written");
     break_with_proof(&lab);
     ask_the_same(&lab);
+    answer_late(&lab);
     lose_one(&lab, "KILL", "3200ms");
     // Nobody says that it is gone.
     lose_one(&lab, "STOP", "7s");
@@ -28,11 +59,24 @@ fn clients_elsewhere_feed_one_history_and_a_machine_that_is_lost_leaves_doubt() 
     leave_alone(&lab);
 }
 
-fn history(lab: &Lab, run: &str) -> Vec<Value> {
+pub(super) fn history(lab: &Lab, run: &str) -> Vec<Value> {
     let text = fs::read_to_string(lab.bench.path(run).join("history.jsonl")).unwrap_or_default();
     // The last line may be half written.
     let ops = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     ops.filter(|op| op["process"].is_u64()).collect()
+}
+
+/// The process that holds clients on a host. What it starts for them has its command line, too, and another name.
+pub(super) fn load_agent(host: usize) -> String {
+    let pids = Command::new("ip").args(["netns", "pids", &Lab::host(host)]).output().expect("ip runs");
+    let pids = String::from_utf8_lossy(&pids.stdout).into_owned();
+    let read = |pid: &str, what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+    let is_agent = |pid: &&str| {
+        read(pid, "cmdline").ends_with(b"\0agent\0--load\0") && read(pid, "comm") != b"duress-client\n"
+    };
+    let agent: Vec<&str> = pids.lines().filter(is_agent).collect();
+    assert_eq!(agent.len(), 1, "{pids}");
+    agent[0].to_owned()
 }
 
 /// Faults of nodes, of links and of clients reach clients that are elsewhere.
@@ -87,6 +131,48 @@ fn ask_the_same(lab: &Lab) {
     assert_eq!(here, there);
 }
 
+/// Behind a line that takes its time nothing is recorded before it can be known here, and nothing is lost.
+fn answer_late(lab: &Lab) {
+    fs::write(lab.bench.path("late.py"), LATE_LINE).expect("written");
+    let text = lab.bench.text("fleet.toml");
+    let options = text.lines().find_map(|line| line.strip_prefix("options = [")).expect("options");
+    let late = format!("python3 {} %h %p {}", lab.bench.path("late.py").display(), LATE.as_secs_f64());
+    fs::write(lab.bench.path("late.toml"), format!("{text}options = ['ProxyCommand={late}', {options}\n"))
+        .expect("written");
+    let threads = THREADS.to_string();
+    let many = ["--ops", "120", "--time", "5m", "--op-timeout", "30s", "--concurrency", &threads];
+    let fixed = ["--faults", "none", "--seed", "4", "--dir", "late"];
+    lab.duress(&[&["run", "redis", "--on", "late.toml"], &many[..], &fixed].concat()).expect(0);
+    let mut open: BTreeMap<u64, Value> = BTreeMap::new();
+    let mut ended = 0;
+    for op in history(lab, "late") {
+        let process = op["process"].as_u64().expect("a process");
+        if op["type"] == "invoke" {
+            assert!(open.insert(process, op).is_none(), "{process} does two things at a time");
+            continue;
+        }
+        ended += 1;
+        let invoked = open.remove(&process).expect("it was invoked");
+        assert!(op["type"] == "ok" || op["f"] == "cas", "{op}");
+        // The answer to this question, and no other's.
+        assert_eq!((&op["f"], &op["value"][0]), (&invoked["f"], &invoked["value"][0]));
+        if op["f"] == "write" {
+            assert_eq!(op["value"], invoked["value"]);
+        }
+        // There and back: whatever is stamped elsewhere than here would be shorter.
+        let took = op["time"].as_u64().zip(invoked["time"].as_u64()).map(|(end, begin)| end - begin);
+        assert!(took.map(Duration::from_nanos) >= Some(2 * LATE), "{invoked} {op}");
+    }
+    assert!(open.is_empty() && ended >= 120, "{ended} ended, and not {open:?}");
+    let load = &lab.bench.json("late/run.json")["load"];
+    let sum =
+        |of: &str| load.as_array().expect("machines").iter().map(|m| m[of].as_u64().expect(of)).sum::<u64>();
+    assert_eq!(sum("calls"), ended as u64, "{load:#}");
+    // Each of two machines.
+    let least = 2 * 2 * LATE.as_micros() as u64;
+    assert!(sum("round_trip_us") >= least && sum("line_us") >= least, "{load:#}");
+}
+
 /// The agent of a load machine gets this signal while all clients wait for a server that stands still.
 fn lose_one(lab: &Lab, signal: &str, time: &str) {
     let lost = format!("lost-{signal}");
@@ -105,15 +191,9 @@ fn lose_one(lab: &Lab, signal: &str, time: &str) {
     };
     let journal = || fs::read_to_string(lab.bench.path(&lost).join("faults.jsonl")).unwrap_or_default();
     eventually(|| journal().contains("\"event\":\"bit\"") && open() == THREADS, &journal);
-    let pids = Command::new("ip").args(["netns", "pids", &Lab::host(2)]).output().expect("ip runs");
-    let pids = String::from_utf8_lossy(&pids.stdout).into_owned();
-    let is_agent = |pid: &&str| {
-        fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().ends_with(b"\0agent\0--load\0")
-    };
-    let agent: Vec<&str> = pids.lines().filter(is_agent).collect();
-    assert_eq!(agent.len(), 1, "{pids}");
+    let agent = load_agent(2);
     let send = |signal: &str| {
-        let sent = Command::new("kill").args([&format!("-{signal}"), agent[0]]).status();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &agent]).status();
         sent.expect("kill runs").success()
     };
     assert!(send(signal));

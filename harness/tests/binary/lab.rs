@@ -232,15 +232,16 @@ impl Lab {
         tool("kill", &["-KILL", agents.iter().find(is_first).expect("an agent")]);
     }
 
-    /// Processes that agents have started or are.
-    fn processes(&self) -> Vec<String> {
+    /// Processes that agents have started or are, with where they work.
+    pub(crate) fn processes(&self) -> Vec<String> {
         let folder = self.bench.path("agent").display().to_string();
         let commands = fs::read_dir("/proc").expect("a folder").flatten();
         let commands = commands.filter_map(|entry| {
             let command = fs::read(entry.path().join("cmdline")).ok()?;
-            let exe = fs::read_link(entry.path().join("exe")).unwrap_or_default();
-            let command =
-                format!("{} {}", exe.display(), String::from_utf8_lossy(&command).replace('\0', " "));
+            let link = |name: &str| fs::read_link(entry.path().join(name)).unwrap_or_default();
+            let (exe, dir) = (link("exe"), link("cwd"));
+            let words = String::from_utf8_lossy(&command).replace('\0', " ");
+            let command = format!("{} {words} in {}", exe.display(), dir.display());
             Some((entry.file_name(), command))
         });
         // What leads there has its name, too.
@@ -249,9 +250,16 @@ impl Lab {
     }
 
     /// What is left of runs in the agents' folder.
-    fn remains(&self) -> Vec<PathBuf> {
+    pub(crate) fn remains(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.bench.path("agent/runs")).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect()
+    }
+
+    /// A folder of the bench is empty for whoever is on this host from now on.
+    pub(crate) fn hide(&self, host: usize, folder: &str) {
+        let (pid, folder) =
+            (self.daemons[host - 1].id().to_string(), self.bench.path(folder).display().to_string());
+        tool("nsenter", &["--mount", "--target", &pid, "mount", "-t", "tmpfs", "none", &folder]);
     }
 
     #[track_caller]

@@ -12,6 +12,7 @@ mod demo;
 mod disks;
 mod docker;
 mod fleet;
+mod fleet_own;
 mod gates;
 mod kubernetes;
 mod lab;

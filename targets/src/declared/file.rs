@@ -86,6 +86,8 @@ pub(super) struct ClientTable {
     pub(super) command: Spanned<Words>,
     #[serde(default)]
     pub(super) env: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub(super) files: Vec<Spanned<PathBuf>>,
     #[serde(default, deserialize_with = "length")]
     pub(super) start_timeout: Option<Duration>,
 }

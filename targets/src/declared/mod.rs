@@ -20,9 +20,9 @@ pub use skeleton::skeleton;
 
 use crate::problem::{self, Problem};
 use crate::{
-    Client, ClientError, Context, HostCommand, Launch, Needs, Node, NodeStatus, OnHosts, OptionDoc, Refusal,
-    Server, ServerFiles, Settings, Source, Stopping, Surroundings, Target, TargetEntry, TargetError, exec,
-    http,
+    Client, ClientError, Context, HostCommand, Launch, Named, Needs, Node, NodeStatus, OnHosts, OptionDoc,
+    Refusal, Server, ServerFiles, Settings, Source, Stopping, Surroundings, Target, TargetEntry, TargetError,
+    exec, http,
 };
 use async_trait::async_trait;
 use probe::{Health, Leader};
@@ -47,6 +47,17 @@ pub struct Declaration {
 /// Is this argument a file, and not the name of a target?
 pub fn is_file(target: &str) -> bool {
     target.ends_with(".toml") || target.contains('/')
+}
+
+/// What of a target is on the machine where its file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Here {
+    /// Nodes, clients, and what is beside the file.
+    All,
+    /// The same without nodes.
+    NoNodes,
+    /// Clients, and what they need.
+    Clients,
 }
 
 /// Reads a target's file. The programs that its nodes need have to be on this machine, unless the nodes are
@@ -75,11 +86,20 @@ pub fn read(path: &Path, elsewhere: bool) -> Result<TargetEntry, Problem> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let absolute = std::path::absolute(path).map_err(unread)?;
     let here = absolute.parent().unwrap_or(Path::new("/"));
-    entry(path, text, (here, elsewhere))
+    entry(path, text, (here, if elsewhere { Here::NoNodes } else { Here::All }))
 }
 
-fn entry(path: &Path, text: &str, (here, elsewhere): (&Path, bool)) -> Result<TargetEntry, Problem> {
-    let meaning = Arc::new(resolve::resolve(problem::Source { file: path, text }, (here, elsewhere))?);
+/// The target of a file that has been read on another machine, where its clients alone are here: what they need
+/// is in this folder, as it was beside the file.
+///
+/// # Errors
+/// When something of it cannot be had on this machine.
+pub fn clients_of(declaration: &Declaration, folder: &Path) -> Result<TargetEntry, Problem> {
+    entry(&declaration.path, &declaration.text, (folder, Here::Clients))
+}
+
+fn entry(path: &Path, text: &str, (folder, here): (&Path, Here)) -> Result<TargetEntry, Problem> {
+    let meaning = Arc::new(resolve::resolve(problem::Source { file: path, text }, (folder, here))?);
     let declaration = Declaration { path: path.to_owned(), text: text.to_owned() };
     let made = Arc::clone(&meaning);
     Ok(TargetEntry {
@@ -165,7 +185,13 @@ impl Stop {
 
 /// What talks to the nodes.
 enum Clients {
-    Programs { command: Command, env: Vec<(String, Template)>, start_timeout: Option<Duration> },
+    Programs {
+        command: Command,
+        env: Vec<(String, Template)>,
+        /// What they need besides, beside the file.
+        files: Vec<Named>,
+        start_timeout: Option<Duration>,
+    },
     Http(Arc<http::Spec>),
 }
 
@@ -203,7 +229,7 @@ impl Declared {
             Scene { cluster: &[], node: None, data: Path::new(""), here: &meaning.here, settings: &values };
         let clients = match &meaning.clients {
             Clients::Http(spec) => Talking::Http(Arc::clone(spec)),
-            Clients::Programs { command, env, start_timeout } => {
+            Clients::Programs { command, env, start_timeout, .. } => {
                 let mut words: Vec<String> =
                     command.words.iter().flat_map(|word| word.words(scene)).collect();
                 if let (Some(word), Some(template)) = (words.first_mut(), command.words.first()) {
@@ -375,8 +401,11 @@ impl Target for Declared {
         }
     }
 
-    async fn set_up(&self, run: &Surroundings) -> Result<(), ClientError> {
+    fn enter(&self, run: &Surroundings) {
         self.context.enter(run);
+    }
+
+    async fn set_up(&self, run: &Surroundings) -> Result<(), ClientError> {
         match (&self.clients, run.nodes.first()) {
             (Talking::Programs(spec), Some(node)) => spec.set_up(node, &self.context).await,
             _ => Ok(()),
@@ -392,6 +421,10 @@ impl Target for Declared {
             Talking::Programs(spec) => Some((spec.clone(), self.context.clone())),
             Talking::Http(_) => None,
         }
+    }
+
+    fn client_needs(&self) -> Needs {
+        needs::of_clients(&self.meaning, &self.settings)
     }
 
     fn attach(&self, hosts: Arc<dyn OnHosts>) {

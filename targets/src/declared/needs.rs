@@ -1,12 +1,13 @@
-//! What the commands of a target's file need where its nodes are, when that is not this machine: programs
-//! that have to be there, and files beside the file, which are brought there.
+//! What the commands of a target's file need where its nodes are, or its clients, when that is not this machine:
+//! programs that have to be there, and files beside the file, which are brought there.
 //!
 //! A file is brought if a command names it, by `{here}/FILE` or as a program `./FILE`; so the same file of a
-//! target does on hosts what it does here.
+//! target does on hosts what it does here. Clients work in the directory of the file, so what is a file when it
+//! is seen from there is one that their command names, too.
 
 use super::probe::{Health, Question};
 use super::template::Scene;
-use super::{Command, Meaning, Stop};
+use super::{Clients, Command, Meaning, Stop};
 use crate::{Named, Needs};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -28,7 +29,7 @@ pub(super) fn of(meaning: &Meaning, settings: &BTreeMap<String, String>) -> Need
         }
         let program = command.words.first().map(|word| word.fill(scene)).unwrap_or_default();
         if program.contains('/') && !program.starts_with(['/', '\0']) {
-            needs.files.push(Named { path: plain(&program), place: command.place.clone() });
+            needs.files.push(Named { path: plain(Path::new(&program)), place: command.place.clone() });
         } else if helpers.iter().any(|helper| std::ptr::eq(*helper, command)) && !program.starts_with(MARK) {
             needs.programs.push(Named { path: program.into(), place: command.place.clone() });
         }
@@ -37,6 +38,33 @@ pub(super) fn of(meaning: &Meaning, settings: &BTreeMap<String, String>) -> Need
         needs.files.extend(named(&value.fill(scene), &format!("`{name}` in [server] env")));
     }
     needs
+}
+
+/// What client programs need. Their program is looked for where they are.
+pub(super) fn of_clients(meaning: &Meaning, settings: &BTreeMap<String, String>) -> Needs {
+    let mut needs = Needs { folder: meaning.here.clone(), ..Needs::default() };
+    let Clients::Programs { command, env, files, .. } = &meaning.clients else { return needs };
+    let scene = Scene { cluster: &[], node: None, data: Path::new(""), here: Path::new(MARK), settings };
+    for (at, word) in command.words.iter().map(|word| word.fill(scene)).enumerate() {
+        needs.files.extend(named(&word, &command.place));
+        // A program without `/` is looked for on `PATH`, whatever is beside the file.
+        let is_path = at > 0 || word.contains('/');
+        if is_path && is_beside(&meaning.here, &word) {
+            needs.files.push(Named { path: plain(Path::new(&word)), place: command.place.clone() });
+        }
+    }
+    for (name, value) in env {
+        needs.files.extend(named(&value.fill(scene), &format!("`{name}` in [client] env")));
+    }
+    needs.files.extend(files.iter().cloned());
+    needs
+}
+
+/// Is it a file or a folder, seen from this folder, and in it?
+fn is_beside(folder: &Path, word: &str) -> bool {
+    let path = plain(Path::new(word));
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+    inside && path != Path::new("") && folder.join(path).exists()
 }
 
 /// The commands besides the servers' own.
@@ -66,14 +94,14 @@ fn named(word: &str, place: &str) -> Vec<Named> {
     let part_of_path = |c: char| c.is_alphanumeric() || "/._-+@%~".contains(c);
     let paths = word.split(MARK).skip(1).map(|rest| {
         let end = rest.find(|c| !part_of_path(c)).unwrap_or(rest.len());
-        Named { path: plain(rest[..end].trim_start_matches('/')), place: place.to_owned() }
+        Named { path: plain(Path::new(rest[..end].trim_start_matches('/'))), place: place.to_owned() }
     });
     paths.collect()
 }
 
 /// Without what leads nowhere: `./x` is `x`.
-fn plain(path: &str) -> PathBuf {
-    Path::new(path).components().filter(|part| *part != Component::CurDir).collect()
+pub(super) fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use super::file::{File, Leader as LeaderTable, Probe as ProbeTable, ServerTable}
 use super::probe::{Health, Leader, Question};
 use super::template::{Names, Scope, Template};
 use super::words::Words;
-use super::{Choice, Clients, Command, Meaning, Stop};
+use super::{Choice, Clients, Command, Here, Meaning, Stop};
 use crate::obtain;
 use crate::problem::{self, Problem, Source, nearest};
-use crate::{Account, OptionDoc, Refusal};
+use crate::{Account, Named, OptionDoc, Refusal};
 use nix::unistd::Uid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -21,9 +21,9 @@ const MAX_NODES: i64 = 9;
 const CLIENT_PORT: &str = "client";
 
 /// Reads what a file means.
-pub(super) fn resolve(source: Source<'_>, (here, elsewhere): (&Path, bool)) -> Result<Meaning, Problem> {
+pub(super) fn resolve(source: Source<'_>, (folder, here): (&Path, Here)) -> Result<Meaning, Problem> {
     let file: File = toml::from_str(source.text).map_err(|error| source.refused("own-cluster", &error))?;
-    let resolver = Resolver::new(source, (here, elsewhere), &file)?;
+    let resolver = Resolver::new(source, (folder, here), &file)?;
     let name = resolver.name(&file)?;
     let workloads = resolver.workloads(&file)?;
     let (default_nodes, max_nodes) = resolver.nodes(&file)?;
@@ -54,7 +54,7 @@ pub(super) fn resolve(source: Source<'_>, (here, elsewhere): (&Path, bool)) -> R
         refuses: resolver.refusals(&file)?,
         options: resolver.options(&file)?,
         ports: resolver.ports,
-        here: here.to_owned(),
+        here: folder.to_owned(),
     };
     Ok(meaning)
 }
@@ -82,13 +82,15 @@ struct Resolver<'a> {
     programs: &'a Path,
     /// The nodes' programs are in an image, or on hosts.
     elsewhere: bool,
+    /// What is beside the file for its nodes is not here.
+    clients_alone: bool,
 }
 
 impl<'a> Resolver<'a> {
-    fn new(source: Source<'a>, (here, elsewhere): (&'a Path, bool), file: &'a File) -> Result<Self, Problem> {
+    fn new(source: Source<'a>, (folder, here): (&'a Path, Here), file: &'a File) -> Result<Self, Problem> {
         let settings = file.settings.keys().map(String::as_str).collect();
         let in_image = file.server.get_ref().rootfs.is_some();
-        let programs = if in_image { Path::new("/") } else { here };
+        let programs = if in_image { Path::new("/") } else { folder };
         let mut ports: BTreeMap<String, u16> = BTreeMap::new();
         for (name, number) in file.ports.get_ref() {
             let (at, number) = (number.span(), *number.get_ref());
@@ -110,7 +112,8 @@ impl<'a> Resolver<'a> {
                 "add the port that clients talk to: client = 7000",
             ));
         }
-        Ok(Self { source, here, programs, ports, settings, elsewhere: elsewhere || in_image })
+        let (clients_alone, elsewhere) = (here == Here::Clients, here != Here::All || in_image);
+        Ok(Self { source, here: folder, programs, ports, settings, elsewhere, clients_alone })
     }
 
     fn template(&self, text: &str, at: &Range<usize>, scope: Scope) -> Result<Template, Problem> {
@@ -250,7 +253,7 @@ impl<'a> Resolver<'a> {
 
     /// The server's own words: those of scripts have to lead to them.
     fn server_scripts(&self, server: &ServerTable, start: &Command) -> Result<(), Problem> {
-        if server.rootfs.is_some() || server.dir.is_some() {
+        if server.rootfs.is_some() || server.dir.is_some() || self.clients_alone {
             return Ok(());
         }
         let fix = "servers work in directories of their own: write {here}/…, or set `dir`";
@@ -395,6 +398,7 @@ impl<'a> Resolver<'a> {
                 Ok(Clients::Programs {
                     command,
                     env: self.environment(&table.env)?,
+                    files: table.files.iter().map(|file| self.beside(file)).collect::<Result<_, _>>()?,
                     start_timeout: table.start_timeout,
                 })
             }
@@ -425,6 +429,17 @@ impl<'a> Resolver<'a> {
                 Err(self.source.problem(&http.span(), why, "keep one of them"))
             }
         }
+    }
+
+    /// A file or a folder that clients need.
+    fn beside(&self, path: &Spanned<PathBuf>) -> Result<Named, Problem> {
+        let plain = super::needs::plain(path.get_ref());
+        if !self.here.join(&plain).exists() {
+            let why = format!("there is no file `{}`", path.get_ref().display());
+            return Err(self.source.problem(&path.span(), why, "check the path, seen from this file"));
+        }
+        let place = problem::place(self.source.file, Some(self.source.line(path.span().start)));
+        Ok(Named { path: plain, place })
     }
 
     fn client_settings(

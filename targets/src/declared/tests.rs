@@ -107,7 +107,7 @@ fn home() -> tempfile::TempDir {
 }
 
 fn declare(text: &str) -> Result<TargetEntry, String> {
-    entry(Path::new("my-db.toml"), text, (home().path(), false)).map_err(|problem| problem.to_string())
+    entry(Path::new("my-db.toml"), text, (home().path(), Here::All)).map_err(|problem| problem.to_string())
 }
 
 fn nodes() -> Vec<Node> {
@@ -210,8 +210,9 @@ fn what_hosts_need_is_known_and_is_where_they_have_it() {
         .replace("command = \"sh -c", "command = \"no-such-program -c")
         .replace("[health]\nsend = \"PING\\r\\n\"", "[health]\ncommand = \"./health {address}\"");
     let home = home();
-    assert!(entry(Path::new("my-db.toml"), &text, (home.path(), false)).is_err());
-    let there = entry(Path::new("my-db.toml"), &text, (home.path(), true)).expect("programs are elsewhere");
+    assert!(entry(Path::new("my-db.toml"), &text, (home.path(), Here::All)).is_err());
+    let there =
+        entry(Path::new("my-db.toml"), &text, (home.path(), Here::NoNodes)).expect("programs are elsewhere");
     let target = (there.make)(&Settings::default(), "set").expect("a target");
     let Server::Processes(launch) = target.server() else { unreachable!("it has processes") };
     let needs = launch.needs();
@@ -224,6 +225,39 @@ fn what_hosts_need_is_known_and_is_where_they_have_it() {
     assert_eq!(first(), home.path().join("conf/a.toml").display().to_string());
     launch.moved(Path::new("/there"));
     assert_eq!(first(), "/there/conf/a.toml");
+}
+
+/// What its clients need is what their command names when it is seen from the file, and no more.
+#[test]
+fn what_clients_need_elsewhere_is_known_and_is_all_that_they_need_there() {
+    let text = GOOD.replace(
+        "command = \"sh {here}/client.sh\"",
+        "command = \"sh ./client.sh lib --set={set.sync} sh / -v\"\nfiles = [\"data\"]\nenv = { X = \"{here}/x\" }",
+    );
+    let (home, there) = (home(), tempfile::tempdir().expect("a directory"));
+    for file in ["lib", "data", "sh", "x", "other"] {
+        std::fs::write(home.path().join(file), "").expect("written");
+    }
+    let here = entry(Path::new("my-db.toml"), &text, (home.path(), Here::NoNodes)).expect("right");
+    let needs = (here.make)(&Settings::default(), "set").expect("a target").client_needs();
+    let files: Vec<_> = needs.files.iter().map(|named| named.path.to_str().expect("plain")).collect();
+    assert_eq!((needs.folder.as_path(), files), (home.path(), vec!["client.sh", "lib", "sh", "x", "data"]));
+
+    // Nor is a script of the servers.
+    let text = text.replace("sh -c 'exec serve {port.client}'", "sh {here}/serve.sh");
+    let declaration = Declaration { path: "my-db.toml".into(), text };
+    let arrive =
+        || clients_of(&declaration, there.path()).map(|entry| (entry.make)(&Settings::default(), "set"));
+    let lacks = arrive().err().expect("its files are not there").to_string();
+    assert!(lacks.contains("there is no file `./client.sh`"), "{lacks}");
+    for file in ["client.sh", "data"] {
+        std::fs::write(there.path().join(file), "").expect("written");
+    }
+    let (program, _) = arrive().expect("right").expect("a target").client_program().expect("a program");
+    assert_eq!(
+        (program.dir.as_deref(), &program.env["X"]),
+        (Some(there.path()), &there.path().join("x").display().to_string())
+    );
 }
 
 /// What is changed in the file, and what is said about it.
@@ -246,6 +280,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "default = 3",
         "default = 6",
         "my-db.toml:6: by default there are 6 nodes, and 5 at most; raise `max`, or lower `default`",
+    ),
+    (
+        "client.sh\"",
+        "client.sh\"\nfiles = [\"nowhere\"]",
+        "my-db.toml:29: there is no file `nowhere`; check the path, seen from this file",
     ),
     ("client = 7000", "client = 70000", "my-db.toml:10: port 70000 is out of range; use 1 to 65535"),
     (
@@ -442,7 +481,7 @@ fn every_mistake_is_one_sentence_with_its_line_and_what_to_do() {
     for (right, mistake, sentence) in MISTAKES {
         assert!(GOOD.contains(right), "{right}");
         let text = GOOD.replacen(right, mistake, 1);
-        let told = match entry(Path::new("my-db.toml"), &text, (home.path(), false)) {
+        let told = match entry(Path::new("my-db.toml"), &text, (home.path(), Here::All)) {
             Ok(_) => "nothing".to_owned(),
             Err(problem) => problem.to_string().replace(&home.path().display().to_string(), "HERE"),
         };
@@ -466,7 +505,7 @@ fn files_to_begin_with_are_right_and_name_every_key() {
         // What runs the client need not be on this machine.
         let text =
             client.map_or(text.clone(), |client| text.replace(&format!("{:?}", client.command[0]), "\"sh\""));
-        let made = entry(Path::new("first-try.toml"), &text, (home.path(), false));
+        let made = entry(Path::new("first-try.toml"), &text, (home.path(), Here::All));
         let made = made.unwrap_or_else(|problem| panic!("{problem}"));
         assert_eq!(made.name, "first-try");
         assert!(!text.contains("NAME") && !text.contains("COMMAND"), "{text}");

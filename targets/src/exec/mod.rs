@@ -21,11 +21,16 @@ pub use talk::Talk;
 
 use crate::{Client, ClientError, Context, Node};
 use client::ExecClient;
+use process::{Program, Started};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// How long what a program has said may take to be read when it has ended.
+const LOG_WITHIN: Duration = Duration::from_secs(1);
 
 /// How client programs are started.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -67,6 +72,21 @@ impl Spec {
                 Err(ClientError::new(ClientError::UNSTARTED, broken.to_string()))
             }
         }
+    }
+
+    /// Starts the program, tells it nothing, and waits for its end: with which status that was, 0 as rule 11
+    /// has it, or `None` when it takes too long for that. What it says on standard error goes into this file.
+    ///
+    /// # Errors
+    /// When it could not be started.
+    pub async fn told_nothing(&self, log: Option<PathBuf>) -> io::Result<Option<i32>> {
+        let Started { program, input, output: _output, log } = Program::start(self, log)?;
+        drop(input);
+        let ended = tokio::time::timeout(self.start_timeout, program.ends()).await.ok();
+        program.end(Duration::ZERO);
+        // Some of what it has started may hold it open.
+        let _ = tokio::time::timeout(LOG_WITHIN, log).await;
+        Ok(ended)
     }
 
     /// Lets one program make what operations need, once per run.

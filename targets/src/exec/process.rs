@@ -29,6 +29,7 @@ use std::sync::mpsc::{Receiver as Queue, RecvTimeoutError, SyncSender, sync_chan
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::task::JoinHandle;
 
 /// What is kept of what one program says on standard error.
 const MAX_LOG: u64 = 64 << 10;
@@ -42,7 +43,7 @@ const MAX_ENDING: usize = 1_024;
 /// How often one looks whether they have.
 const END_POLL: Duration = Duration::from_millis(2);
 /// How long one looks whether a program that has closed its output has ended, too.
-const EXIT_POLLS: u32 = 25;
+const EXIT_WITHIN: Duration = Duration::from_millis(50);
 
 /// A program that runs, or has run.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub(super) struct Started {
     pub(super) program: Arc<Program>,
     pub(super) input: Sender,
     pub(super) output: Receiver,
+    /// Ends when all that it says on standard error has been kept.
+    pub(super) log: JoinHandle<()>,
 }
 
 impl Program {
@@ -85,11 +88,11 @@ impl Program {
         let program = Arc::new(Self { child: Mutex::new(Life::Runs(child)) });
         let (Some(input), Some(output), Some(error)) = pipes else { unreachable!("all three are piped") };
         let opened = (|| {
-            tokio::spawn(keep_log(Receiver::from_owned_fd(error.into())?, log));
-            Ok((Sender::from_owned_fd(input.into())?, Receiver::from_owned_fd(output.into())?))
+            let log = tokio::spawn(keep_log(Receiver::from_owned_fd(error.into())?, log));
+            Ok((Sender::from_owned_fd(input.into())?, Receiver::from_owned_fd(output.into())?, log))
         })();
         match opened {
-            Ok((input, output)) => Ok(Started { program, input, output }),
+            Ok((input, output, log)) => Ok(Started { program, input, output, log }),
             Err(error) => {
                 program.end(Duration::ZERO);
                 Err(error)
@@ -111,15 +114,19 @@ impl Program {
         }
     }
 
-    /// The same for one that is about to end: a moment later than its output.
-    pub(super) async fn ended_soon(&self) -> Option<i32> {
-        for _ in 0..EXIT_POLLS {
+    /// The same, when it has. Whoever waits has to know how long.
+    pub(super) async fn ends(&self) -> i32 {
+        loop {
             if let Some(status) = self.ended() {
-                return Some(status);
+                return status;
             }
             tokio::time::sleep(END_POLL).await;
         }
-        None
+    }
+
+    /// The same for one that is about to end: a moment later than its output.
+    pub(super) async fn ended_soon(&self) -> Option<i32> {
+        tokio::time::timeout(EXIT_WITHIN, self.ends()).await.ok()
     }
 
     /// Lets it end by itself for so long, and then ends it. Does not wait for that.

@@ -41,7 +41,7 @@ impl Talk {
             let why = format!("`{}` could not be started: {error}", spec.command.join(" "));
             NotStarted::Broken(Broken::new(Rule::Start, why))
         })?;
-        let Started { program, input, output } = started;
+        let Started { program, input, output, .. } = started;
         let mut talk = Self {
             program,
             input: Some(input),

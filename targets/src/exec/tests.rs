@@ -129,7 +129,11 @@ fn a_program_is_told_where_it_is() {
         [("mode".to_owned(), "fast".to_owned())].into(),
         [("client".to_owned(), 6379)].into(),
     );
-    cx.enter(&crate::Surroundings { nodes: vec![node()], logs: "/nowhere".into() });
+    cx.enter(&crate::Surroundings {
+        nodes: vec![node()],
+        logs: "/nowhere".into(),
+        numbers: Default::default(),
+    });
     let said = protocol::Say::init(&node(), &cx, 3).line();
     let said: Value = serde_json::from_slice(&said).expect("JSON");
     let expected = json!({
@@ -235,7 +239,11 @@ async fn it_stands_still_and_goes_on() {
 async fn what_it_says_on_standard_error_is_kept_up_to_a_size() {
     let dir = tempfile::tempdir().expect("a directory");
     let cx = context();
-    cx.enter(&crate::Surroundings { nodes: vec![node()], logs: dir.path().join("clients") });
+    cx.enter(&crate::Surroundings {
+        nodes: vec![node()],
+        logs: dir.path().join("clients"),
+        numbers: Default::default(),
+    });
     let script = format!(
         "echo begins >&2; {BEGIN}head -c 300000 /dev/zero >&2; read l; echo '{{\"type\":\"ok\",\"id\":1,\"value\":[7,3]}}'; read l"
     );
@@ -243,6 +251,34 @@ async fn what_it_says_on_standard_error_is_kept_up_to_a_size() {
     assert_eq!(client.invoke(&read()).await, Completion::Ok(json!([7, 3])));
     let log = std::fs::read(dir.path().join("clients/0.log")).expect("a log");
     assert!(log.starts_with(b"begins\n") && log.len() <= 64 << 10, "{} bytes", log.len());
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_program_that_is_told_nothing_shows_whether_it_can_run() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = dir.path().join("log");
+    let alone = |script: &str| {
+        let (spec, log) = (shell(script), log.clone());
+        async move { spec.told_nothing(Some(log)).await.expect("it starts") }
+    };
+    assert_eq!(alone("read l; exit 0").await, Some(0));
+    assert_eq!(alone("echo no such module >&2; exit 3").await, Some(3));
+    assert_eq!(std::fs::read_to_string(&log).expect("a log"), "no such module\n");
+    assert_eq!(alone("exec no-such-interpreter").await, Some(127));
+    let slow = Spec { start_timeout: Duration::from_millis(50), ..shell("exec sleep 1000") };
+    assert_eq!(slow.told_nothing(None).await.expect("it starts"), None);
+    assert!(Spec::new(vec!["./no-such-program".to_owned()]).told_nothing(None).await.is_err());
+}
+
+#[tokio::test]
+async fn no_two_connections_of_a_run_have_the_same_number() {
+    let machine = |first| {
+        let cx = context();
+        let numbers = crate::Numbers { first, step: 2 };
+        cx.enter(&crate::Surroundings { nodes: vec![node()], logs: "/nowhere".into(), numbers });
+        [(); 2].map(|()| cx.next_connection())
+    };
+    assert_eq!((machine(1), machine(2)), ([1, 3], [2, 4]));
 }
 
 #[tokio::test]

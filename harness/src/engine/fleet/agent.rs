@@ -1,15 +1,16 @@
 //! `duress agent --load`: holds the clients of some threads, and performs what a controller asks them for.
 //!
 //! One thread for all clients, as in a run here; they end with it, at the latest when nothing has been heard
-//! of the controller for a while. It touches nothing of the machine.
+//! of the controller for a while. It touches nothing of the machine but a folder of its own, which goes with it.
 
+use super::ready::Ready;
 use super::wire::{Answer, Ask, Call, End, FromLoad, Hello, Outcome, PROTOCOL, QUEUE, ToLoad, pack};
 use crate::engine::Clients;
 use crate::engine::perform::{Attempt, Performed};
 use crate::env::remote::wire;
 use crate::env::remote::{Here, Origin as _};
 use duress_checkers::history::class;
-use duress_targets::{Client, ClientError, Completion, Registry, Settings, Target};
+use duress_targets::{Client, ClientError, Completion, Registry, Target};
 use duress_workloads::Invocation;
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write as _};
@@ -27,19 +28,19 @@ const NOTES_POLL: Duration = Duration::from_millis(100);
 /// Serves the controller at the standard input and output until it is gone.
 pub(crate) fn serve(registry: &Registry) -> ExitCode {
     let mut input = BufReader::new(io::stdin());
-    let Ok(Some((ToLoad::Hello(hello), _))) = wire::read(&mut input) else { return ExitCode::from(254) };
+    let Ok(Some((ToLoad::Hello(hello), files))) = wire::read(&mut input) else { return ExitCode::from(254) };
     let say = |message: &FromLoad| wire::write(&mut io::stdout(), message, &[]);
-    let made = target(registry, &hello).and_then(|target| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Ok((target, runtime.map_err(|error| error.to_string())?))
-    });
-    let (target, runtime) = match made {
+    let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let made = made.map_err(|error| (error.to_string(), "raise the limit of open files there".to_owned()));
+    let made = made.and_then(|runtime| Ok((Ready::new(registry, (&hello, &files), &runtime)?, runtime)));
+    let (ready, runtime) = match made {
         Ok(made) => made,
-        Err(why) => {
-            let told = say(&FromLoad::Refused { why });
+        Err((why, fix)) => {
+            let told = say(&FromLoad::Refused { why, fix });
             return ExitCode::from(if told.is_ok() { 0 } else { 3 });
         }
     };
+    drop(files);
     if say(&FromLoad::Welcome { protocol: PROTOCOL }).is_err() {
         return ExitCode::from(3);
     }
@@ -54,9 +55,13 @@ pub(crate) fn serve(registry: &Registry) -> ExitCode {
     });
     let writer = std::thread::Builder::new().name("writer".into()).spawn(move || write(&told));
     let (Ok(_), Ok(writer)) = (reader, writer) else { return ExitCode::from(3) };
-    let dismissed = runtime.block_on(Agent::new(target, *hello, tell.clone()).obey(heard));
+    let dismissed = runtime.block_on(Agent::new(&ready, *hello, tell.clone()).obey(heard));
     // All clients are gone with it.
     drop(runtime);
+    for log in ready.logs() {
+        let _ = tell.try_send(log);
+    }
+    drop(ready);
     // Where nobody hears, a word might wait for ever.
     if dismissed {
         let _ = tell.try_send(FromLoad::Bye);
@@ -64,16 +69,6 @@ pub(crate) fn serve(registry: &Registry) -> ExitCode {
         let _ = writer.join();
     }
     ExitCode::SUCCESS
-}
-
-/// Who is spoken to, as the controller has it.
-fn target(registry: &Registry, hello: &Hello) -> Result<Arc<dyn Target>, String> {
-    if hello.protocol != PROTOCOL {
-        return Err("its agent is of another version".to_owned());
-    }
-    let entry =
-        registry.find(&hello.target).ok_or_else(|| format!("it knows no target `{}`", hello.target))?;
-    (entry.make)(&Settings(hello.settings.clone()), &hello.workload).map_err(|error| error.to_string())
 }
 
 /// Says all that there is to be said, much of it at once.
@@ -99,6 +94,8 @@ fn too_long(message: &FromLoad, length: usize) -> Option<FromLoad> {
 /// All that it has to do with.
 struct Agent {
     target: Arc<dyn Target>,
+    /// The same with the run's keys: clients are of this one.
+    apart: Arc<dyn Target>,
     hello: Hello,
     out: SyncSender<FromLoad>,
     clients: Arc<Clients>,
@@ -113,12 +110,13 @@ struct Agent {
 type Flown = ((usize, u64), Performed, Duration);
 
 impl Agent {
-    fn new(target: Arc<dyn Target>, hello: Hello, out: SyncSender<FromLoad>) -> Self {
+    fn new(ready: &Ready, hello: Hello, out: SyncSender<FromLoad>) -> Self {
         let told = out.clone();
         // Of a controller that is gone, or does not listen, one hears soon enough.
         let clients = Clients::away(move |fault| _ = told.try_send(FromLoad::Hit { fault }));
         Self {
-            target,
+            target: Arc::clone(&ready.target),
+            apart: Arc::clone(&ready.apart),
             out,
             clients: Arc::new(clients),
             origin: Arc::default(),
@@ -194,7 +192,7 @@ impl Agent {
         };
         let client = slot.take().filter(|_| !fresh);
         let attempt = Attempt {
-            target: Arc::clone(&self.target),
+            target: Arc::clone(&self.apart),
             node: node.clone(),
             invocation: Invocation { f, value },
             timeout: self.hello.op_timeout,

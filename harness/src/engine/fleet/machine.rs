@@ -6,6 +6,7 @@
 
 use super::super::{Clients, Clock};
 use super::wire::{Answer, Ask, Call, FromLoad, Hello, Outcome, PROTOCOL, QUEUE, ToLoad, pack};
+use crate::engine::clients::ClientFault;
 use crate::engine::perform::Performed;
 use crate::env::EnvError;
 use crate::env::remote::Origin;
@@ -17,9 +18,11 @@ use duress_targets::{ClientError, Completion};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::HashMap;
+use std::fs;
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +36,8 @@ const BEATS: u32 = 5;
 const PIECE: usize = 1 << 16;
 /// Longest wait for an answer about the network, beyond what that may take itself.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// An operation may wait as long as its time limit twice: to be connected, and for its answer.
+const WAITS: u32 = 2;
 /// Notes that nobody has asked for.
 const MOST_NOTES: usize = 1_000;
 
@@ -47,6 +52,10 @@ struct Line {
     /// As other machines reach it, as far as anybody here knows.
     address: Option<IpAddr>,
     dead_man: Duration,
+    /// After so long an outcome has been lost.
+    patience: Duration,
+    /// Of client programs.
+    logs: PathBuf,
     begun: Instant,
     process: Mutex<Leash>,
     state: Mutex<State>,
@@ -89,45 +98,33 @@ struct Figures {
 }
 
 impl Machine {
-    /// Puts the agent there, and speaks the first word.
+    /// Puts the agent there, and speaks the first word, with the files that clients need; their logs come into
+    /// this folder in the end.
     ///
     /// # Errors
     /// When it cannot be reached, or will not work.
     pub(super) fn begin(
         transport: &dyn Transport,
         binary: &AgentBinary,
-        hello: &Hello,
+        (hello, files): (&Hello, &[u8]),
+        logs: &Path,
     ) -> Result<Self, EnvError> {
-        let Stream { mut input, mut output, mut process } = open_load(transport, binary)?;
-        let unable = |why: String, fix: String| EnvError::Unable {
-            what: format!("use the load machine {}", transport.host()),
-            why,
-            fix,
-        };
-        let met = {
-            let _deadline = process.deadline();
-            wire::write(&mut input, &ToLoad::Hello(Box::new(hello.clone())), &[])
-                .and_then(|()| wire::read::<FromLoad>(&mut output))
-        };
-        match met {
-            Ok(Some((FromLoad::Welcome { protocol: PROTOCOL }, _))) => {}
-            Ok(Some((FromLoad::Refused { why }, _))) => {
-                return Err(unable(why, "start the same duress there as here".to_owned()));
-            }
-            Ok(Some(_)) => {
-                return Err(unable("its agent is of another version".to_owned(), transport.remedy()));
-            }
-            Ok(None) => return Err(unable(process.last_words(), transport.remedy())),
-            Err(error) => {
-                let words = process.last_words();
-                return Err(unable(format!("{error}: {words}"), transport.remedy()));
-            }
-        }
+        let mut stream = open_load(transport, binary)?;
+        let what = format!("use the load machine {}", transport.host());
+        let hello_word = (&ToLoad::Hello(Box::new(hello.clone())), files);
+        stream.greet((transport, &what), hello_word, |word| match word {
+            FromLoad::Welcome { protocol: PROTOCOL } => Some(Ok(())),
+            FromLoad::Refused { why, fix } => Some(Err((why, fix))),
+            _ => None,
+        })?;
+        let Stream { input, output, process } = stream;
         let (queue, waiting) = sync_channel(QUEUE);
         let line = Arc::new(Line {
             host: transport.host().to_owned(),
             address: transport.address().ok(),
             dead_man: hello.dead_man,
+            patience: WAITS * hello.op_timeout + hello.dead_man,
+            logs: logs.to_owned(),
             begun: Instant::now(),
             process: Mutex::new(process),
             state: Mutex::new(State { queue: Some(queue), ..State::default() }),
@@ -167,30 +164,59 @@ impl Machine {
         let _ = self.line.state().send(what);
     }
 
-    /// Has an operation performed there. There it has its time limits; here one waits until its outcome or the
-    /// loss of the machine, which is noticed.
+    /// Has an operation performed there. There it has its time limits; here one waits until its outcome, the
+    /// loss of the machine, or the time when both should have been noticed.
     pub(super) async fn perform(&self, call: Call) -> Performed<()> {
         let (tell, told) = oneshot::channel();
-        {
+        let (thread, nth) = (call.thread, call.nth);
+        let sent = {
             let mut state = self.line.state();
-            let (thread, nth) = (call.thread, call.nth);
-            if let Err(why) = state.send(ToLoad::Call(call)) {
-                drop(state);
-                // Certain: it has not been sent.
+            let run = state.run.as_ref().map(|(clients, _)| Arc::clone(clients));
+            let clients = run.ok_or_else(|| "no run has begun".to_owned());
+            let sent = clients.and_then(|clients| state.send(ToLoad::Call(call)).map(|()| clients));
+            if sent.is_ok() {
+                state.calls.insert(thread, Open { nth, sent: Instant::now(), tell });
+            }
+            sent
+        };
+        let clients = match sent {
+            Ok(clients) => clients,
+            // Certain: it has not been sent.
+            Err(why) => {
                 let error = ClientError::new(ClientError::UNSTARTED, self.line.trouble(&why));
                 return Performed::without_client(Completion::Fail(error));
             }
-            state.calls.insert(thread, Open { nth, sent: Instant::now(), tell });
-        }
-        match told.await {
+        };
+        // In doubt where there is none: it may be on its way, and may be done at any time.
+        match self.outcome(told, thread, &clients).await {
             Ok(Outcome { end, steps, kept, .. }) => {
                 Performed { client: kept.then_some(()), completion: end.into(), steps }
             }
-            // In doubt: it may be on its way, and may be done at any time.
-            Err(_) => {
+            Err(class) => {
                 let why = self.lost().unwrap_or_else(|| "it did not answer".to_owned());
-                let error = ClientError::new("load-machine-lost", self.line.trouble(&why));
+                let error = ClientError::new(class, self.line.trouble(&why));
                 Performed::without_client(Completion::Info(error))
+            }
+        }
+    }
+
+    /// What comes of a call; or the class of the error when that is nothing. A client that stands still may do so
+    /// for as long as its fault lasts.
+    async fn outcome(
+        &self,
+        mut told: oneshot::Receiver<Outcome>,
+        thread: usize,
+        clients: &Clients,
+    ) -> Result<Outcome, &'static str> {
+        let mut seen = clients.watch();
+        loop {
+            let stands = matches!(seen.borrow_and_update().on(thread), Some((_, ClientFault::Pause)));
+            tokio::select! {
+                biased;
+                outcome = &mut told => return outcome.map_err(|_| "load-machine-lost"),
+                // The sender is in `clients`: it cannot close.
+                _ = seen.changed() => {}
+                () = tokio::time::sleep(self.line.patience), if !stands => return Err("outcome-lost"),
             }
         }
     }
@@ -418,6 +444,10 @@ impl Line {
             FromLoad::Note { text } if state.notes.len() < MOST_NOTES => {
                 state.notes.push(format!("{}: {text}", self.host));
             }
+            FromLoad::Log { connection, text } => {
+                drop(state);
+                self.keep_log(connection, &text);
+            }
             FromLoad::Answer { id, answer } => {
                 if let Some(tell) = state.answers.remove(&id) {
                     let _ = tell.send(answer);
@@ -425,6 +455,12 @@ impl Line {
             }
             FromLoad::Note { .. } | FromLoad::Welcome { .. } | FromLoad::Refused { .. } | FromLoad::Bye => {}
         }
+    }
+
+    /// What cannot be written down is no reason to end anything.
+    fn keep_log(&self, connection: u64, text: &str) {
+        let _ = fs::create_dir_all(&self.logs)
+            .and_then(|()| fs::write(self.logs.join(format!("{connection}.log")), text));
     }
 
     /// Whoever waits, waits no longer.

@@ -5,13 +5,16 @@
 //! line takes, which can hide a violation and never invent one, and no clock has to be right: what a load
 //! machine measures are durations. A line that breaks leaves the calls that are open on it in doubt.
 //!
-//! `wire` is what is said, `machine` the end of the line here, `agent` the other one. How one gets there:
-//! `crate::env::remote`.
+//! `wire` is what is said, `machine` the end of the line here, `agent` the other one, `ready` what that has before
+//! the first call, `parcel` what is sent there of a target from a file. How one gets there: `crate::env::remote`.
 
 pub(crate) mod agent;
 mod machine;
+mod parcel;
+mod ready;
 mod wire;
 
+pub use parcel::Parcel;
 pub(super) use wire::Call;
 
 use super::perform::Performed;
@@ -25,6 +28,7 @@ use duress_reports::artifact::LoadMachine;
 use duress_targets::{ClientError, Completion, Node};
 use machine::Machine;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::{Hello, PROTOCOL, ToLoad};
@@ -33,8 +37,16 @@ use wire::{Hello, PROTOCOL, ToLoad};
 pub struct Config {
     /// The ways there.
     pub transports: Vec<Box<dyn Transport>>,
+    /// The run's identity: load machines know what is its own by it.
+    pub run: String,
+    /// Where logs of client programs go when the run is over.
+    pub logs: PathBuf,
     /// The target's name.
     pub target: String,
+    /// What it is made of, if it is declared in a file.
+    pub parcel: Option<Parcel>,
+    /// Where its keys begin, if elsewhere than at 0.
+    pub first_key: Option<i64>,
     /// The workload's.
     pub workload: String,
     /// The target's settings.
@@ -65,6 +77,11 @@ impl Fleet {
         let binary = AgentBinary::own()?;
         let hello = Hello {
             protocol: PROTOCOL,
+            run: config.run.clone(),
+            which: (0, config.transports.len()),
+            dir: PathBuf::new(),
+            declared: config.parcel.as_ref().map(|parcel| parcel.declared.clone()),
+            first_key: config.first_key,
             target: config.target.clone(),
             workload: config.workload.clone(),
             settings: config.settings.clone(),
@@ -73,8 +90,11 @@ impl Fleet {
             op_timeout: config.op_timeout,
             dead_man: config.dead_man,
         };
-        let machines = each(&config.transports, |_, transport| {
-            Machine::begin(transport, &binary, &hello).map(Arc::new)
+        let files = config.parcel.as_ref().map_or(&[][..], |parcel| &parcel.files);
+        let machines = each(&config.transports, |at, transport| {
+            let which = (at, config.transports.len());
+            let hello = Hello { which, dir: transport.dir().to_owned(), ..hello.clone() };
+            Machine::begin(transport, &binary, (&hello, files), &config.logs).map(Arc::new)
         })?;
         Ok(Arc::new(Self { machines, nodes: config.nodes.len(), threads: config.threads }))
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The version of all this. Both sides are the same binary, so they differ only by mistake.
@@ -50,8 +51,19 @@ pub(super) enum ToLoad {
 pub(super) struct Hello {
     /// [`PROTOCOL`]
     pub(super) protocol: u32,
+    /// The run's identity.
+    pub(super) run: String,
+    /// Which load machine this is, and of how many.
+    pub(super) which: (usize, usize),
+    /// Where a folder for the run can be made.
+    pub(super) dir: PathBuf,
     /// The target's name.
     pub(super) target: String,
+    /// What it is made of, where it is none that every Duress knows; the files that its clients need are behind
+    /// the message.
+    pub(super) declared: Option<Declared>,
+    /// Where its keys begin, if elsewhere than at 0.
+    pub(super) first_key: Option<i64>,
     /// The workload's.
     pub(super) workload: String,
     /// The target's settings.
@@ -64,6 +76,18 @@ pub(super) struct Hello {
     pub(super) op_timeout: Duration,
     /// After so long without a word the clients end.
     pub(super) dead_man: Duration,
+}
+
+/// A target that is declared in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Declared {
+    /// The file, as it was named.
+    pub(super) path: PathBuf,
+    /// All of it.
+    pub(super) text: String,
+    /// With which status its client program ends where the controller is when it is told nothing, if that is
+    /// known.
+    pub(super) told_nothing: Option<i32>,
 }
 
 /// An operation, and whose it is.
@@ -98,6 +122,8 @@ pub(super) enum FromLoad {
     Refused {
         /// Why.
         why: String,
+        /// What to do.
+        fix: String,
     },
     /// It is there, too.
     Beat {
@@ -114,6 +140,13 @@ pub(super) enum FromLoad {
     /// What clients noticed that the user should know.
     Note {
         /// In words.
+        text: String,
+    },
+    /// What a client program said on standard error.
+    Log {
+        /// The number of its connection.
+        connection: u64,
+        /// The beginning of it.
         text: String,
     },
     /// What was asked.

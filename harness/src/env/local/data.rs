@@ -3,11 +3,11 @@
 //! What the nodes' data is on, memory, disk or a disk of our own making, makes no difference here.
 
 use crate::env::data::{Entry, Files};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Most names in one data directory.
 const MAX_ENTRIES: usize = 10_000;
@@ -48,6 +48,21 @@ pub(super) fn read(dir: &Path, most: usize) -> io::Result<Files> {
     Ok(files)
 }
 
+/// Reads these files of a directory; links lead where they lead.
+pub(in crate::env) fn read_some(dir: &Path, names: &BTreeSet<PathBuf>) -> io::Result<Files> {
+    let mut files = Files::default();
+    let mut blocks_left = MAX_BYTES / Entry::BLOCK;
+    for name in names {
+        let path = dir.join(name);
+        let mode = fs::metadata(&path)?.permissions().mode() & 0o7777;
+        let (length, blocks) = read_file(&path, &mut blocks_left)?;
+        files.0.insert(name.clone(), Entry::File { mode, length, blocks });
+        let folders = name.ancestors().skip(1).filter(|folder| *folder != Path::new(""));
+        files.0.extend(folders.map(|folder| (folder.to_owned(), Entry::Folder { mode: 0o700 })));
+    }
+    Ok(files)
+}
+
 fn read_file(path: &Path, blocks_left: &mut usize) -> io::Result<(u64, BTreeMap<u64, Vec<u8>>)> {
     let mut file = File::open(path)?;
     let mut blocks = BTreeMap::new();
@@ -77,7 +92,7 @@ fn is_zero(block: &[u8]) -> bool {
 }
 
 /// Replaces all of a directory. What is written is on its disk afterwards.
-pub(super) fn replace(dir: &Path, files: &Files) -> io::Result<()> {
+pub(in crate::env) fn replace(dir: &Path, files: &Files) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let path = entry.path();
@@ -130,6 +145,22 @@ mod tests {
         assert_eq!(fs::read(there.path().join("member/wal/0.wal")).expect("the file"), log);
         replace(there.path(), &Files::default()).expect("replaced");
         assert_eq!(fs::read_dir(there.path()).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn some_files_are_read_with_the_folders_that_they_are_in() {
+        let (here, there) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("another"));
+        fs::create_dir_all(here.path().join("lib/deep")).expect("folders");
+        for (name, mode) in [("client.py", 0o755), ("lib/deep/x.py", 0o644), ("secret", 0o600)] {
+            fs::write(here.path().join(name), name).expect("a file");
+            fs::set_permissions(here.path().join(name), Permissions::from_mode(mode)).expect("a mode");
+        }
+        let names = BTreeSet::from(["client.py", "lib/deep/x.py"].map(PathBuf::from));
+        replace(there.path(), &read_some(here.path(), &names).expect("read")).expect("written");
+        assert_eq!(fs::read(there.path().join("lib/deep/x.py")).expect("the file"), b"lib/deep/x.py");
+        let program = fs::metadata(there.path().join("client.py")).expect("the program");
+        assert_eq!(program.permissions().mode() & 0o777, 0o755);
+        assert!(!there.path().join("secret").exists());
     }
 
     #[test]

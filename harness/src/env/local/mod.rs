@@ -42,6 +42,7 @@ mod user;
 #[cfg(target_arch = "x86_64")]
 pub(super) use clock::Tracee;
 pub use config::{Config, Data, Disks, Network, Ports, Rootfs, ServerCommand};
+pub(in crate::env) use data::{read_some as read_files, replace as replace_files};
 pub(super) use detour::Detour;
 pub(super) use helper::{printed, words};
 pub(super) use host::NamespaceId;

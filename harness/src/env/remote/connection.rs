@@ -71,41 +71,28 @@ impl Connection {
     /// When the agent refuses.
     pub(in crate::env) fn begin(
         transport: &dyn Transport,
-        stream: Stream,
+        mut stream: Stream,
         hello: &Hello,
     ) -> Result<Self, EnvError> {
-        let Stream { mut input, mut output, mut process } = stream;
-        let unable = |why: String, fix: String| EnvError::Unable {
-            what: format!("use {}", transport.host()),
-            why,
-            fix,
-        };
-        let met = {
-            let _deadline = process.deadline();
-            wire::write(&mut input, &ToAgent::Hello(hello.clone()), &[])
-                .and_then(|()| wire::read::<FromAgent>(&mut output))
-        };
-        let (capabilities, addresses) = match met {
-            Ok(Some((FromAgent::Welcome { protocol: PROTOCOL, capabilities, addresses }, _))) => {
-                (capabilities, addresses)
+        let what = format!("use {}", transport.host());
+        let hello_word = (&ToAgent::Hello(hello.clone()), &[][..]);
+        let (capabilities, addresses) = stream.greet((transport, &what), hello_word, |word| match word {
+            FromAgent::Welcome { protocol: PROTOCOL, capabilities, addresses } => {
+                Some(Ok((capabilities, addresses)))
             }
-            Ok(Some((FromAgent::Refused(Trouble { what, why }), _))) => return Err(unable(what, why)),
-            Ok(Some(_)) => {
-                return Err(unable("its agent is of another version".to_owned(), transport.remedy()));
-            }
-            Ok(None) => return Err(unable(process.last_words(), transport.remedy())),
-            Err(error) => {
-                let words = process.last_words();
-                return Err(unable(format!("{error}: {words}"), transport.remedy()));
-            }
-        };
+            FromAgent::Refused(Trouble { what, why }) => Some(Err((what, why))),
+            _ => None,
+        })?;
+        let Stream { input, output, process } = stream;
         let line = Arc::new(Line {
             host: transport.host().to_owned(),
             input: Mutex::new(Some(input)),
             state: Mutex::default(),
         });
-        let no_thread = |error: std::io::Error| {
-            unable(error.to_string(), "raise the limit of processes (ulimit -u)".to_owned())
+        let no_thread = |error: std::io::Error| EnvError::Unable {
+            what: what.clone(),
+            why: error.to_string(),
+            fix: "raise the limit of processes (ulimit -u)".to_owned(),
         };
         let heard = Arc::clone(&line);
         let reader = std::thread::Builder::new().name("agent".into()).spawn(move || {

@@ -29,6 +29,7 @@ pub(super) use acquaintances::send_probe;
 pub use origin::{Here, Origin};
 pub use reached::Reached;
 pub use transport::run_name;
+pub(crate) use upload::pack;
 
 use super::clock::{Reading, Skews};
 use super::cut::{Connections, Crossing, Cut};

@@ -1,12 +1,14 @@
 //! How one comes to a host: a shell there, through which the agent is put in place and spoken with.
 //!
-//! Not here: what is said to the agent (`wire`, `connection`), and the ways to hosts themselves (`ssh`).
+//! Not here: what is said to the agent after the first words (`wire`, `connection`), and the ways to hosts themselves (`ssh`).
 
 use super::binary::AgentBinary;
-use super::wire::Charge;
+use super::wire::{self, Charge};
 use crate::env::EnvError;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -69,6 +71,35 @@ pub struct Stream {
     pub process: Leash,
 }
 
+impl Stream {
+    /// Says the first word, with what is behind it, and hears the agent's: `read` makes of that what it means, or
+    /// why the agent will not work and what to do; `None` when it is of another version.
+    ///
+    /// # Errors
+    /// When it will not work, or says nothing.
+    pub(crate) fn greet<A: DeserializeOwned, T>(
+        &mut self,
+        (transport, what): (&dyn Transport, &str),
+        (hello, body): (&impl Serialize, &[u8]),
+        read: impl FnOnce(A) -> Option<Result<T, (String, String)>>,
+    ) -> Result<T, EnvError> {
+        let said = {
+            let _deadline = self.process.deadline();
+            wire::write(&mut self.input, hello, body).and_then(|()| wire::read(&mut self.output))
+        };
+        let (why, fix) = match said {
+            Ok(Some((word, _))) => match read(word) {
+                Some(Ok(met)) => return Ok(met),
+                Some(Err(refused)) => refused,
+                None => ("its agent is of another version".to_owned(), transport.remedy()),
+            },
+            Ok(None) => (self.process.last_words(), transport.remedy()),
+            Err(error) => (format!("{error}: {}", self.process.last_words()), transport.remedy()),
+        };
+        Err(EnvError::Unable { what: what.to_owned(), why, fix })
+    }
+}
+
 /// The program that leads to an agent. It is ended when this is dropped.
 pub struct Leash {
     child: Arc<Mutex<Child>>,
@@ -77,7 +108,7 @@ pub struct Leash {
 
 impl Leash {
     /// It is ended unless what this gives back is dropped in time.
-    pub(crate) fn deadline(&self) -> Deadline {
+    fn deadline(&self) -> Deadline {
         Deadline::set(Arc::clone(&self.child))
     }
 
@@ -243,7 +274,7 @@ pub fn quote(word: &str) -> String {
 }
 
 /// Ends the program that leads to a host unless it is dropped in time.
-pub(crate) struct Deadline(Option<SyncSender<()>>);
+struct Deadline(Option<SyncSender<()>>);
 
 impl Deadline {
     fn set(child: Arc<Mutex<Child>>) -> Self {

@@ -2,8 +2,10 @@
 
 use super::ServerProgram;
 use super::connection::Connection;
+use super::files;
 use super::wire::{self, Answer, Ask, ProgramFile, Trouble};
 use crate::env::LIBRARY_PATH;
+use crate::env::local;
 use crate::env::remote::binary::hex;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -15,6 +17,8 @@ use std::path::{Path, PathBuf};
 const PART: usize = 1 << 20;
 /// Most files of a folder that are sent.
 const MOST_FILES: usize = 1_000;
+/// Most bytes that are packed: each load machine gets all of them in each run.
+const MOST_PACKED: u64 = 64 << 20;
 
 /// Sends a program's files, if it has any; what the host has to know of it.
 pub(super) fn program(
@@ -59,6 +63,24 @@ pub(super) fn folder(agent: &Connection, folder: &Path, files: &[PathBuf]) -> Re
     }
 }
 
+/// These files of a folder, and all that is in those that are folders themselves, as bytes that are sent at once.
+///
+/// # Errors
+/// When they cannot be read, or are too many.
+pub(crate) fn pack(folder: &Path, files: &[PathBuf]) -> Result<Vec<u8>, Trouble> {
+    let mut found = BTreeSet::new();
+    for file in files {
+        gather(folder, file, &mut found)?;
+    }
+    let length = |file: &PathBuf| fs::metadata(folder.join(file)).map(|file| file.len());
+    let size = found.iter().map(length).sum::<io::Result<u64>>().map_err(|error| failed(folder, error))?;
+    if size > MOST_PACKED {
+        return Err(failed(folder, too_much(size)));
+    }
+    let files = local::read_files(folder, &found).map_err(|error| failed(folder, error))?;
+    Ok(files::write(&files))
+}
+
 /// A file, or all that is in a folder.
 fn gather(folder: &Path, file: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), Trouble> {
     let path = folder.join(file);
@@ -75,6 +97,11 @@ fn gather(folder: &Path, file: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(
         gather(folder, &file.join(entry.map_err(told)?.file_name()), found)?;
     }
     Ok(())
+}
+
+fn too_much(size: u64) -> io::Error {
+    let (size, most) = (size.div_ceil(1 << 20), MOST_PACKED >> 20);
+    io::Error::other(format!("what is named of it has {size} MiB, and {most} are sent at most"))
 }
 
 fn too_many() -> io::Error {

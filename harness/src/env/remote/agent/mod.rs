@@ -12,6 +12,7 @@ mod container;
 mod container;
 mod ears;
 mod firewall;
+mod folder;
 mod found;
 mod line;
 mod node;
@@ -36,6 +37,7 @@ use crate::env::local::{self, try_out};
 use ears::Ears;
 pub(in crate::env) use ears::{await_probe, unspecified};
 pub(in crate::env) use firewall::{Firewall, Tool, remove as remove_rules, tables};
+pub(crate) use folder::Folder;
 use node::Placed;
 use packets::Packets;
 use std::io::{self, BufReader, Stdout};
@@ -45,8 +47,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::Store;
-use trace::Trace;
 pub use trace::heal;
+use trace::{Trace, table_of};
 use traps::Traps;
 pub use watchdog::watch;
 
@@ -90,14 +92,14 @@ pub fn serve() -> ExitCode {
         return container::serve(&hello, id, input);
     }
     let say = |message: &FromAgent| wire::write(&mut io::stdout(), message, &[]);
-    let (trace, capabilities) = match prepare(&hello) {
+    let (trace, table, capabilities) = match prepare(&hello) {
         Ok(prepared) => prepared,
         Err(trouble) => {
             let told = say(&FromAgent::Refused(trouble));
             return ExitCode::from(if told.is_ok() { 0 } else { 3 });
         }
     };
-    let made = Agent::new(hello, &trace, &capabilities);
+    let made = Agent::new(hello, &trace, &table, &capabilities);
     let agent = match made {
         Ok(agent) => Arc::new(agent),
         Err(trouble) => {
@@ -128,7 +130,7 @@ pub fn serve() -> ExitCode {
 
 /// Sees that the host may be used and can be, removes what dead agents have left, and notes that this
 /// one is there.
-fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
+fn prepare(hello: &Hello) -> Result<(Trace, String, Vec<Capability>), Trouble> {
     let refuse = |what: &str, why: &str| Trouble { what: what.to_owned(), why: why.to_owned() };
     if hello.protocol != PROTOCOL {
         return Err(refuse("its agent is of another version", "remove it there"));
@@ -147,7 +149,9 @@ fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
         local::acquire().map_err(|error| refuse(&format!("its agent is not root, and {error}"), BE_ROOT))?;
     }
     heal(&hello.dir);
-    let trace = Trace::leave(&hello.dir, &hello.run, &hello.node.name).map_err(|error| {
+    let own = run_dir(&hello.dir, &hello.run, &hello.node.name);
+    let table = table_of(&own);
+    let trace = Trace::leave(own, Some(table.clone())).map_err(|error| {
         refuse(&format!("it cannot write to {}", hello.dir.display()), &error.to_string())
     })?;
     // From here on nothing that is done to the host outlives this process.
@@ -159,10 +163,10 @@ fn prepare(hello: &Hello) -> Result<(Trace, Vec<Capability>), Trouble> {
         if ability.is_of_networks() && !is_root {
             return Some(format!("its agent is not root there: {BE_ROOT}"));
         }
-        try_it(ability, trace.tool, &trace.table).err()
+        try_it(ability, trace.tool, &table).err()
     };
     let capabilities = hello.tries.iter().map(|&name| Capability { name, missing: missing(name) }).collect();
-    Ok((trace, capabilities))
+    Ok((trace, table, capabilities))
 }
 
 /// Uses one ability as a fault would. Whether programs will get clocks of their own is tried when the
@@ -201,7 +205,7 @@ fn in_child_with(table: &str) -> Result<(), String> {
 }
 
 impl Agent {
-    fn new(hello: Hello, trace: &Trace, capabilities: &[Capability]) -> Result<Self, Trouble> {
+    fn new(hello: Hello, trace: &Trace, table: &str, capabilities: &[Capability]) -> Result<Self, Trouble> {
         let probed =
             |capability: &Capability| capability.name.is_of_networks() && capability.missing.is_none();
         let ears = capabilities.iter().any(probed).then(Ears::open).transpose();
@@ -209,8 +213,8 @@ impl Agent {
         Ok(Self {
             out: Mutex::new(io::stdout()),
             store: Store::new(&hello.dir),
-            firewall: Firewall::new(trace.tool, trace.table.clone()),
-            packets: Packets::new(&trace.table),
+            firewall: Firewall::new(trace.tool, table.to_owned()),
+            packets: Packets::new(table),
             traps: Traps::default(),
             ears,
             placed: Mutex::new(None),

@@ -5,6 +5,7 @@
 //! They run as root, where nftables is installed.
 
 use super::firewall::{Tool, nft, tables};
+use super::trace::{Trace, table_of};
 use super::*;
 use crate::env::local::probe_payload;
 use crate::env::remote::wire::{Rule, Side};
@@ -205,11 +206,13 @@ fn runs(dir: &Path) -> usize {
 fn what_a_dead_agent_has_left_is_removed_and_nobody_else_s() {
     apart("what_a_dead_agent_has_left_is_removed_and_nobody_else_s", FAMILIES[0], || {
         let dir = tempfile::tempdir().expect("a folder");
-        let trace = Trace::leave(dir.path(), "run", "n1").expect("a trace");
-        nft(&["add", "table", "inet", &trace.table], "").expect("a table");
+        let own = dir.path().join("runs/run-n1");
+        let table = table_of(&own);
+        let trace = Trace::leave(own, Some(table.clone())).expect("a trace");
+        nft(&["add", "table", "inet", &table], "").expect("a table");
         // This process is the agent, and lives.
         assert_eq!((heal(dir.path()), runs(dir.path())), (0, 2));
-        assert_eq!(tables(), Ok(vec![trace.table.clone()]));
+        assert_eq!(tables(), Ok(vec![table]));
         let text = fs::read_to_string(&trace.file).expect("a file");
         // Its number, given to another process since; and another machine, which shares the folder.
         let mut told: serde_json::Value = serde_json::from_str(&text).expect("JSON");

@@ -4,7 +4,6 @@
 use super::firewall::{self, Tool};
 use super::packets;
 use crate::env::local::start_time;
-use crate::env::remote::transport::run_dir;
 use nix::unistd::gethostname;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -32,36 +31,35 @@ pub(super) struct Trace {
     pid: u32,
     /// When it began, as the kernel counts.
     start_time: Option<u64>,
-    /// Its table of rules, or by what its chains' names begin.
-    pub(super) table: String,
+    /// Its table of rules, or by what its chains' names begin, if it may make some.
+    table: Option<String>,
     /// What they are made with; agents that do not say had nftables.
     #[serde(default)]
     pub(super) tool: Tool,
     /// Where its files are.
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 impl Trace {
-    /// Notes it, on disk.
-    pub(super) fn leave(dir: &Path, run: &str, node: &str) -> io::Result<Self> {
-        let own = run_dir(dir, run, node);
-        let known = Sha256::digest(own.as_os_str().as_encoded_bytes());
-        let known = crate::env::remote::binary::hex(&known);
+    /// Notes it, on disk: a folder of this name, which is made, and a table of rules.
+    pub(super) fn leave(own: PathBuf, table: Option<String>) -> io::Result<Self> {
         let pid = std::process::id();
         let trace = Self {
             file: own.with_extension("json"),
             host: host_name(),
             pid,
             start_time: start_time(pid),
-            table: format!("duress_{}", &known[..TELLING]),
+            table,
             tool: Tool::here(),
             dir: own,
         };
-        fs::create_dir_all(&trace.dir)?;
+        let runs = trace.dir.parent().unwrap_or(&trace.dir);
+        fs::create_dir_all(runs)?;
         let mut file = File::create(&trace.file)?;
         file.write_all(&serde_json::to_vec(&trace)?)?;
         file.sync_all()?;
-        File::open(dir.join("runs"))?.sync_all()?;
+        File::open(runs)?.sync_all()?;
+        fs::create_dir_all(&trace.dir)?;
         Ok(trace)
     }
 
@@ -73,8 +71,10 @@ impl Trace {
 
     /// Removes all that it names, and itself. Does nothing when that is gone.
     pub(super) fn clear(&self) {
-        firewall::remove(self.tool, &self.table);
-        packets::remove(&self.table);
+        if let Some(table) = &self.table {
+            firewall::remove(self.tool, table);
+            packets::remove(table);
+        }
         for _ in 0..ROUNDS {
             match fs::remove_dir_all(&self.dir) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(POLL),
@@ -82,13 +82,22 @@ impl Trace {
             }
         }
         // What a killed agent had just told the kernel comes into force after it.
-        firewall::remove(self.tool, &self.table);
+        if let Some(table) = &self.table {
+            firewall::remove(self.tool, table);
+        }
         let _ = fs::remove_file(&self.file);
     }
 
     fn is_alive(&self) -> bool {
         self.start_time.is_some() && start_time(self.pid) == self.start_time
     }
+}
+
+/// The table of rules of whoever has this folder.
+pub(super) fn table_of(own: &Path) -> String {
+    let known = Sha256::digest(own.as_os_str().as_encoded_bytes());
+    let known = crate::env::remote::binary::hex(&known);
+    format!("duress_{}", &known[..TELLING])
 }
 
 fn host_name() -> String {
