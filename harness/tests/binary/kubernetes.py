@@ -5,7 +5,7 @@ asked of them comes from the real kubectl.
     kubernetes.py PREFIX COUNT DIR -- SERVER...
 
 says `ready`, and takes everything down again at the end of its input."""
-import base64, hashlib, http.server, json, os, secrets, socket, struct, subprocess, sys, threading, time
+import base64, hashlib, http.server, json, os, secrets, signal, socket, struct, subprocess, sys, threading, time
 from urllib.parse import parse_qs, urlparse
 
 PREFIX, COUNT, DIR, SERVER = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[5:]
@@ -71,6 +71,7 @@ def limited(add):
 class Pod:
     def __init__(self, at):
         self.name, self.ns, self.address = f"{SET}-{at}", f"{PREFIX}-{at + 1}", f"10.98.0.{at + 1}"
+        self.uid, self.leaves = f"{self.name}-1", None
         self.last, self.ephemeral, self.restarts, self.over = {}, {}, 0, False
         self.log = open(f"{DIR}/{self.name}.log", "ab")
         self.began = threading.Event()
@@ -105,6 +106,21 @@ class Pod:
                     time.sleep(0.01)
             time.sleep(min(self.restarts, 1))
             self.restarts += 1
+            if self.leaves:
+                self.replace()
+
+    def delete(self):
+        """Its containers are asked to end; only when they have, it goes, and another one comes."""
+        self.leaves = self.leaves or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        for pid in [self.pid] + [pid for _, pid, _ in self.ephemeral.values()]:
+            if lives(pid):
+                os.kill(pid, signal.SIGTERM)
+
+    def replace(self):
+        time.sleep(1)
+        with LOCK:
+            self.uid, self.leaves = self.uid + "1", None
+            self.last, self.ephemeral, self.restarts = {}, {}, 0
 
     def add(self, spec):
         context = spec.get("securityContext", {})
@@ -122,7 +138,8 @@ class Pod:
         self.ephemeral[spec["name"]] = (spec, child(keeper.pid), rights)
 
     def json(self):
-        state = {"running": {}} if self.running else {"waiting": {"reason": "CrashLoopBackOff"}}
+        stopped = self.last if self.leaves else {"waiting": {"reason": "CrashLoopBackOff"}}
+        state = {"running": {}} if self.running else stopped
         status = {"name": "server", "image": "x", "imageID": "x", "ready": True, "restartCount": self.restarts,
                   "containerID": f"containerd://{self.id}", "state": state, "lastState": self.last}
         ephemeral = []
@@ -131,9 +148,10 @@ class Pod:
             ephemeral.append({"name": name, "image": "x", "imageID": "x", "ready": False, "restartCount": 0,
                               "containerID": "containerd://" + name, "state": state})
         owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": SET, "uid": "set-1", "controller": True}
+        leaves = {"deletionTimestamp": self.leaves} if self.leaves else {}
         return {"kind": "Pod", "apiVersion": "v1",
-                "metadata": {"name": self.name, "namespace": "default", "uid": self.name, "resourceVersion": "1",
-                             "ownerReferences": [owner]},
+                "metadata": {"name": self.name, "namespace": "default", "uid": self.uid, "resourceVersion": "1",
+                             "ownerReferences": [owner], **leaves},
                 "spec": {"containers": [{"name": "server", "image": "x"}],
                          "ephemeralContainers": [spec for spec, _, _ in self.ephemeral.values()]},
                 "status": {"phase": "Running", "podIP": self.address, "containerStatuses": [status],
@@ -204,6 +222,15 @@ class Api(http.server.BaseHTTPRequestHandler):
             for spec in patch["spec"]["ephemeralContainers"]:
                 if spec["name"] not in pod.ephemeral:
                     pod.add(spec)
+            return self.answer(pod.json())
+
+    def do_DELETE(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        pod = self.pod([part for part in urlparse(self.path).path.split("/") if part])
+        if pod is None:
+            return self.refuse(404, "not found")
+        with LOCK:
+            pod.delete()
             return self.answer(pod.json())
 
     def pod(self, path):
@@ -289,7 +316,7 @@ class Api(http.server.BaseHTTPRequestHandler):
 
 def resources(version, kinds):
     every = [{"name": name, "kind": kind, "singularName": "", "namespaced": True,
-              "verbs": ["get", "list", "patch", "create"], "shortNames": [short] if short else []}
+              "verbs": ["get", "list", "patch", "create", "delete"], "shortNames": [short] if short else []}
              for name, kind, short in kinds]
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": every}
 

@@ -180,8 +180,10 @@ fn pods_are_broken_and_put_right() {
     let Some(lab) = Lab::new("pods_are_broken_and_put_right") else { return };
     let _machine = alone();
     refuses_what_nobody_agreed_to(&lab);
+    asks_as_the_pod_that_it_runs_in(&lab);
     breaks_a_pod(&lab);
     leaves_nothing_when_it_is_killed(&lab);
+    takes_a_deleted_pod_for_no_crash(&lab);
 }
 
 fn refuses_what_nobody_agreed_to(lab: &Lab) {
@@ -197,6 +199,22 @@ fn refuses_what_nobody_agreed_to(lab: &Lab) {
     assert!(refused.stderr.contains("in pods, processes are ended and held"), "{}", refused.stderr);
     let refused = lab.duress(&[&run[..], &["--version", "7.0"]].concat()).expect(254);
     assert!(refused.stderr.contains("--version with --on"), "{}", refused.stderr);
+}
+
+/// In a pod there is no configuration but its service account, and no API server at localhost.
+fn asks_as_the_pod_that_it_runs_in(lab: &Lab) {
+    let account = "mount -t tmpfs tmpfs /var/run; mkdir -p /var/run/secrets/kubernetes.io/serviceaccount; \
+                   cd /var/run/secrets/kubernetes.io/serviceaccount; echo me > token; echo default > namespace; \
+                   cd \"$0\"; exec ./duress doctor --on pod.toml";
+    let table = "[kube]\nstatefulset = 'db'\nimage = 'agent'\n";
+    fs::write(lab.bench.path("pod.toml"), table).expect("written");
+    let mut command = lab.command("unshare", &["-m", "sh", "-c", account]);
+    command.arg(lab.bench.dir.path()).env_remove("KUBECONFIG").env("HOME", lab.bench.dir.path());
+    command.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", "8001");
+    let asked = ended(&command.output().expect("unshare starts")).expect(254);
+    // The stand-in speaks no TLS, without which a service account is told to nobody.
+    let found = ["tls: ", "HTTPS client"].iter().any(|words| asked.stderr.contains(words));
+    assert!(found, "{}", asked.stderr);
 }
 
 fn breaks_a_pod(lab: &Lab) {
@@ -243,4 +261,18 @@ fn leaves_nothing_when_it_is_killed(lab: &Lab) {
     eventually("a healed pod", || !lab.is_held() && !lab.has_rules());
     assert!(lab.server().is_some());
     eventually("the end of the agents' containers", || !lab.has_agents());
+}
+
+fn takes_a_deleted_pod_for_no_crash(lab: &Lab) {
+    lab.schedule(&[("20s", "1s", "kind = 'pause'\nnodes = 'n1'")]);
+    let args = ["run", "redis", "--on", "kube.toml", "--schedule", "schedule.toml", "--time", "25s"];
+    let mut run = lab.command("./duress", &[&args[..], &["--dir", "deleted"]].concat());
+    let run = run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("duress starts");
+    let history = lab.bench.path("deleted/history.jsonl");
+    eventually("operations", || fs::metadata(&history).is_ok_and(|file| file.len() > 0));
+    let delete = ["delete", "pod", "db-0", "--wait=false"];
+    assert!(lab.command("kubectl", &delete).status().expect("kubectl starts").success());
+    let broke = ended(&run.wait_with_output().expect("its end")).expect(3);
+    let verdict = lab.bench.text("deleted/verdict.json");
+    assert!(verdict.contains("ended with its pod db-0: somebody"), "{}\n{verdict}", broke.stderr);
 }

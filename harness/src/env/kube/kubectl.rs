@@ -12,9 +12,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How long the API server may take for one request; a little less than the command as a whole.
-const REQUEST_WITHIN: &str = "--request-timeout=15s";
-/// How long what is one request may take.
+/// How long what is one request may take. Not by `--request-timeout`: with that, `kubectl` in a pod takes no
+/// notice of the pod's service account, and looks for a cluster at localhost.
 pub(super) const QUICK: Duration = Duration::from_secs(20);
 /// How often one looks whether a command has ended.
 const POLL: Duration = Duration::from_millis(5);
@@ -50,7 +49,7 @@ impl Kubectl {
 
     /// What it prints, when it succeeds; it is one request, with this to read.
     pub(super) fn run(&self, args: &[&str], input: &str) -> Result<String, String> {
-        self.run_for(&[&[REQUEST_WITHIN], args].concat(), input, QUICK)
+        self.run_for(args, input, QUICK)
     }
 
     /// The same, for as long as this.

@@ -30,7 +30,7 @@ use super::trap::{Call, Snare, Trap};
 use super::{EnvError, Environment, Exit, Link, ProcessState, Stop};
 use able::cannot;
 use duress_targets::{HostCommand, Node, Stopping};
-use pod::Pod;
+use pod::{End, Pod};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,6 +78,8 @@ struct PodNode {
     pods: Pods,
     at: usize,
     name: String,
+    /// The identity of this very pod: the next one of its name is another one.
+    uid: String,
     container: String,
     node: Node,
     run: String,
@@ -145,12 +147,13 @@ impl Kube {
         let nodes = nodes.iter().enumerate().map(|(at, node)| {
             let name = pods.pod_name(at);
             let known = pods.kubectl.get::<Pod>(&["pod", &name]);
-            let container = known.and_then(|pod| pods.container(&pod).map(str::to_owned));
-            let container = container.map_err(|why| pods.unable(&format!("use pod {name}"), why))?;
+            let known = known.and_then(|pod| Ok((pods.container(&pod)?.to_owned(), pod.metadata.uid)));
+            let (container, uid) = known.map_err(|why| pods.unable(&format!("use pod {name}"), why))?;
             Ok(PodNode {
                 pods: (*pods).clone(),
                 at,
                 name,
+                uid,
                 container,
                 node: node.clone(),
                 run: run.clone(),
@@ -204,7 +207,8 @@ impl PodNode {
         let patience = Instant::now() + AGAIN_WITHIN;
         let id = loop {
             let pod = self.pod().map_err(|why| self.error(what, why))?;
-            if pod.status.pod_ip.is_some_and(|address| address != self.node.addr) {
+            let moved = pod.status.pod_ip.is_some_and(|address| address != self.node.addr);
+            if moved || pod.metadata.uid != self.uid {
                 let why =
                     format!("somebody has replaced its pod {}, which had {}", self.name, self.node.addr);
                 return Err(self.error(what, why));
@@ -237,11 +241,11 @@ impl PodNode {
     }
 
     /// How the container with this identity ended; `None` when it has not.
-    fn await_end(&self, id: &str, within: Duration) -> Result<Option<String>, String> {
-        let patience = Instant::now() + within;
+    fn await_end(&self, id: &str) -> Result<Option<End>, String> {
+        let patience = Instant::now() + ENDED_WITHIN;
         loop {
             let pod = self.pod();
-            if let Some(end) = pod.as_ref().ok().and_then(|pod| pod.container(&self.container)?.end_of(id)) {
+            if let Some(end) = pod.as_ref().ok().and_then(|pod| pod.end_of(&self.uid, &self.container, id)) {
                 return Ok(Some(end));
             }
             if Instant::now() > patience {
@@ -259,12 +263,14 @@ impl PodNode {
             return;
         }
         now.hand = None;
-        let why = match self.await_end(&now.id, ENDED_WITHIN) {
-            Ok(Some(end)) => {
+        let why = match self.await_end(&now.id) {
+            Ok(Some(End::Status(end))) => {
                 now.note(&format!("{end}, by itself"));
                 self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(end);
                 return;
             }
+            // To call that a crash of the server would be a false alarm.
+            Ok(Some(End::WithPod(why))) => format!("the server ended with its pod {}: {why}", self.name),
             // It is taken up again when it is to be broken next.
             Ok(None) => "its server runs on".to_owned(),
             Err(why) => why,
@@ -284,11 +290,16 @@ impl PodNode {
             _ => {}
         }
         let what = "see its server's end";
-        let end = self.await_end(&now.id, ENDED_WITHIN).map_err(|why| self.error(what, why))?;
-        let Some(end) = end else {
-            return Err(self.error(what, format!("by the API server's word it runs, {ENDED_WITHIN:?} later")));
-        };
-        now.note(&format!("{end}, as asked"));
+        match self.await_end(&now.id).map_err(|why| self.error(what, why))? {
+            Some(End::Status(end)) => now.note(&format!("{end}, as asked")),
+            Some(End::WithPod(why)) => {
+                return Err(self.error(what, format!("it ended with its pod {}: {why}", self.name)));
+            }
+            None => {
+                let why = format!("by the API server's word it runs, {ENDED_WITHIN:?} later");
+                return Err(self.error(what, why));
+            }
+        }
         now.hand = None;
         Ok(())
     }

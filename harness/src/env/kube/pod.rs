@@ -9,6 +9,8 @@ use std::net::IpAddr;
 pub(super) const CONSENT: &str = "duress.dev/may-break";
 /// What it has to say.
 pub(super) const AGREED: &str = "true";
+/// The phase of a pod that a kubelet has ended, for lack of room or because its machine goes down.
+const FAILED: &str = "Failed";
 /// How the names of our containers begin.
 pub(super) const OURS: &str = "duress-";
 
@@ -49,6 +51,9 @@ pub(super) struct Metadata {
     pub(super) annotations: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) owner_references: Vec<Owner>,
+    /// Since when somebody wants it gone.
+    #[serde(default)]
+    deletion_timestamp: Option<String>,
 }
 
 /// Who made an object.
@@ -85,6 +90,10 @@ pub(super) struct Container {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PodStatus {
+    #[serde(default)]
+    phase: String,
+    #[serde(default)]
+    reason: String,
     #[serde(rename = "podIP")]
     pub(super) pod_ip: Option<IpAddr>,
     #[serde(default)]
@@ -135,7 +144,40 @@ pub(super) struct Terminated {
     container_id: String,
 }
 
+/// How a server's container ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// As the kubelet says it.
+    Status(String),
+    /// With its pod, and why that went: it says nothing of the server.
+    WithPod(String),
+}
+
 impl Pod {
+    /// How the container of this name and identity has ended, in the pod with this one, once it is known.
+    pub(super) fn end_of(&self, uid: &str, container: &str, id: &str) -> Option<End> {
+        if self.metadata.uid != uid {
+            return Some(End::WithPod("somebody has replaced it".to_owned()));
+        }
+        let status = self.container(container)?.end_of(id)?;
+        Some(match self.leaves() {
+            Some(why) => End::WithPod(why),
+            None => End::Status(status),
+        })
+    }
+
+    /// Why all of it goes, if it does: pods of a StatefulSet do not fail by what their containers do.
+    fn leaves(&self) -> Option<String> {
+        match &self.status {
+            _ if self.metadata.deletion_timestamp.is_some() => Some("somebody deletes it".to_owned()),
+            PodStatus { phase, reason, .. } if phase == FAILED => Some(format!(
+                "its machine has given it up: {}",
+                if reason.is_empty() { FAILED } else { reason }
+            )),
+            _ => None,
+        }
+    }
+
     /// The container of this name.
     pub(super) fn container(&self, name: &str) -> Option<&ContainerStatus> {
         self.status.container_statuses.iter().find(|status| status.name == name)
@@ -164,7 +206,7 @@ impl ContainerStatus {
     }
 
     /// How the one with this identity has ended, once the kubelet has said so.
-    pub(super) fn end_of(&self, id: &str) -> Option<String> {
+    fn end_of(&self, id: &str) -> Option<String> {
         let ends = [&self.state.terminated, &self.last_state.terminated];
         let end = ends.into_iter().flatten().find(|end| bare(&end.container_id) == id);
         match end {
@@ -189,6 +231,7 @@ fn bare(id: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn status(text: &str) -> ContainerStatus {
         serde_json::from_str(text).expect("as the API server says it")
@@ -210,5 +253,25 @@ mod tests {
                 "lastState":{"terminated":{"exitCode":2,"containerID":"containerd://b2"}}}"#,
         );
         assert_eq!(waits.end_of("b2").as_deref(), Some("exit status: 2"));
+    }
+
+    #[test]
+    fn a_server_that_ends_with_its_pod_has_not_crashed() {
+        let ended = json!({ "exitCode": 0, "reason": "Completed", "containerID": "containerd://a1" });
+        let pod = |metadata: serde_json::Value, status: serde_json::Value| {
+            let mut status = status;
+            status["containerStatuses"] =
+                json!([{ "name": "db", "containerID": "containerd://a1", "state": { "terminated": ended } }]);
+            let pod = json!({ "metadata": metadata, "spec": { "containers": [] }, "status": status });
+            serde_json::from_value::<Pod>(pod).expect("as the API server says it").end_of("u1", "db", "a1")
+        };
+        let with_pod = |why: &str| Some(End::WithPod(why.to_owned()));
+        let by_itself = Some(End::Status("exit status: 0 (Completed)".to_owned()));
+        assert_eq!(pod(json!({ "uid": "u1" }), json!({ "phase": "Running" })), by_itself);
+        let deleted = json!({ "uid": "u1", "deletionTimestamp": "2026-01-01T00:00:00Z" });
+        assert_eq!(pod(deleted, json!({ "phase": "Running" })), with_pod("somebody deletes it"));
+        let evicted = json!({ "phase": "Failed", "reason": "Evicted" });
+        assert_eq!(pod(json!({ "uid": "u1" }), evicted), with_pod("its machine has given it up: Evicted"));
+        assert_eq!(pod(json!({ "uid": "u2" }), json!({})), with_pod("somebody has replaced it"));
     }
 }

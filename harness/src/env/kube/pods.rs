@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 /// A pod that heals itself sooner would do so whenever the line to it is slow for a moment.
 const LEAST_DEAD_MAN: Duration = Duration::from_secs(1);
 
-/// How long one waits for another run to leave a pod.
-const FREED_WITHIN: Duration = Duration::from_secs(30);
+/// How long one waits for another run to leave a pod: a little longer than a container to which no agent
+/// comes waits for one.
+const FREED_WITHIN: Duration = Duration::from_secs(75);
 /// How often one looks.
 const POLL: Duration = Duration::from_millis(300);
 

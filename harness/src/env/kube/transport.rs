@@ -26,11 +26,11 @@ const POLL: Duration = Duration::from_millis(300);
 /// Where the shell that becomes the agent writes its number.
 const PID_FILE: &str = "/tmp/duress-agent";
 /// What the container does, with the agent's folder as `$0`. It looks once a second: for a day and an hour at
-/// most, which is longer than any run, and for five minutes when no agent comes.
+/// most, which is longer than any run, and for a minute when no agent comes, as where `kubectl exec` is forbidden.
 const KEEP: &str = "trap 'exit 0' TERM; n=0; while [ $n -lt 90000 ]; do sleep 1; n=$((n+1)); \
                     if read -r pid < /tmp/duress-agent; then \
                     [ -d /proc/$pid ] || ls \"$0\"/runs/*.json || exit 0; \
-                    elif [ $n -gt 300 ]; then exit 0; fi; done > /dev/null 2>&1";
+                    elif [ $n -gt 60 ]; then exit 0; fi; done > /dev/null 2>&1";
 /// What tells the containers of one run apart.
 static TURN: AtomicU32 = AtomicU32::new(0);
 
@@ -154,7 +154,7 @@ impl Transport for PodTransport {
 
     fn remedy(&self) -> String {
         format!(
-            "`{}` has to be allowed, with root's rights in there; `image` in [kube] needs sh, coreutils and nft; see \
+            "`{}` and `kubectl exec` have to be allowed, with root's rights in there; `image` in [kube] needs sh, coreutils and nft; see \
              `{}`",
             self.kubectl.told(&format!("debug {}", self.pod)),
             self.kubectl.told(&format!("describe pod {}", self.pod)),
