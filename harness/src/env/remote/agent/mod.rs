@@ -209,7 +209,17 @@ impl Agent {
         let probed =
             |capability: &Capability| capability.name.is_of_networks() && capability.missing.is_none();
         let ears = capabilities.iter().any(probed).then(Ears::open).transpose();
-        let ears = ears.map_err(|error| trouble("it cannot hear probes", error.to_string()))?;
+        let ears = ears.map_err(|error| {
+            let why = match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    format!(
+                        "somebody listens at its UDP port {PROBE_PORT}: does another run break it already?"
+                    )
+                }
+                _ => error.to_string(),
+            };
+            trouble("it cannot hear probes", why)
+        })?;
         Ok(Self {
             out: Mutex::new(io::stdout()),
             store: Store::new(&hello.dir),
