@@ -100,13 +100,6 @@ fn places_that_cannot_be() {
     }
     let restored = ["etcd", "--faults", "snapshot-restore", "--allow-majority-loss"];
     refused_with(&restored, three, "a snapshot is taken on a node's own host");
-    bench.duress(&["init", "own"]).expect(0);
-    let load = format!("{three}[load]\nhosts = ['gen1']\n");
-    refused(
-        "own.toml",
-        &load,
-        "[load] with own: the clients that a file declares do not go to load machines",
-    );
     // What an engine has is not asked for what is refused anyway.
     let containers = "[docker]\ncontainers = ['db1', 'db2', 'db3']\n";
     for (flags, expected) in [
