@@ -119,7 +119,12 @@ impl Nemesis {
             Came::No(why) => return self.skip(id, &planned, why).await,
             Came::Over => return Ok(()),
         };
-        let Some(mut resolved) = self.resolve(id, &planned, &over).await else { return Ok(()) };
+        let Some(mut resolved) = self.resolve(id, &planned, &over).await else {
+            // What a run that was ended early had no time for is no news.
+            let early = *over.borrow();
+            let late = "its time was over before it could begin: this machine is too busy, or nobody led";
+            return if early { Ok(()) } else { self.skip(id, &planned, late.to_owned()).await };
+        };
         if let Some(trigger) = &planned.on {
             resolved.description = format!("{} {}", resolved.description, trigger.told());
         }
@@ -178,13 +183,13 @@ impl Nemesis {
         Some(resolved)
     }
 
-    /// Journals that what a fault waited for did not come.
+    /// Journals that a fault had no occasion.
     async fn skip(self: &Arc<Self>, id: u32, planned: &PlannedFault, why: String) -> Result<(), Failure> {
         let kind = planned.fault.kind();
         let told = planned.on.as_ref().map(|trigger| format!("{kind} {}", trigger.told()));
         let applying = JournalEvent::Applying {
             kind: kind.to_owned(),
-            description: told.unwrap_or_default(),
+            description: told.unwrap_or_else(|| kind.to_owned()),
             nodes: planned.fault.named().unwrap_or_default().into_iter().cloned().collect(),
             undo: serde_json::Value::Null,
         };

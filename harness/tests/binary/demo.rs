@@ -136,6 +136,25 @@ fn an_interrupt_heals_and_checks_what_there_is() {
     assert!(bench.path("run/report.html").is_file());
 }
 
+/// A machine that has no time for a fault does not make it one that was survived.
+#[test]
+fn a_fault_whose_time_passes_before_it_begins_is_told() {
+    let bench = Bench::new();
+    let fault = "[[fault]]\nat = '4s'\nfor = '100ms'\nkind = 'pause'\nnodes = 'n1'\n";
+    fs::write(bench.path("schedule.toml"), fault).expect("written");
+    let fixed = ["--schedule", "schedule.toml", "--time", "6s", "--seed", "1", "--dir", "run"];
+    let child = bench.spawn(&[&["run", "sim", "--set", "bug=none"], &fixed[..]].concat());
+    await_history(&bench.path("run/history.jsonl"));
+    signal(child.id(), Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(4_200));
+    signal(child.id(), Signal::SIGCONT);
+    ended(&child.wait_with_output().expect("it ends")).expect(3);
+    let verdict = bench.json("run/verdict.json");
+    let fault = &verdict["faults"][0];
+    assert_eq!((&verdict["outcome"], &fault["state"]), (&"inconclusive".into(), &"skipped".into()));
+    assert!(fault["window"].to_string().contains("its time was over before it could begin"), "{fault}");
+}
+
 #[test]
 fn a_killed_run_can_be_checked_and_healed() {
     let bench = Bench::new();

@@ -131,8 +131,14 @@ fn programs_are_told_in_lines_of_json() {
     assert_eq!(lines[0]["nodes"].as_array().map(Vec::len), Some(5));
     let phases: Vec<&Value> = of("phase").iter().map(|line| &line["phase"]).collect();
     assert_eq!(phases, ["setup", "main", "heal", "final", "check"]);
-    let states: Vec<&str> =
-        of("fault").iter().filter(|line| line["id"] == 1).filter_map(|line| line["state"].as_str()).collect();
+    // One that a busy machine has no time for is skipped.
+    let faults = of("fault");
+    let bit = faults.iter().find(|line| line["state"] == "bit").expect("a fault that bit");
+    let states: Vec<&str> = faults
+        .iter()
+        .filter(|line| line["id"] == bit["id"])
+        .filter_map(|line| line["state"].as_str())
+        .collect();
     assert_eq!(states, ["applying", "bit", "healing", "healed"]);
     assert!(of("node").iter().any(|line| line["leads"] == true), "{}", run.stderr);
     assert!(of("ops").iter().any(|line| line["ok"].as_u64() > Some(0)), "{}", run.stderr);
