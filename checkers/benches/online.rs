@@ -275,7 +275,7 @@ impl Simulated {
         let index = self.index;
         self.index += 1;
         let process = Process::Client(process);
-        Op { index, time: index, process, kind, f: f.to_owned(), value, error: None, node: None }
+        Op { index, time: index, process, kind, f: f.into(), value, error: None, node: None }
     }
 }
 

@@ -258,7 +258,7 @@ mod tests {
             time: index * 1_000_000_000,
             process: Process::Client(0),
             kind,
-            f: f.to_owned(),
+            f: f.into(),
             value: json!([key, value]),
             error: None,
             node: None,

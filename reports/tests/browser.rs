@@ -238,7 +238,7 @@ fn hostile_text_does_nothing() {
     let ops = run.history.ops().iter().cloned().map(|mut op| {
         op.error = op.error.map(|_| EVIL.to_owned());
         op.value = json!([EVIL, EVIL]);
-        (op.f, op.node) = (EVIL.to_owned(), Some(EVIL.to_owned()));
+        (op.f, op.node) = (EVIL.into(), Some(EVIL.into()));
         op
     });
     run.history = History::new(ops.collect()).expect("still a history");

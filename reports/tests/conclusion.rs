@@ -248,8 +248,8 @@ fn a_queue_is_seen_when_it_is_seen_empty() {
     };
     // Some keys are not read at all.
     let unread_anyhow = unread(&|_| {});
-    assert_eq!(unread(&|op| op.f = "txn".to_owned()), unread_anyhow);
-    let dequeue = |op: &mut Op, element: Value| (op.f, op.value[1]) = ("dequeue".to_owned(), element);
+    assert_eq!(unread(&|op| op.f = "txn".into()), unread_anyhow);
+    let dequeue = |op: &mut Op, element: Value| (op.f, op.value[1]) = ("dequeue".into(), element);
     assert_eq!(unread(&|op| dequeue(op, Value::from(7))), 40);
     assert_eq!(unread(&|op| dequeue(op, Value::Null)), unread_anyhow);
 }
@@ -280,10 +280,10 @@ fn call(p: u64, f: &str, from: u64, to: u64, kind: Kind, error: Option<&str>) ->
         time,
         process: Process::Client(p),
         kind,
-        f: f.to_owned(),
+        f: f.into(),
         value: json!([1, p]),
         error: error.map(str::to_owned),
-        node: Some("n1".to_owned()),
+        node: Some("n1".into()),
     };
     [op(from, Kind::Invoke, None), op(to, kind, error)]
 }

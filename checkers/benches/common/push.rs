@@ -7,5 +7,5 @@ use serde_json::Value;
 pub(crate) fn push(ops: &mut Vec<Op>, process: u64, kind: Kind, f: &str, value: Value) {
     let index = ops.len() as u64;
     let process = Process::Client(process);
-    ops.push(Op { index, time: index, process, kind, f: f.to_owned(), value, error: None, node: None });
+    ops.push(Op { index, time: index, process, kind, f: f.into(), value, error: None, node: None });
 }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use smol_str::SmolStr;
 
 /// One event of a history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,8 +21,9 @@ pub struct Op {
     /// Invocation, or how it ended.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// The function: `read`, `write`, `cas`, …
-    pub f: String,
+    /// The function: `read`, `write`, `cas`, … Kept in place, as the node's name is: millions of operations are
+    /// held in memory when a long history is judged.
+    pub f: SmolStr,
     /// Argument of an invocation, result of an `ok`. Keyed workloads use `[key, value]`.
     #[serde(default)]
     pub value: Value,
@@ -30,8 +32,8 @@ pub struct Op {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub error: Option<String>,
     /// The node that the process talked to.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
-    pub node: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "name")]
+    pub node: Option<SmolStr>,
 }
 
 /// Invocation or completion. An operation whose outcome is in doubt ends in `Info`.
@@ -92,6 +94,10 @@ impl<'de> Deserialize<'de> for Process {
             ))),
         }
     }
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SmolStr>, D::Error> {
+    Ok(text(deserializer)?.map(SmolStr::from))
 }
 
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

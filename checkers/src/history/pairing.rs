@@ -118,7 +118,7 @@ pub(super) fn pair(ops: &[Op]) -> Result<Vec<u32>, (usize, HistoryError)> {
             return Err((at, HistoryError::Orphan { process, index }));
         };
         if ops[invoked].f != op.f {
-            let (expected, got) = (ops[invoked].f.clone(), op.f.clone());
+            let (expected, got) = (ops[invoked].f.to_string(), op.f.to_string());
             return Err((at, HistoryError::Mismatch { process, index, expected, got }));
         }
         partner[invoked] = position(at);

@@ -99,10 +99,10 @@ impl Recorder {
             time: self.clock.now(),
             process,
             kind,
-            f: body.f,
+            f: body.f.into(),
             value: body.value,
             error: body.error,
-            node: body.node,
+            node: body.node.map(Into::into),
         };
         state.next += 1;
         if kind == Kind::Invoke {

@@ -242,7 +242,7 @@ impl<'a> Engine<'a> {
             },
         );
         self.listener.event(&Event::Invoked);
-        slot.busy = Some(Flight { invoked: op.time, f: op.f.clone(), value: op.value.clone() });
+        slot.busy = Some(Flight { invoked: op.time, f: op.f.to_string(), value: op.value.clone() });
         let cx = self.context(thread, op.time);
         generator.update(&cx, &op);
         let Thread { invoked: nth, steps: usual_steps, .. } = self.threads[thread];

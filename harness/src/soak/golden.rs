@@ -359,7 +359,7 @@ fn op(line: &str) -> Option<Op> {
         time: 0,
         process: Process::Client(process.parse().ok()?),
         kind: serde_json::from_value(kind.into()).ok()?,
-        f: f.to_owned(),
+        f: f.into(),
         value: serde_json::from_str(value).ok()?,
         error: None,
         node: None,

@@ -106,10 +106,10 @@ fn history(clients: &[Vec<Step>]) -> History {
                 time,
                 process: Process::Client(process),
                 kind,
-                f: if how % 2 == 0 { "read" } else { "write" }.to_owned(),
+                f: if how % 2 == 0 { "read" } else { "write" }.into(),
                 value: json!([client, how]),
                 error: error.map(str::to_owned),
-                node: Some(format!("n{}", client % 3 + 1)),
+                node: Some(format!("n{}", client % 3 + 1).into()),
             };
             let invoked = now + gap * 1_000;
             now = invoked + took * 1_000;

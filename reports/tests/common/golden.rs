@@ -244,10 +244,10 @@ fn history(did: &[Did], keyed: bool) -> History {
             time: time * MS,
             process: Process::Client(process),
             kind,
-            f: f.to_owned(),
+            f: f.into(),
             value,
             error: (kind == Kind::Info).then(|| "timeout: no answer within 1 s".to_owned()),
-            node: Some(format!("n{node}")),
+            node: Some(format!("n{node}").into()),
         };
         events.push((from, op(Kind::Invoke, from, value(asked))));
         if to > 0 {

@@ -219,10 +219,10 @@ impl Client<'_> {
             time,
             process: Process::Client(self.process),
             kind,
-            f: f.to_owned(),
+            f: f.into(),
             value,
             error: error.map(str::to_owned),
-            node: Some(node.clone()),
+            node: Some(node.as_str().into()),
         };
         let answer = if f == "read" && kind == Kind::Ok { json!([key, 3]) } else { value.clone() };
         events.push((now, self.process * 2, op(now, Kind::Invoke, value, None)));

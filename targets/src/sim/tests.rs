@@ -92,10 +92,10 @@ async fn drive(shared: Arc<Mutex<Shared>>, sim: Arc<Sim>, thread: usize, mut pro
             time: 0,
             process: Process::Client(process),
             kind: Kind::Invoke,
-            f: invocation.f.clone(),
+            f: invocation.f.as_str().into(),
             value: invocation.value.clone(),
             error: None,
-            node: Some(node.name.clone()),
+            node: Some(node.name.as_str().into()),
         };
         shared.lock().unwrap().record(thread, op.clone());
         if client.is_none() {

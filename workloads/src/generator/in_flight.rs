@@ -47,7 +47,7 @@ mod tests {
             time: 0,
             process: Process::Client(0),
             kind,
-            f: "a".to_owned(),
+            f: "a".into(),
             value: serde_json::Value::Null,
             error: None,
             node: None,

@@ -193,7 +193,7 @@ impl Run {
             time: self.time,
             process: Process::Client(self.processes[thread]),
             kind: Kind::Invoke,
-            f: invocation.f,
+            f: invocation.f.into(),
             value: invocation.value,
             error: None,
             node: None,

@@ -113,7 +113,7 @@ fn events(operation: Operation) -> Result<impl Iterator<Item = Op>, String> {
         time,
         process: Process::Client(client_id),
         kind,
-        f: f.clone(),
+        f: f.as_str().into(),
         value,
         error,
         node: None,

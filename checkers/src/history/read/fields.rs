@@ -46,8 +46,18 @@ pub(super) fn draft(mut object: Map<String, Value>) -> Result<Draft, String> {
     }
     let has_index = object.contains_key("index");
     let has_time = object.contains_key("time");
-    let op = serde_json::from_value(Value::Object(object)).map_err(|why| why.to_string())?;
+    let mut op: Op = serde_json::from_value(Value::Object(object)).map_err(|why| why.to_string())?;
+    shrink(&mut op.value);
     Ok(Draft { op, has_index, has_time })
+}
+
+/// A list that was read has room for four: twice what a pair needs, millions of times. It moves into one that
+/// fits, since what is cut off a list in place is too small for the next one.
+fn shrink(value: &mut Value) {
+    if let Value::Array(items) = value {
+        items.iter_mut().for_each(shrink);
+        *items = items.drain(..).collect();
+    }
 }
 
 /// Is it `[["r", key, null], …]`?

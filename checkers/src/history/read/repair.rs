@@ -14,6 +14,7 @@ use super::collect::Collector;
 use crate::history::pairing::{ALONE, position};
 use crate::history::{HistoryError, Kind, Op, Process};
 use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
 use std::fmt;
 
 /// Something that was put right.
@@ -126,7 +127,7 @@ pub(super) fn pairs(
 ) -> Result<Vec<u32>, (usize, HistoryError)> {
     let mut partner = vec![ALONE; all.ops.len()];
     let mut dropped = vec![false; all.ops.len()];
-    let mut lanes: FxHashMap<(Process, String), Lane> = FxHashMap::default();
+    let mut lanes: FxHashMap<(Process, SmolStr), Lane> = FxHashMap::default();
     let mut busy: FxHashMap<Process, bool> = FxHashMap::default();
     for at in 0..all.ops.len() {
         let op = &all.ops[at];

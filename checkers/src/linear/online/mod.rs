@@ -267,7 +267,7 @@ impl<M: Model> Online<M> {
         };
         let Pending { key, call, invoke } = pending;
         if invoke.f != op.f {
-            let (expected, got) = (invoke.f, op.f.clone());
+            let (expected, got) = (invoke.f.to_string(), op.f.to_string());
             return Err(HistoryError::Mismatch { process, index, expected, got }.into());
         }
         let whole = Call { invoke: &invoke, completion: Some(op) };

@@ -20,10 +20,10 @@ impl Build {
             time: index * STEP,
             process: Process::Client(process),
             kind,
-            f: f.to_owned(),
+            f: f.into(),
             value,
             error: None,
-            node: Some(format!("n{}", process % 5 + 1)),
+            node: Some(format!("n{}", process % 5 + 1).into()),
         });
         self
     }

@@ -200,7 +200,7 @@ fn endless(n: u64) -> impl Iterator<Item = Op> {
         time: index,
         process: Process::Client(process),
         kind,
-        f,
+        f: f.into(),
         value,
         error: None,
         node: None,
@@ -243,7 +243,7 @@ fn a_key_that_was_left_in_doubt_is_judged_by_all_that_it_can_hold() {
         let event = |index, kind, value| Op {
             index,
             kind,
-            f: f.to_owned(),
+            f: f.into(),
             value,
             process: Process::Client(by),
             ..endless(1).next().expect("one")
@@ -281,7 +281,7 @@ fn a_key_that_was_left_is_judged_by_what_it_holds_when_somebody_comes_back() {
     let event = |index: u64, kind, f: &str, value: Value| Op {
         index,
         kind,
-        f: f.to_owned(),
+        f: f.into(),
         value,
         process: Process::Client(9),
         ..endless(1).next().expect("one")

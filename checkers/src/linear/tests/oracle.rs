@@ -39,7 +39,7 @@ pub(super) fn allowed(history: &History, initial: &Value, spec: Spec) -> bool {
             let ok = call.completion.filter(|op| op.kind == Kind::Ok);
             Naive {
                 process: call.invoke.process,
-                f: call.invoke.f.clone(),
+                f: call.invoke.f.to_string(),
                 asked: call.invoke.value.clone(),
                 answered: ok.map(|op| op.value.clone()),
                 invoke: call.invoke.index,

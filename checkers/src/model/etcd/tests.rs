@@ -48,7 +48,13 @@ impl Plain {
         let all: Vec<Value> = self
             .keys
             .iter()
-            .filter(|(key, _)| if end.is_empty() { *key == start } else { start <= *key && &key[..] < end })
+            .filter(|(key, _)| {
+                if end.is_empty() {
+                    key.as_str() == start
+                } else {
+                    start <= key.as_str() && key.as_str() < end
+                }
+            })
             .map(|(key, held)| json!({"Key": key, "Value": held.0, "ModRevision": held.1, "Version": held.2}))
             .collect();
         let limit = asked["Limit"].as_u64().filter(|limit| *limit > 0).unwrap_or(u64::MAX);
@@ -155,7 +161,7 @@ fn play(script: &Script) -> Vec<Op> {
         time: at as u64,
         process: Process::Client(process),
         kind,
-        f: f.to_owned(),
+        f: f.into(),
         value,
         error: None,
         node: None,

@@ -101,7 +101,8 @@ impl State {
                 if op.kind == Kind::Ok {
                     self.rate.add(now);
                     self.latencies.add(now, *latency);
-                    let node = self.nodes.iter_mut().find(|node| op.node.as_ref() == Some(&node.name));
+                    let node =
+                        self.nodes.iter_mut().find(|node| op.node.as_deref() == Some(node.name.as_str()));
                     node.into_iter().for_each(|node| node.rate.add(now));
                 }
             }

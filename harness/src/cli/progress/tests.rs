@@ -75,10 +75,10 @@ fn running(until_ms: u64) -> State {
             time: n,
             process: Process::Client(n % 10),
             kind,
-            f: "read".to_owned(),
+            f: "read".into(),
             value: Value::Null,
             error: None,
-            node: Some(name(usize::try_from(n).expect("small") % NODES)),
+            node: Some(name(usize::try_from(n).expect("small") % NODES).into()),
         };
         // The load comes and goes.
         if n % 1_000 > 300 || n % 3 == 0 {

@@ -124,7 +124,7 @@ fn truth() -> impl Strategy<Value = Vec<Op>> {
                 time: at * 10,
                 process: Process::Client(process),
                 kind,
-                f: f.to_owned(),
+                f: f.into(),
                 value,
                 error: None,
                 node: None,
