@@ -3,7 +3,8 @@
 //! Not here: what is said to the agent after the first words (`wire`, `connection`), and the ways to hosts themselves (`ssh`).
 
 use super::binary::AgentBinary;
-use super::wire::{self, Charge};
+use super::lines;
+use super::wire::Charge;
 use crate::env::EnvError;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -85,7 +86,7 @@ impl Stream {
     ) -> Result<T, EnvError> {
         let said = {
             let _deadline = self.process.deadline();
-            wire::write(&mut self.input, hello, body).and_then(|()| wire::read(&mut self.output))
+            lines::write(&mut self.input, hello, body).and_then(|()| lines::read(&mut self.output))
         };
         let (why, fix) = match said {
             Ok(Some((word, _))) => match read(word) {
