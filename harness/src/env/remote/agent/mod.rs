@@ -27,8 +27,8 @@ mod traps;
 mod watchdog;
 
 use super::capability::{Ability, Capability};
-use super::transport::run_dir;
 use super::lines;
+use super::transport::run_dir;
 use super::wire::{Answer, Ask, Charge, FromAgent, Hello, How, PROTOCOL, ToAgent, Trouble};
 use crate::env::Environment as _;
 use crate::env::cut::{Connections, Cut};
@@ -152,7 +152,7 @@ fn prepare(hello: &Hello) -> Result<(Trace, String, Vec<Capability>), Trouble> {
     heal(&hello.dir);
     let own = run_dir(&hello.dir, &hello.run, &hello.node.name);
     let table = table_of(&own);
-    let trace = Trace::leave(own, Some(table.clone())).map_err(|error| {
+    let trace = Trace::leave(own, is_root.then(|| table.clone())).map_err(|error| {
         refuse(&format!("it cannot write to {}", hello.dir.display()), &error.to_string())
     })?;
     // From here on nothing that is done to the host outlives this process.
