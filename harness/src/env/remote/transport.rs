@@ -398,7 +398,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_who_has_gone_a_way_of_his_own() {
-        let mut stream = stream("setsid sleep 30 & echo duress ready; wait");
+        let mut stream = stream("setsid sh -c 'echo duress ready; exec sleep 30' & wait");
         let begun = Instant::now();
         assert_eq!(stream.process.last_words(), "");
         drop(stream);
