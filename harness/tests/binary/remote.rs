@@ -97,11 +97,11 @@ fn leave_alone(lab: &Lab) {
     // Whatever family of addresses is used.
     assert_eq!((Lab::reaches(1, 3), Lab::reaches(1, 2)), ([false; 2], [true; 2]));
     // Two runs at a time would take each other's faults for their own.
-    let second = ["run", "etcd", "--on", "hosts.toml", "--time", "1s", "--dir", "second", "--faults"];
+    let second = ["run", "etcd", "--on", "hosts.toml", "--time", "1s"];
     for (faults, why) in
         [("partition", "does another run break it already?"), ("kill", "somebody listens at its port 2379")]
     {
-        let second = lab.duress(&[&second[..], &[faults]].concat()).expect(3);
+        let second = lab.duress(&[&second[..], &["--faults", faults, "--dir", faults]].concat()).expect(3);
         assert!(second.stderr.contains(why), "{}", second.stderr);
     }
     assert!(
