@@ -2,10 +2,11 @@
 
 use super::print;
 use crate::engine::fleet;
-use crate::env::docker;
 use crate::env::remote::agent;
+use crate::env::{EnvError, docker};
 use crate::failure::Failure;
 use clap::Args;
+use duress_checkers::words::counted;
 use duress_targets::Registry;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,9 +47,20 @@ impl AgentArgs {
                 "give the `dir` of the [ssh] table",
             ));
         }
-        print(&match agent::heal(dir) {
+        let (agents, left) = agent::heal(dir);
+        if left > 0 {
+            let agents = counted(left as u64, "dead agent", "dead agents");
+            return Err(Failure::Environment(EnvError::Unable {
+                what: format!("remove all that was left in {}", dir.display()),
+                why: format!("something of {agents} is still there"),
+                fix: "try it again as the user that the agents were, root by default".to_owned(),
+            }));
+        }
+        print(&match agents {
             0 => "nothing to heal\n".to_owned(),
-            agents => format!("what {agents} dead agents had left is removed\n"),
+            agents => {
+                format!("what {} left is removed\n", counted(agents as u64, "dead agent", "dead agents"))
+            }
         });
         Ok(ExitCode::SUCCESS)
     }

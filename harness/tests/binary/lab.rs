@@ -232,6 +232,21 @@ impl Lab {
         tool("kill", &["-KILL", agents.iter().find(is_first).expect("an agent")]);
     }
 
+    /// What runs on a host.
+    pub(crate) fn commands(host: usize) -> Vec<String> {
+        let pids = Command::new("ip").args(["netns", "pids", &Self::host(host)]).output().expect("ip runs");
+        let command = |pid: &str| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let commands = String::from_utf8_lossy(&pids.stdout).lines().map(command).collect::<Vec<_>>();
+        commands.iter().map(|words| String::from_utf8_lossy(words).replace('\0', " ")).collect()
+    }
+
+    /// Starts this in the mounts of a door: those that were opened are counted from 0.
+    pub(crate) fn spawn_behind(&self, door: usize, command: &[&str]) -> Child {
+        let pid = self.daemons[door].id().to_string();
+        let mut nsenter = Command::new("nsenter");
+        nsenter.args(["--mount", "--target", &pid]).args(command).spawn().expect("it starts")
+    }
+
     /// Processes that agents have started or are, with where they work.
     pub(crate) fn processes(&self) -> Vec<String> {
         let folder = self.bench.path("agent").display().to_string();

@@ -6,7 +6,7 @@
 use super::common::{alone, assert_exercised};
 use super::lab::{Door, GATE, Lab, eventually, tool};
 use std::fs;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 /// This one has the older kind.
 const LEGACY: usize = 3;
@@ -36,6 +36,7 @@ fn without_nftables_links_are_cut_by_chains_of_ours_and_other_rules_stay() {
     break_with_proof(&lab);
     refuse(&lab);
     leave_alone(&lab);
+    wait_for_others(&lab);
     assert_eq!((1..GATE).map(Lab::chains).collect::<Vec<_>>(), before);
 }
 
@@ -99,19 +100,7 @@ fn refuse(lab: &Lab) {
 /// Chains go with whoever made them, whichever way that ends.
 fn leave_alone(lab: &Lab) {
     lab.schedule(&[("300ms", "10m", ISOLATED)]);
-    let args = [
-        "run",
-        "etcd",
-        "--on",
-        "hosts.toml",
-        "--schedule",
-        "schedule.toml",
-        "--time",
-        "10m",
-        "--dir",
-        "left",
-    ];
-    let mut run = lab.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut run = begin(lab, "left");
     lab.await_bites("left", 1);
     for host in 1..GATE {
         let ours = Lab::tables(host);
@@ -124,4 +113,35 @@ fn leave_alone(lab: &Lab) {
     run.kill().expect("killed");
     run.wait().expect("ended");
     lab.assert_clean();
+}
+
+/// A change of rules that waits for somebody else's is not made any more when its agent is killed meanwhile.
+fn wait_for_others(lab: &Lab) {
+    lab.schedule(&[("3s", "10m", ISOLATED)]);
+    let mut run = begin(lab, "waiting");
+    let history = lab.bench.path("waiting/history.jsonl");
+    let begun = || fs::metadata(&history).is_ok_and(|history| history.len() > 0);
+    eventually(begun, &|| "no operation".to_owned());
+    // The older kind has a lock for all of a machine.
+    let hold = ["flock", "--no-fork", "/run/xtables.lock", "sleep", "1000"];
+    let mut other = lab.spawn_behind(GATE - 2 + LEGACY, &hold);
+    let has = |what: &str| Lab::commands(LEGACY).iter().any(|command| command.contains(what));
+    let told = || Lab::commands(LEGACY).join("\n");
+    eventually(|| has("iptables-restore"), &told);
+    Lab::kill_agent(LEGACY);
+    eventually(|| !has("--watch"), &told);
+    other.kill().expect("killed");
+    other.wait().expect("ended");
+    eventually(|| !has("iptables-restore"), &told);
+    assert_eq!(Lab::tables(LEGACY), "");
+    run.kill().expect("killed");
+    run.wait().expect("ended");
+    lab.assert_clean();
+}
+
+/// A run that does not end by itself.
+fn begin(lab: &Lab, dir: &str) -> Child {
+    let args = ["--schedule", "schedule.toml", "--time", "10m", "--dir", dir];
+    let mut run = lab.command(&[&["run", "etcd", "--on", "hosts.toml"], &args[..]].concat());
+    run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
 }

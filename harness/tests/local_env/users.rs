@@ -12,9 +12,10 @@ use std::path::Path;
 /// Nobody on most machines, and known to no `/etc/passwd` that the test has made.
 const SOMEBODY: &str = "65534:65534";
 
-/// Says who it is and adds a line to a file that only its owner may write, in a folder of the same kind.
+/// Says who it is and adds a line to a file that only its owner may write, in a folder of the same kind; its last
+/// word is said where servers in images say all of theirs.
 const SCRIPT: &str = "umask 077; mkdir -p $DATA/own; id -u >> $DATA/own/file; echo here > core; id -u; \
-                      cat $DATA/own/file | tr '\\n' ' '; echo done; exec sleep 1000";
+                      cat $DATA/own/file | tr '\\n' ' '; echo done >> /dev/stdout; exec sleep 1000";
 
 pub(super) fn a_server_runs_as_whom_it_is_told(setting: &Setting) {
     let faulty = if setting.fuse { Disks::Faulty { direct_reads: false } } else { Disks::Plain };

@@ -7,7 +7,7 @@ use super::ready::Ready;
 use super::wire::{Answer, Ask, Call, End, FromLoad, Hello, Outcome, PROTOCOL, QUEUE, ToLoad, pack};
 use crate::engine::Clients;
 use crate::engine::perform::{Attempt, Performed};
-use crate::env::remote::wire;
+use crate::env::remote::lines;
 use crate::env::remote::{Here, Origin as _};
 use duress_checkers::history::class;
 use duress_targets::{Client, ClientError, Completion, Registry, Target};
@@ -28,8 +28,8 @@ const NOTES_POLL: Duration = Duration::from_millis(100);
 /// Serves the controller at the standard input and output until it is gone.
 pub(crate) fn serve(registry: &Registry) -> ExitCode {
     let mut input = BufReader::new(io::stdin());
-    let Ok(Some((ToLoad::Hello(hello), files))) = wire::read(&mut input) else { return ExitCode::from(254) };
-    let say = |message: &FromLoad| wire::write(&mut io::stdout(), message, &[]);
+    let Ok(Some((ToLoad::Hello(hello), files))) = lines::read(&mut input) else { return ExitCode::from(254) };
+    let say = |message: &FromLoad| lines::write(&mut io::stdout(), message, &[]);
     let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let made = made.map_err(|error| (error.to_string(), "raise the limit of open files there".to_owned()));
     let made = made.and_then(|runtime| Ok((Ready::new(registry, (&hello, &files), &runtime)?, runtime)));
@@ -47,7 +47,7 @@ pub(crate) fn serve(registry: &Registry) -> ExitCode {
     let (hear, heard) = mpsc::channel(QUEUE);
     let (tell, told) = sync_channel(QUEUE);
     let reader = std::thread::Builder::new().name("reader".into()).spawn(move || {
-        while let Ok(Some((message, _))) = wire::read::<ToLoad>(&mut input) {
+        while let Ok(Some((message, _))) = lines::read::<ToLoad>(&mut input) {
             if hear.blocking_send(message).is_err() {
                 return;
             }

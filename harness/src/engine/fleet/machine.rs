@@ -11,8 +11,9 @@ use crate::engine::perform::Performed;
 use crate::env::EnvError;
 use crate::env::remote::Origin;
 use crate::env::remote::binary::AgentBinary;
+use crate::env::remote::lines;
 use crate::env::remote::transport::{Leash, Stream, Transport, open_load};
-use crate::env::remote::wire::{self, How, Sent};
+use crate::env::remote::wire::{How, Sent};
 use duress_reports::artifact::LoadMachine;
 use duress_targets::{ClientError, Completion};
 use nix::errno::Errno;
@@ -378,7 +379,7 @@ impl Line {
         loop {
             let mut lines = &text[..];
             while lines.contains(&b'\n') {
-                match wire::read::<FromLoad>(&mut lines) {
+                match lines::read::<FromLoad>(&mut lines) {
                     Ok(Some((FromLoad::Bye, _))) => return "it has ended its clients".to_owned(),
                     Ok(Some((message, _))) => self.take(message),
                     Ok(None) => break,
@@ -387,7 +388,7 @@ impl Line {
             }
             let over = text.len() - lines.len();
             text.drain(..over);
-            if text.len() as u64 > wire::LONGEST_LINE {
+            if text.len() as u64 > lines::LONGEST_LINE {
                 return "it talks of other things".to_owned();
             }
             match self.more(&mut output, &mut text) {

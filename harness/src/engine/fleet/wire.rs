@@ -1,10 +1,11 @@
 //! What a controller and the agent of a load machine say to each other: lines of JSON, as in
-//! [`crate::env::remote::wire`], many of them in one piece.
+//! [`crate::env::remote::lines`], many of them in one piece.
 //!
 //! Not here: who sends (`machine`) and who does it (`agent`).
 
 use crate::engine::clients::Struck;
-use crate::env::remote::wire::{self, How, Sent};
+use crate::env::remote::lines;
+use crate::env::remote::wire::{How, Sent};
 use duress_targets::{ClientError, Completion, Node};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -282,13 +283,13 @@ pub(super) fn pack<T: Serialize>(
     let mut message = Some(first);
     while let Some(said) = message {
         let before = piece.len();
-        wire::write(piece, &said, &[])?;
+        lines::write(piece, &said, &[])?;
         let length = piece.len() - before;
-        if length as u64 > wire::LONGEST_LINE
+        if length as u64 > lines::LONGEST_LINE
             && let Some(other) = instead(&said, length)
         {
             piece.truncate(before);
-            wire::write(piece, &other, &[])?;
+            lines::write(piece, &other, &[])?;
         }
         message = if piece.len() < PIECE { next() } else { None };
     }

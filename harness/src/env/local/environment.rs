@@ -81,7 +81,7 @@ impl Environment for Local {
             let begun = disk.begins_anew(&node.host);
             begun.map_err(|error| node.error("start its server", error.to_string()))?;
         }
-        let user = node.user(server.command.user.as_deref());
+        let user = node.user(server.command.user.as_deref(), &stdout);
         let start = Start {
             host: Arc::clone(&node.host),
             command: server.command.clone(),

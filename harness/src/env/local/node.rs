@@ -11,7 +11,7 @@ use super::{Data, Disks, Rootfs, unable};
 use crate::env::EnvError;
 use duress_targets::Node;
 use nix::unistd::Uid;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,15 +50,16 @@ impl LocalNode {
         self.starving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The user of this name, which is given what the server has to write: before each start, since faults
-    /// put other data in its place. `None` where only one user's servers can be.
-    pub(super) fn user(&self, name: Option<&str>) -> io::Result<Option<User>> {
+    /// The user of this name, which is given what the server has to write, its output too: before each start, since
+    /// faults put other data in its place. `None` where only one user's servers can be.
+    pub(super) fn user(&self, name: Option<&str>, output: &File) -> io::Result<Option<User>> {
         let Some(name) = name.filter(|_| Uid::effective().is_root()) else { return Ok(None) };
         // In an image, it works among the image's files.
         let work = (self.work_dir == self.dir).then_some(self.dir.as_path());
         let given = self.host.among_its_files(|| {
             let user = User::find(name, Path::new("/"))?;
             user.give(&self.dir.join("data"), work)?;
+            user.give_open(output)?;
             Ok(user)
         });
         given.map(Some)

@@ -6,9 +6,9 @@
 
 use duress_targets::Account;
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, lchown};
+use std::os::unix::fs::{MetadataExt as _, fchown, lchown};
 use std::path::Path;
 
 /// Most files in one data directory.
@@ -52,6 +52,11 @@ impl User {
             }
         }
         Ok(())
+    }
+
+    /// Gives this user a file that is open: what is opened by `/dev/stdout` is opened anew.
+    pub(super) fn give_open(&self, file: &File) -> io::Result<()> {
+        fchown(file, Some(self.0.uid), Some(self.0.gid))
     }
 
     /// The calling process becomes this user. System calls only, for a child between fork and exec.

@@ -4,8 +4,9 @@
 //! nothing to come back to.
 
 use super::capability::Capability;
+use super::lines;
 use super::transport::{Leash, Stream, Transport};
-use super::wire::{self, Answer, Ask, FromAgent, Hello, PROTOCOL, ToAgent, Trouble};
+use super::wire::{Answer, Ask, FromAgent, Hello, PROTOCOL, ToAgent, Trouble};
 use crate::env::EnvError;
 use crate::env::trap::{Catcher, Snare, Trap};
 use std::collections::BTreeMap;
@@ -223,7 +224,7 @@ impl Line {
     fn say(&self, what: &ToAgent, body: &[u8]) -> Result<(), String> {
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let input = input.as_mut().ok_or("the run is over")?;
-        wire::write(input, what, body).map_err(|error| error.to_string())
+        lines::write(input, what, body).map_err(|error| error.to_string())
     }
 
     fn trouble(&self, why: &str) -> Trouble {
@@ -233,7 +234,7 @@ impl Line {
     /// Hands on what the agent says, until it says nothing more; why.
     fn hear(self: &Arc<Self>, mut output: BufReader<ChildStdout>) -> String {
         loop {
-            match wire::read(&mut output) {
+            match lines::read(&mut output) {
                 Ok(Some((FromAgent::Answer { id, answer }, body))) => {
                     let waiting = self.state().waiting.remove(&id);
                     // Who has given up waiting does not want to know.

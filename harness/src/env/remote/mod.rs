@@ -14,6 +14,7 @@ mod disk_there;
 mod files;
 mod follow;
 pub mod hosts;
+pub(crate) mod lines;
 mod links;
 mod mistreated;
 mod origin;

@@ -3,7 +3,8 @@
 //! Not here: what is said to the agent after the first words (`wire`, `connection`), and the ways to hosts themselves (`ssh`).
 
 use super::binary::AgentBinary;
-use super::wire::{self, Charge};
+use super::lines;
+use super::wire::Charge;
 use crate::env::EnvError;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -16,7 +17,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Longest time until an agent runs, with the time to put it there.
 const OPEN_WITHIN: Duration = Duration::from_secs(120);
@@ -24,6 +25,10 @@ const OPEN_WITHIN: Duration = Duration::from_secs(120);
 const MOST_CHATTER: usize = 200;
 /// Longest of them that is read, bytes.
 const LONGEST_LINE: u64 = 4096;
+/// Longest wait for what a transport complained about, when it has been ended.
+const WORDS_WITHIN: Duration = Duration::from_secs(2);
+/// How often one looks whether it has said them.
+const WORDS_POLL: Duration = Duration::from_millis(5);
 /// How much is kept of what a transport complains about, bytes.
 const COMPLAINTS: usize = 2048;
 
@@ -83,18 +88,27 @@ impl Stream {
         (hello, body): (&impl Serialize, &[u8]),
         read: impl FnOnce(A) -> Option<Result<T, (String, String)>>,
     ) -> Result<T, EnvError> {
+        let begun = Instant::now();
         let said = {
             let _deadline = self.process.deadline();
-            wire::write(&mut self.input, hello, body).and_then(|()| wire::read(&mut self.output))
+            lines::write(&mut self.input, hello, body).and_then(|()| lines::read(&mut self.output))
         };
+        let is_late = begun.elapsed() >= OPEN_WITHIN;
         let (why, fix) = match said {
             Ok(Some((word, _))) => match read(word) {
                 Some(Ok(met)) => return Ok(met),
                 Some(Err(refused)) => refused,
                 None => ("its agent is of another version".to_owned(), transport.remedy()),
             },
-            Ok(None) => (self.process.last_words(), transport.remedy()),
-            Err(error) => (format!("{error}: {}", self.process.last_words()), transport.remedy()),
+            silence => {
+                let why = match silence {
+                    _ if is_late => format!("its agent was not ready within {OPEN_WITHIN:?}"),
+                    Err(error) => error.to_string(),
+                    Ok(_) => "its agent has ended".to_owned(),
+                };
+                let words = self.process.last_words();
+                (if words.is_empty() { why } else { format!("{why}: {words}") }, transport.remedy())
+            }
         };
         Err(EnvError::Unable { what: what.to_owned(), why, fix })
     }
@@ -114,9 +128,17 @@ impl Leash {
 
     /// Waits for its end and gives back the last of what it complained about.
     pub fn last_words(&mut self) -> String {
-        // What it has to say, it has said when it has ended.
+        // What it has to say, it has said when it has ended; what it has started may hold its pipe for longer.
         end(&self.child.lock().unwrap_or_else(PoisonError::into_inner));
-        let said = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let Some(thread) = self.complaints.take() else { return String::new() };
+        let patience = Instant::now() + WORDS_WITHIN;
+        while !thread.is_finished() {
+            if Instant::now() > patience {
+                return String::new();
+            }
+            std::thread::sleep(WORDS_POLL);
+        }
+        let said = thread.join().unwrap_or_default();
         said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
     }
 }
@@ -258,7 +280,7 @@ fn refused(transport: &dyn Transport, word: &str) -> EnvError {
         ),
         ("no-dir", _) => unable(
             format!("its folder {dir} cannot be made or belongs to somebody else"),
-            "choose another `dir` in the [ssh] table, or remove it there".to_owned(),
+            "choose another `dir` in the file that names it, or remove it there".to_owned(),
         ),
         ("no-room", _) => unable(
             format!("the agent could not be put into {dir}"),
@@ -326,8 +348,8 @@ mod tests {
     use std::os::unix::process::CommandExt as _;
     use std::process::{Command, Stdio};
 
-    /// A shell of this machine, which has started something that does not end.
-    struct Here;
+    /// A shell of this machine, which does this.
+    struct Here(&'static str);
 
     impl Transport for Here {
         fn host(&self) -> &str {
@@ -340,8 +362,7 @@ mod tests {
 
         fn shell(&self, _: &str) -> io::Result<Child> {
             let mut shell = Command::new("sh");
-            shell
-                .args(["-c", "echo what a login says; sleep 1000 & echo duress ready; echo words >&2; wait"]);
+            shell.args(["-c", self.0]);
             shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             shell.process_group(0).spawn()
         }
@@ -359,14 +380,42 @@ mod tests {
         }
     }
 
+    fn stream(script: &'static str) -> Stream {
+        let binary = AgentBinary { bytes: Vec::new(), sha256: "0".to_owned() };
+        open(&Here(script), &binary).expect("it is ready")
+    }
+
     #[test]
     fn who_leads_there_ends_with_what_it_has_started() {
-        let binary = AgentBinary { bytes: Vec::new(), sha256: "0".to_owned() };
-        let mut stream = open(&Here, &binary).expect("it is ready");
+        let mut stream =
+            stream("echo what a login says; sleep 1000 & echo duress ready; echo words >&2; wait");
         let (tell, told) = sync_channel(1);
         std::thread::spawn(move || tell.send(stream.process.last_words()));
         let words = told.recv_timeout(Duration::from_secs(30)).expect("nobody holds its pipes");
         // It may have been ended before it said them.
         assert!(words.is_empty() || words == "words", "{words}");
+    }
+
+    #[test]
+    fn nobody_waits_for_who_has_gone_a_way_of_his_own() {
+        let mut stream = stream("setsid sh -c 'echo duress ready; exec sleep 30' & wait");
+        let begun = Instant::now();
+        assert_eq!(stream.process.last_words(), "");
+        drop(stream);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn an_agent_that_ends_without_a_word_is_told() {
+        for (script, why) in [
+            ("echo duress ready; read -r hello", "its agent has ended"),
+            ("echo duress ready; read -r hello; echo no room >&2; sleep 1", "no room"),
+            ("echo duress ready; read -r hello; echo '{\"other\":1}'", "missing field"),
+        ] {
+            let greeted = stream(script)
+                .greet((&Here(""), "use it"), (&"hello", b""), |_: String| None::<Result<(), _>>);
+            let told = greeted.expect_err(script).to_string();
+            assert!(told.contains(why), "{script}: {told}");
+        }
     }
 }

@@ -8,7 +8,8 @@
 
 use super::{Did, trouble};
 use crate::env::local::{Tracee, thread_states};
-use crate::env::remote::wire::{self, Answer, Ask, FromAgent, Hello, ToAgent, Trouble};
+use crate::env::remote::lines;
+use crate::env::remote::wire::{Answer, Ask, FromAgent, Hello, PROTOCOL, ToAgent, Trouble};
 use crate::env::{ProcessState, Stop};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -35,7 +36,7 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// Serves the controller until it is gone, or the container is.
 pub(super) fn serve(hello: &Hello, container: &str, mut input: impl BufRead + Send + 'static) -> ExitCode {
-    let say = |message: &FromAgent| wire::write(&mut io::stdout(), message, &[]).is_ok();
+    let say = |message: &FromAgent| lines::write(&mut io::stdout(), message, &[]).is_ok();
     let mut found = Container { id: container.to_owned(), held: None };
     if found.processes().is_empty() {
         let why = "of the processes that can be seen none has its identity in its control group".to_owned();
@@ -44,14 +45,13 @@ pub(super) fn serve(hello: &Hello, container: &str, mut input: impl BufRead + Se
     }
     let (hear, heard) = sync_channel(QUEUE);
     let reader = Builder::new().name("reader".into()).spawn(move || {
-        while let Ok(Some(message)) = wire::read::<ToAgent>(&mut input) {
+        while let Ok(Some(message)) = lines::read::<ToAgent>(&mut input) {
             if hear.send(message).is_err() {
                 return;
             }
         }
     });
-    let welcome =
-        FromAgent::Welcome { protocol: wire::PROTOCOL, capabilities: Vec::new(), addresses: Vec::new() };
+    let welcome = FromAgent::Welcome { protocol: PROTOCOL, capabilities: Vec::new(), addresses: Vec::new() };
     if reader.is_err() || !say(&welcome) {
         return ExitCode::from(3);
     }

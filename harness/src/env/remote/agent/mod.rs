@@ -27,8 +27,9 @@ mod traps;
 mod watchdog;
 
 use super::capability::{Ability, Capability};
+use super::lines;
 use super::transport::run_dir;
-use super::wire::{self, Answer, Ask, Charge, FromAgent, Hello, How, PROTOCOL, ToAgent, Trouble};
+use super::wire::{Answer, Ask, Charge, FromAgent, Hello, How, PROTOCOL, ToAgent, Trouble};
 use crate::env::Environment as _;
 use crate::env::cut::{Connections, Cut};
 use crate::env::disk;
@@ -84,14 +85,14 @@ type Did = Result<(Answer, Vec<u8>), Trouble>;
 /// Serves the controller at the standard input and output until it is gone.
 pub fn serve() -> ExitCode {
     let mut input = BufReader::new(io::stdin());
-    let hello = match wire::read(&mut input) {
+    let hello = match lines::read(&mut input) {
         Ok(Some((ToAgent::Hello(hello), _))) => hello,
         _ => return ExitCode::from(254),
     };
     if let Charge::Container { id } = &hello.charge {
         return container::serve(&hello, id, input);
     }
-    let say = |message: &FromAgent| wire::write(&mut io::stdout(), message, &[]);
+    let say = |message: &FromAgent| lines::write(&mut io::stdout(), message, &[]);
     let (trace, table, capabilities) = match prepare(&hello) {
         Ok(prepared) => prepared,
         Err(trouble) => {
@@ -112,7 +113,7 @@ pub fn serve() -> ExitCode {
     agent.say(&FromAgent::Welcome { protocol: PROTOCOL, capabilities, addresses }, &[]);
     let (hear, heard) = sync_channel(QUEUE);
     let reader = std::thread::Builder::new().name("reader".into()).spawn(move || {
-        while let Ok(Some(message)) = wire::read(&mut input) {
+        while let Ok(Some(message)) = lines::read(&mut input) {
             if hear.send(message).is_err() {
                 return;
             }
@@ -151,7 +152,7 @@ fn prepare(hello: &Hello) -> Result<(Trace, String, Vec<Capability>), Trouble> {
     heal(&hello.dir);
     let own = run_dir(&hello.dir, &hello.run, &hello.node.name);
     let table = table_of(&own);
-    let trace = Trace::leave(own, Some(table.clone())).map_err(|error| {
+    let trace = Trace::leave(own, is_root.then(|| table.clone())).map_err(|error| {
         refuse(&format!("it cannot write to {}", hello.dir.display()), &error.to_string())
     })?;
     // From here on nothing that is done to the host outlives this process.
@@ -405,7 +406,7 @@ impl Agent {
     /// To nobody, when the controller is gone.
     fn say(&self, message: &FromAgent, body: &[u8]) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = wire::write(&mut *out, message, body);
+        let _ = lines::write(&mut *out, message, body);
     }
 
     /// Heals, and ends the server; what is still being done is given a while, so that it is undone, too.

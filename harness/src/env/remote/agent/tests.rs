@@ -11,11 +11,11 @@ use crate::env::local::probe_payload;
 use crate::env::remote::wire::{Rule, Side};
 use nix::sched::{CloneFlags, unshare};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 
 /// This host, the peer whose link is cut, and one whose is not.
@@ -211,7 +211,7 @@ fn what_a_dead_agent_has_left_is_removed_and_nobody_else_s() {
         let trace = Trace::leave(own, Some(table.clone())).expect("a trace");
         nft(&["add", "table", "inet", &table], "").expect("a table");
         // This process is the agent, and lives.
-        assert_eq!((heal(dir.path()), runs(dir.path())), (0, 2));
+        assert_eq!((heal(dir.path()), runs(dir.path())), ((0, 0), 2));
         assert_eq!(tables(), Ok(vec![table]));
         let text = fs::read_to_string(&trace.file).expect("a file");
         // Its number, given to another process since; and another machine, which shares the folder.
@@ -220,9 +220,32 @@ fn what_a_dead_agent_has_left_is_removed_and_nobody_else_s() {
         let (dead, host) = (told.to_string(), told["host"].clone());
         told["host"] = format!("{host}-2").into();
         fs::write(&trace.file, told.to_string()).expect("written");
-        assert_eq!((heal(dir.path()), runs(dir.path())), (0, 2));
+        assert_eq!((heal(dir.path()), runs(dir.path())), ((0, 0), 2));
         fs::write(&trace.file, dead).expect("written");
-        assert_eq!((heal(dir.path()), runs(dir.path())), (1, 0));
+        assert_eq!((heal(dir.path()), runs(dir.path())), ((1, 0), 0));
         assert_eq!(tables(), Ok(Vec::new()));
+    });
+}
+
+#[test]
+fn what_cannot_be_removed_yet_stays_noted() {
+    apart("what_cannot_be_removed_yet_stays_noted", FAMILIES[0], || {
+        let dir = tempfile::tempdir().expect("a folder");
+        let own = dir.path().join("runs/run-n1");
+        let table = table_of(&own);
+        let trace = Trace::leave(own, Some(table.clone())).expect("a trace");
+        // Nobody else may touch it while this one runs.
+        let mut owner = Command::new("nft").arg("-i").stdin(Stdio::piped()).spawn().expect("nft starts");
+        let mut input = owner.stdin.take().expect("a pipe");
+        writeln!(input, "add table inet {table} {{ flags owner; }}").expect("written");
+        let patience = Instant::now() + PATIENCE;
+        while tables().expect("listed").is_empty() {
+            assert!(Instant::now() < patience, "there is no table");
+            thread::sleep(LOOK_EVERY);
+        }
+        assert!(!trace.clear() && trace.file.exists(), "nobody would remove its rules");
+        drop(input);
+        owner.wait().expect("it ends");
+        assert!(trace.clear() && !trace.file.exists());
     });
 }

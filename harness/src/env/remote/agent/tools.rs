@@ -1,8 +1,19 @@
-//! The host's own programs that change its network: `nft`, `iptables`, `ip`.
+//! The host's own programs that change its network: `nft`, `iptables`, `ip`. They end with whoever runs them: one
+//! that waits for its turn, as those of iptables do, would change rules when nobody is left to remove them.
 
+#![expect(
+    unsafe_code,
+    reason = "a child has to say that it ends with its parent before it becomes the program"
+)]
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{getpid, getppid};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -22,6 +33,15 @@ pub(super) fn run(program: &str, args: &[&str], input: &str) -> Result<String, S
     let trouble = |error: std::io::Error| format!("{program}: {error}");
     let mut command = Command::new(path);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let parent = getpid();
+    // SAFETY: system calls only.
+    unsafe {
+        command.pre_exec(move || {
+            set_pdeathsig(Signal::SIGKILL)?;
+            // It may be gone already.
+            if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
+        });
+    }
     let mut child = command.spawn().map_err(trouble)?;
     let written = child.stdin.take().map_or(Ok(()), |mut pipe| pipe.write_all(input.as_bytes()));
     let output = child.wait_with_output().map_err(trouble)?;

@@ -69,23 +69,27 @@ impl Trace {
         Some(Self { file: file.to_owned(), ..trace })
     }
 
-    /// Removes all that it names, and itself. Does nothing when that is gone.
-    pub(super) fn clear(&self) {
+    /// Removes all that it names, and itself; is all of it gone? What is still there stays noted, so that whoever
+    /// comes next tries again.
+    pub(super) fn clear(&self) -> bool {
+        let remove_rules = || self.table.as_ref().is_none_or(|table| firewall::remove(self.tool, table));
+        remove_rules();
         if let Some(table) = &self.table {
-            firewall::remove(self.tool, table);
             packets::remove(table);
         }
-        for _ in 0..ROUNDS {
-            match fs::remove_dir_all(&self.dir) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(POLL),
-                _ => break,
+        let has_no_folder = (0..ROUNDS).any(|_| match fs::remove_dir_all(&self.dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                std::thread::sleep(POLL);
+                false
             }
-        }
+            _ => true,
+        });
         // What a killed agent had just told the kernel comes into force after it.
-        if let Some(table) = &self.table {
-            firewall::remove(self.tool, table);
+        let is_gone = remove_rules() && has_no_folder;
+        if is_gone {
+            let _ = fs::remove_file(&self.file);
         }
-        let _ = fs::remove_file(&self.file);
+        is_gone
     }
 
     fn is_alive(&self) -> bool {
@@ -104,13 +108,14 @@ fn host_name() -> String {
     gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Removes what agents of this host have left in this folder that are no more; how many there were.
-pub fn heal(dir: &Path) -> usize {
-    let Ok(entries) = fs::read_dir(dir.join("runs")) else { return 0 };
+/// Removes what agents of this host have left in this folder that are no more; how many there were, and of how
+/// many something is still there.
+pub fn heal(dir: &Path) -> (usize, usize) {
+    let Ok(entries) = fs::read_dir(dir.join("runs")) else { return (0, 0) };
     let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let traces = files.filter(|file| file.extension().is_some_and(|is| is == "json"));
     let own = host_name();
     let is_dead = |trace: &Trace| trace.host == own && !trace.is_alive();
     let dead = traces.filter_map(|file| Trace::read(&file)).filter(is_dead);
-    dead.map(|trace| trace.clear()).count()
+    dead.fold((0, 0), |(all, left), trace| (all + 1, left + usize::from(!trace.clear())))
 }

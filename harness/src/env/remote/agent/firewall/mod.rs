@@ -93,7 +93,7 @@ impl Firewall {
         match &*self.rules() {
             Rules::Nft(table) => remove(Tool::Nft, table.name()),
             Rules::Iptables(chains) => remove(Tool::Iptables, chains.name()),
-        }
+        };
     }
 
     /// Packets that a fault kept from crossing, probes not counted.
@@ -118,18 +118,18 @@ impl Firewall {
     }
 }
 
-/// Removes the rules of this name. Does nothing when there are none, or nothing to make them with.
-pub(in crate::env) fn remove(tool: Tool, name: &str) {
-    for _ in 0..REMOVALS {
+/// Removes the rules of this name; are they gone? Does nothing when there are none, or nothing to make them with.
+pub(in crate::env) fn remove(tool: Tool, name: &str) -> bool {
+    (0..REMOVALS).any(|_| {
         let removed = match tool {
             Tool::Nft => nft::remove(name),
             Tool::Iptables => iptables::remove(name),
         };
-        if removed.is_ok() {
-            return;
+        if removed.is_err() {
+            std::thread::sleep(REMOVAL_POLL);
         }
-        std::thread::sleep(REMOVAL_POLL);
-    }
+        removed.is_ok()
+    })
 }
 
 /// Tries such rules, under a name that goes again at once.
