@@ -166,25 +166,26 @@ impl Docker {
     /// As its image says it is to be asked, unless the target says otherwise; with force when it does not end.
     fn ask_to_end(&self, node: &ContainerNode, live: &Live, how: &Stopping) -> Result<(), String> {
         let grace = Duration::from_secs(GRACE.into());
-        match how {
-            how if *how == Stopping::default() => {}
+        let gone = match how {
+            how if *how == Stopping::default() => false,
             Stopping::Signal(signal) => {
                 self.engine.run(&["kill", "--signal", &signal.to_string(), &node.id])?;
-                let _ = settled_within(grace, || !live.is_alive());
+                settled_within(grace, || !live.is_alive())
             }
             Stopping::Command(command) => {
                 let ended = exec::run((live.pid, &node.environment), command, grace);
                 // With a container all that runs in it ends, the command as well.
                 let patience = if ended.is_ok() { grace } else { LAST_MOMENT };
-                let gone = settled_within(patience, || !live.is_alive());
-                ended
-                    .map(drop)
-                    .or_else(|why| if gone { Ok(()) } else { Err(why) })
-                    .map_err(|why| format!("its `stop`: {why}"))?;
+                match (settled_within(patience, || !live.is_alive()), ended) {
+                    (false, Err(why)) => return Err(format!("its `stop`: {why}")),
+                    (gone, _) => gone,
+                }
             }
-        }
-        // Says nothing of one that has ended, and keeps the engine from starting it again.
-        self.engine.run(&["stop", "-t", &GRACE.to_string(), &node.id]).map(drop)
+        };
+        // Says nothing of one that has ended. If the engine has started it again, it is a server that nobody
+        // wants, and that needs no grace.
+        let grace = if gone { 0 } else { GRACE };
+        self.engine.run(&["stop", "-t", &grace.to_string(), &node.id]).map(drop)
     }
 
     /// It may have ended although nobody asked it to, and the engine may have started it again.
