@@ -42,6 +42,9 @@ pub enum Crossing {
     Dropped,
     /// Likewise, and its sender was told so.
     Refused,
+    /// It has no end to go from or to, as containers take their network with them: nothing crosses, and
+    /// nothing is proven.
+    Endless,
 }
 
 impl Connections {

@@ -86,8 +86,9 @@ pub(super) fn nodes(
     let most = entry.max_nodes.unwrap_or(MAX_NODES);
     let nodes = asked.unwrap_or(hosts.map_or(entry.default_nodes, |hosts| hosts.min(most)));
     if let Some(hosts) = hosts.filter(|&hosts| nodes > hosts) {
-        let fix = format!("use --nodes {hosts}, or name more hosts");
-        return Err(Failure::usage(format!("--nodes {nodes}"), format!("there are {hosts} hosts"), fix));
+        let fix = format!("use --nodes {hosts}, or name more of them");
+        let why = format!("there is a place for {hosts} only");
+        return Err(Failure::usage(format!("--nodes {nodes}"), why, fix));
     }
     if !(1..=MAX_NODES).contains(&nodes) {
         let fix = format!("use 1 to {MAX_NODES}");

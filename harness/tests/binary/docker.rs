@@ -16,8 +16,10 @@ const POLL: Duration = Duration::from_millis(50);
 const FOLDERS: [&str; 3] = ["/usr/bin", "/usr/sbin", "/sbin"];
 /// What the nodes are called.
 const NODES: [&str; 3] = ["db1", "db2", "db3"];
-/// Their network.
+/// The networks on which clients reach them, and on which they reach each other.
 const NETWORK: &str = "10.98.7";
+const OTHER: &str = "10.98.8";
+const OTHER_SIX: &str = "fd98:8:";
 
 /// An engine with three containers: a Redis server and two replicas.
 struct Lab {
@@ -83,29 +85,34 @@ impl Lab {
     }
 
     fn raise(&self) {
-        self.docker(&["network", "create", "--subnet", &format!("{NETWORK}.0/24"), "shop"]);
-        let (first, service) = (address(0), "com.docker.compose.service=db");
+        self.docker(&["network", "create", "--subnet", &format!("{NETWORK}.0/24"), "shop_front"]);
+        let (four, six) = (format!("{OTHER}.0/24"), format!("{OTHER_SIX}:/64"));
+        self.docker(&["network", "create", "--ipv6", "--subnet", &four, "--subnet", &six, "shop_back"]);
         for (at, name) in NODES.into_iter().enumerate() {
-            let (address, number) = (address(at), format!("com.docker.compose.container-number={}", at + 1));
-            let mut args = vec!["run", "--detach", "--name", name, "--network", "shop", "--ip", &address];
-            args.extend([
-                "--label",
-                "com.docker.compose.project=shop",
-                "--label",
-                service,
-                "--label",
-                &number,
-            ]);
+            let address = format!("{NETWORK}.{}", 11 + at);
+            let mut args = vec!["create", "--name", name, "--network", "shop_front", "--ip", &address];
+            let label = |what: &str, value: &str| format!("com.docker.compose.{what}={value}");
+            let labels =
+                [("project", "shop"), ("service", "db"), ("container-number", &(at + 1).to_string())]
+                    .map(|(what, value)| label(what, value));
+            args.extend(labels.iter().flat_map(|label| ["--label", label]));
             args.extend(["--env", "ANSWER=42", "redis", "/bin/redis-server", "--protected-mode", "no"]);
             args.extend(["--save", "", "--appendonly", "yes", "--repl-diskless-sync-delay", "0"]);
+            let (four, six) = (format!("{OTHER}.{}", 11 + at), format!("{OTHER_SIX}:{}", 11 + at));
+            let first = format!("{OTHER_SIX}:11");
             if at > 0 {
                 args.extend(["--replicaof", &first, "6379"]);
             }
             self.docker(&args);
+            self.docker(&["network", "connect", "--ip", &four, "--ip6", &six, "shop_back", name]);
+            self.docker(&["start", name]);
         }
-        fs::write(self.bench.path("docker.toml"), format!("[docker]\ncontainers = {NODES:?}\n"))
-            .expect("written");
-        let one = "[docker]\nproject = 'shop'\nservices = ['db']\nnetwork = 'shop'\n";
+        fs::write(
+            self.bench.path("docker.toml"),
+            format!("[docker]\ncontainers = {NODES:?}\nnetwork = 'front'\n"),
+        )
+        .expect("written");
+        let one = "[docker]\nproject = 'shop'\nservices = ['db']\nnetwork = 'shop_front'\n";
         fs::write(self.bench.path("one.toml"), one).expect("written");
     }
 
@@ -177,10 +184,6 @@ fn namespace() -> String {
     format!("duress-{}-docker", std::process::id())
 }
 
-fn address(at: usize) -> String {
-    format!("{NETWORK}.{}", 11 + at)
-}
-
 fn host(bench: &Bench) -> String {
     format!("unix://{}", bench.path("sock").display())
 }
@@ -244,9 +247,23 @@ fn refuse(lab: &Lab) {
     assert!(refused.stderr.contains("the engine starts it"), "{}", refused.stderr);
     let refused = run("docker.toml", &["--bin", "/bin/sh"]).expect(254);
     assert!(refused.stderr.contains("--bin with --on"), "{}", refused.stderr);
-    fs::write(lab.bench.path("none.toml"), "[docker]\ncontainers = ['no-such']\n").expect("written");
-    let refused = run("none.toml", &["--faults", "none"]).expect(3);
-    assert!(refused.stderr.contains("use the container no-such"), "{}", refused.stderr);
+    for (table, why) in [
+        ("containers = ['db']", "use the container db: "),
+        ("containers = ['db4']", "did you mean `db1`?"),
+        ("containers = ['db1']", "it is on several networks: shop_back, shop_front; say in [docker]"),
+        (
+            "project = 'shp'\nservices = ['db']",
+            "the project shp: it has no containers; bring it up, or did you mean `shop`?",
+        ),
+        (
+            "project = 'shop'\nservices = ['dbs']",
+            "the service dbs of shop: it has no containers; bring it up, or did you mean `db`?",
+        ),
+    ] {
+        fs::write(lab.bench.path("none.toml"), format!("[docker]\n{table}\n")).expect("written");
+        let refused = run("none.toml", &["--nodes", "1", "--faults", "none"]).expect(3);
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
     let told = lab.duress(&["doctor", "--on", "docker.toml"]).expect(0);
     for line in ["db1\n", "yes  cuts", "no   clocks"] {
         assert!(told.stdout.contains(line), "{}", told.stdout);
@@ -257,6 +274,10 @@ fn refuse(lab: &Lab) {
 fn break_with_proof(lab: &Lab) {
     let file = lab.bench.text("my-db.toml");
     let asks = "command = \"sh -c 'test $ANSWER = 42 && cat /proc/1/comm'\"\nsays = \"redis\"\n";
+    // It ends with what it ends.
+    let stop = "stop = \"sh -c 'kill -TERM 1; while true; do true; done'\"";
+    let file = file.replace("#stop = \"SIGTERM\"", stop);
+    assert!(file.contains(stop));
     let changed = file.replace("send = \"PING\\r\\nQUIT\\r\\n\"", "#").replace("says = \"PONG\"", asks);
     assert_ne!(file, changed);
     fs::write(lab.bench.path("my-db.toml"), changed).expect("written");
@@ -271,14 +292,20 @@ fn break_with_proof(lab: &Lab) {
         ),
         ("2s", "500ms", "kind = 'pause'\nnodes = 'n3'"),
         ("2700ms", "300ms", "kind = 'kill'\nnodes = 'n2'"),
+        ("3500ms", "300ms", "kind = 'terminate'\nnodes = 'n3'"),
     ]);
     let run = ["run", "my-db.toml", "--on", "docker.toml", "--schedule", "schedule.toml"];
-    let run = lab.duress(&[&run[..], &["--time", "3s", "--seed", "1", "--dir", "found"]].concat()).expect(1);
+    let run = lab.duress(&[&run[..], &["--time", "4s", "--seed", "1", "--dir", "found"]].concat()).expect(1);
     assert!(run.stdout.contains("Not linearizable"), "{}", run.stdout);
     let verdict = lab.bench.json("found/verdict.json");
     let faults = verdict["faults"].as_array().expect("faults");
-    assert_eq!(faults.len(), 5);
+    assert_eq!(faults.len(), 6);
     assert!(faults.iter().all(|fault| fault["state"] == "bit"), "{faults:#?}");
+    // Replicas follow by another network and by IPv6: that is cut as well.
+    let journal = lab.bench.text("found/faults.jsonl");
+    let is_it = |line: &&str| line.contains("\"fault\":2,") && line.contains(" frames dropped");
+    let healed = journal.lines().find(is_it).expect("the partition is healed");
+    assert!(!healed.contains("\"0 frames dropped"), "{healed}");
     assert!(lab.bench.text("found/nodes/n2/my-db.log").contains("Ready to accept connections"));
     lab.assert_right();
 }

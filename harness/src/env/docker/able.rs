@@ -47,8 +47,8 @@ pub fn abilities(containers: &Containers) -> Vec<HostAbilities> {
     let of = |name: &String| {
         let tried = || {
             let container = containers.running(name)?;
-            let address = container.address(containers.network());
-            let live = address.and_then(|address| Live::open(container.state.pid, address, &table));
+            let address = containers.addresses(name, &container)?[0];
+            let live = Live::open(container.state.pid, address, &table);
             let live = live.map_err(|why| super::containers::unfit(name, why))?;
             let able = live.within(|| Ok(firewall_capabilities(Tool::Nft, &table)));
             let able = able.map_err(|why| super::containers::unfit(name, why))?;

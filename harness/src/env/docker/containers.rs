@@ -6,8 +6,9 @@ use super::unable;
 use crate::env::EnvError;
 use crate::env::place::refused;
 use crate::failure::Failure;
-use duress_targets::{Node, hosts};
+use duress_targets::{Node, hosts, nearest};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// A table of containers that makes sense.
@@ -65,15 +66,26 @@ impl Containers {
     pub fn nodes(&self, count: usize) -> Result<Vec<Node>, EnvError> {
         let node = |(at, name): (usize, &String)| {
             let container = self.running(name)?;
-            let addr = container.address(self.network()).map_err(|why| unfit(name, why))?;
-            Ok(Node { name: format!("n{}", at + 1), addr })
+            Ok(Node { name: format!("n{}", at + 1), addr: self.addresses(name, &container)?[0] })
         };
         self.names.iter().take(count).enumerate().map(node).collect()
     }
 
+    /// Those of a container, the one that clients use first.
+    pub(super) fn addresses(&self, name: &str, container: &Container) -> Result<Vec<IpAddr>, EnvError> {
+        container.addresses(self.network()).map_err(|why| {
+            unable(&using(name), why, "say in [docker] by which network clients reach it: network = \"…\"")
+        })
+    }
+
     /// What the engine says of one that runs.
     pub(super) fn running(&self, name: &str) -> Result<Container, EnvError> {
-        let inspect = || self.engine().inspect(name).map_err(|why| unfit(name, why));
+        let inspect = || {
+            self.engine().inspect(name).map_err(|why| {
+                let others = self.engine().names().unwrap_or_default();
+                unable(&using(name), why, &others_called(name, others.iter().map(String::as_str)))
+            })
+        };
         let mut container = inspect()?;
         if await_others(&container.id).map_err(|why| unfit(name, why))? {
             container = inspect()?;
@@ -106,22 +118,46 @@ fn nonsense(table: &hosts::Docker) -> Option<(&'static str, &'static str)> {
 
 fn of_project(table: &hosts::Docker, project: &str) -> Result<Vec<String>, EnvError> {
     let engine = Engine::new(table.engine);
+    let what = format!("use the project {project}");
+    let ask =
+        |project| engine.of_compose(project).map_err(|why| unable(&what, why, "see that the engine runs"));
+    let all = ask(Some(project))?;
+    if all.is_empty() {
+        let others = ask(None)?;
+        let fix = others_called(project, others.iter().map(Container::project));
+        return Err(unable(&what, "it has no containers".to_owned(), &fix));
+    }
     let mut names = Vec::new();
     for service in &table.services {
-        let what = format!("use the service {service} of {project}");
-        let fix = format!("bring the project up; `{} compose ls` shows what projects are called", engine.0);
-        let found = engine.of_service(project, service).map_err(|why| unable(&what, why, &fix))?;
-        if found.is_empty() {
+        let of_it = all.iter().filter(|container| container.service() == service);
+        let before = names.len();
+        names.extend(of_it.map(|container| container.name().to_owned()));
+        if names.len() == before {
+            let what = format!("use the service {service} of {project}");
+            let fix = others_called(service, all.iter().map(Container::service));
             return Err(unable(&what, "it has no containers".to_owned(), &fix));
         }
-        names.extend(found.iter().map(|container| container.name().to_owned()));
     }
     Ok(names)
 }
 
+/// What to do when nothing goes by this name, and others have these.
+fn others_called<'a>(name: &str, others: impl Iterator<Item = &'a str>) -> String {
+    let others: Vec<&str> = others.collect::<BTreeSet<_>>().into_iter().collect();
+    let up = "bring it up";
+    match others.as_slice() {
+        [] => up.to_owned(),
+        others => format!("{up}, or {}", nearest::choose(name, others, "what the engine lists")),
+    }
+}
+
 /// One that cannot be used as it is.
 pub(super) fn unfit(name: &str, why: String) -> EnvError {
-    unable(&format!("use the container {name}"), why, "see that it runs, on a network of its own")
+    unable(&using(name), why, "see that it runs, on a network of its own")
+}
+
+fn using(name: &str) -> String {
+    format!("use the container {name}")
 }
 
 #[cfg(test)]

@@ -86,6 +86,15 @@ struct Network {
     global_ipv6_address: String,
 }
 
+impl Network {
+    fn addresses(&self) -> Vec<IpAddr> {
+        [&self.ip_address, &self.global_ipv6_address]
+            .into_iter()
+            .filter_map(|text| text.parse().ok())
+            .collect()
+    }
+}
+
 impl Engine {
     pub(super) fn new(name: Name) -> Self {
         Self(match name {
@@ -107,16 +116,22 @@ impl Engine {
         all.pop().ok_or_else(|| format!("{} knows no {container}", self.0))
     }
 
-    /// The containers of a project's service, running or not, by their numbers.
-    pub(super) fn of_service(self, project: &str, service: &str) -> Result<Vec<Container>, String> {
-        let labels = [format!("label={PROJECT}={project}"), format!("label={SERVICE}={service}")];
-        let listed = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &labels[0], "--filter", &labels[1]];
-        let ids = self.run(&listed)?;
+    /// The containers of compose's projects, running or not, by their numbers; of all of them, or of one.
+    pub(super) fn of_compose(self, project: Option<&str>) -> Result<Vec<Container>, String> {
+        let label = project.map_or_else(String::new, |project| format!("={project}"));
+        let label = format!("label={PROJECT}{label}");
+        let ids = self.run(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &label])?;
         let found = ids.split_whitespace().map(|id| self.inspect(id)).collect::<Result<Vec<_>, _>>()?;
         let one_off = |container: &Container| container.label(ONE_OFF).eq_ignore_ascii_case("true");
         let mut found: Vec<_> = found.into_iter().filter(|container| !one_off(container)).collect();
         found.sort_by_key(|container| container.label(NUMBER).parse::<u32>().unwrap_or(u32::MAX));
         Ok(found)
+    }
+
+    /// What all containers are called.
+    pub(super) fn names(self) -> Result<Vec<String>, String> {
+        let told = self.run(&["ps", "--all", "--format", "{{.Names}}"])?;
+        Ok(told.split_whitespace().map(str::to_owned).collect())
     }
 
     /// Writes what a container has said since then into a file.
@@ -186,6 +201,16 @@ impl Container {
         self.name.trim_start_matches('/')
     }
 
+    /// Whose it is, as compose says.
+    pub(super) fn project(&self) -> &str {
+        self.label(PROJECT)
+    }
+
+    /// Which service's it is, as compose says.
+    pub(super) fn service(&self) -> &str {
+        self.label(SERVICE)
+    }
+
     fn label(&self, name: &str) -> &str {
         self.config.labels.as_ref().and_then(|labels| labels.get(name)).map_or("", String::as_str)
     }
@@ -205,21 +230,25 @@ impl Container {
         format!("exit status: {}{memory}", self.state.exit_code)
     }
 
-    /// Its address on this network; on its only one, when none is named.
-    pub(super) fn address(&self, network: Option<&str>) -> Result<IpAddr, String> {
+    /// Its addresses: first that on this network, or on its only one when none is named, then those that it
+    /// has besides, by which others may reach it as well.
+    pub(super) fn addresses(&self, network: Option<&str>) -> Result<Vec<IpAddr>, String> {
         let networks = &self.network_settings.networks;
         let named = || networks.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let chosen = match network {
-            Some(name) => networks.get(name).ok_or_else(|| format!("it is on {}, not on {name}", named()))?,
-            None if networks.len() == 1 => networks.values().next().expect("there is one"),
-            None if networks.is_empty() => return Err("it is on no network of the engine's".to_owned()),
-            None => {
-                return Err(format!("it is on several networks ({}): name one, network = \"…\"", named()));
-            }
+        // Compose puts the project's name before those of its file.
+        let composed = network.map(|name| format!("{}_{name}", self.project()));
+        let chosen = match (network, composed) {
+            (Some(name), Some(composed)) => networks
+                .get(name)
+                .or_else(|| networks.get(&composed))
+                .ok_or_else(|| format!("it is on {}, not on {name}", named()))?,
+            _ if networks.len() == 1 => networks.values().next().expect("there is one"),
+            _ if networks.is_empty() => return Err("it is on no network of the engine's".to_owned()),
+            _ => return Err(format!("it is on several networks: {}", named())),
         };
-        let texts = [&chosen.ip_address, &chosen.global_ipv6_address];
-        let address = texts.into_iter().find_map(|text| text.parse().ok());
-        address.ok_or_else(|| "it has no address of its own there".to_owned())
+        let first = *chosen.addresses().first().ok_or("it has no address of its own there")?;
+        let others = networks.values().flat_map(Network::addresses).filter(|address| *address != first);
+        Ok([first].into_iter().chain(others).collect())
     }
 }
 
@@ -230,23 +259,27 @@ mod tests {
     fn container(networks: &str) -> Container {
         let text = format!(
             r#"{{"Id":"1","Name":"/db-1","State":{{"Running":true,"Pid":7,"ExitCode":137,"OOMKilled":true}},
-                "Config":{{"Labels":null,"Env":["A=b=c"]}},"NetworkSettings":{{"Networks":{networks}}}}}"#
+                "Config":{{"Labels":{{"com.docker.compose.project":"shop"}},"Env":["A=b=c"]}},"NetworkSettings":{{"Networks":{networks}}}}}"#
         );
         serde_json::from_str(&text).expect("as an engine tells it")
     }
 
     #[test]
-    fn an_address_is_that_on_the_named_network_or_the_only_one() {
+    fn the_first_address_is_that_on_the_named_network_or_the_only_one() {
+        let addresses =
+            |texts: &[&str]| texts.iter().map(|text| text.parse().expect("one")).collect::<Vec<_>>();
         let one = container(r#"{"bridge":{"IPAddress":"172.17.0.2","GlobalIPv6Address":""}}"#);
         assert_eq!((one.name(), one.ended().as_str()), ("db-1", "exit status: 137, its memory had run out"));
         assert_eq!(one.environment()[1], ("A".to_owned(), "b=c".to_owned()));
-        assert_eq!(one.address(None), Ok([172, 17, 0, 2].into()));
-        assert!(one.address(Some("other")).expect_err("none").contains("on bridge"));
-        let two = container(r#"{"a":{"IPAddress":"10.0.0.2"},"b":{"GlobalIPv6Address":"fd00::2"}}"#);
-        assert!(two.address(None).expect_err("which").contains("name one"));
-        assert_eq!(two.address(Some("b")), Ok("fd00::2".parse().expect("an address")));
-        assert!(container(r#"{"host":{"IPAddress":""}}"#).address(None).is_err());
-        assert!(container("{}").address(None).is_err());
+        assert_eq!(one.addresses(None), Ok(addresses(&["172.17.0.2"])));
+        assert!(one.addresses(Some("other")).expect_err("none").contains("on bridge"));
+        let two = r#"{"a":{"IPAddress":"10.0.0.2"},"shop_b":{"IPAddress":"10.1.0.2","GlobalIPv6Address":"fd00::2"}}"#;
+        let two = container(two);
+        assert!(two.addresses(None).expect_err("which").contains("several networks: a, shop_b"));
+        let all = addresses(&["10.1.0.2", "10.0.0.2", "fd00::2"]);
+        assert_eq!((two.addresses(Some("shop_b")), two.addresses(Some("b"))), (Ok(all.clone()), Ok(all)));
+        assert!(container(r#"{"host":{"IPAddress":""}}"#).addresses(None).is_err());
+        assert!(container("{}").addresses(None).is_err());
     }
 
     #[test]

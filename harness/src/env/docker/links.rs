@@ -1,6 +1,6 @@
 //! Links between containers that are cut, by rules inside their network namespaces, and the proof of it: a
 //! datagram sent at one end, and heard at the other or counted by the rule that took it. One that was
-//! neither proves nothing.
+//! neither proves nothing. A container may have several addresses: links are cut for all of them.
 //!
 //! The rules are those of hosts reached by an agent; here they are made from outside.
 
@@ -11,9 +11,10 @@ use crate::env::cut::{Crossing, Cut};
 use crate::env::local::PROBE_PORT;
 use crate::env::packet::Policies;
 use crate::env::remote::agent::{await_probe, unspecified};
-use crate::env::remote::send_probe;
 use crate::env::remote::wire::{Rule, Sent, Side};
+use crate::env::remote::{send_probe, together};
 use crate::env::{EnvError, Link};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::sync::{Arc, PoisonError};
@@ -40,13 +41,15 @@ impl Docker {
         let clients = self.nodes.len();
         let mut rules = Vec::new();
         for (&(from, to), policy) in policies {
-            let (side, peer) = match (from, to) {
-                (from, to) if to == at && from == clients => (Side::From, self.nodes[at].clients),
-                (from, to) if to == at => (Side::From, self.nodes[from].node.addr),
-                (from, to) if from == at && to == clients => (Side::To, self.nodes[at].clients),
+            let (side, peers) = match (from, to) {
+                (from, to) if to == at && from == clients => (Side::From, &[self.nodes[at].clients][..]),
+                (from, to) if to == at => (Side::From, &self.nodes[from].addresses[..]),
+                (from, to) if from == at && to == clients => (Side::To, &[self.nodes[at].clients][..]),
                 _ => continue,
             };
-            rules.extend(policy.cuts.iter().map(|(&fault, &cut)| Rule { fault, side, peer, cut }));
+            for &peer in peers {
+                rules.extend(policy.cuts.iter().map(|(&fault, &cut)| Rule { fault, side, peer, cut }));
+            }
         }
         rules
     }
@@ -96,51 +99,57 @@ impl Docker {
         Ok(())
     }
 
-    /// Sends datagrams over a link until it is clear what it does to them. To and from a container that does
-    /// not run nothing crosses.
-    pub(super) fn cross(&self, (from, to): Link, cut: &Cut) -> Result<Crossing, EnvError> {
+    /// The addresses besides its first by which a node is reached from another one: it may be on several
+    /// networks, and have some of IPv4 and some of IPv6.
+    pub(super) fn find_more_ways(&self) -> BTreeMap<Link, Vec<IpAddr>> {
+        let nodes = || 0..self.nodes.len();
+        let links =
+            nodes().flat_map(|from| nodes().map(move |to| (from, to))).filter(|(from, to)| from != to);
+        let found = links.map(|link| {
+            let carries = |address: &IpAddr| {
+                let crossed = self.cross_by(link, &[*address], &Cut::default(), 1);
+                matches!(crossed, Ok(Crossing::Arrived))
+            };
+            (link, self.nodes[link.1].addresses[1..].iter().copied().filter(carries).collect())
+        });
+        found.collect()
+    }
+
+    /// Sends datagrams over a link, by all of its ways, until it is clear what it does to them.
+    pub(super) fn cross(&self, link: Link, cut: &Cut) -> Result<Crossing, EnvError> {
+        let first = match self.nodes.get(link.1) {
+            Some(node) => node.node.addr,
+            None => self.nodes[link.0].clients,
+        };
+        let more = self.more_ways.get(&link).map_or(&[][..], Vec::as_slice);
+        self.cross_by(link, &[&[first], more].concat(), cut, ATTEMPTS)
+    }
+
+    /// By these addresses of whoever is at its end.
+    fn cross_by(
+        &self,
+        (from, to): Link,
+        ways: &[IpAddr],
+        cut: &Cut,
+        attempts: usize,
+    ) -> Result<Crossing, EnvError> {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // In the order of their numbers, as everybody does.
         let mut sides: Vec<usize> = [from, to].into_iter().filter(|&at| at < self.nodes.len()).collect();
         sides.sort_unstable();
         let held: Vec<_> = sides.iter().map(|&at| (at, self.nodes[at].now())).collect();
         if held.iter().any(|(_, now)| now.alive().is_none()) {
-            return Ok(Crossing::Dropped);
+            return Ok(Crossing::Endless);
         }
         let live = |at: usize| held.iter().find(|(held, _)| *held == at).and_then(|(_, now)| now.alive());
-        let (sender, hearer) = (live(from), live(to));
+        let ends = (live(from), live(to));
         // Whose rules count: what goes to the clients is dropped where it leaves.
         let keeper = self.nodes.get(to).unwrap_or_else(|| &self.nodes[from]);
-        let Some(rules) = hearer.or(sender).map(|live| (live, &live.firewall)) else {
-            return Ok(Crossing::Dropped);
-        };
-        let failed = |why: String| keeper.error("probe a link", why);
-        let address = self.nodes.get(to).map_or(keeper.clients, |node| node.node.addr);
-        let ear = ear(hearer, address, cut).map_err(|error| failed(error.to_string()))?;
-        let port = ear.local_addr().map_err(|error| failed(error.to_string()))?.port();
-        let taken = || rules.0.within(|| rules.1.probes_taken()).map_err(failed);
-        let before = taken()?;
-        for _ in 0..ATTEMPTS {
-            *turn += 1;
-            let nonce = *turn;
-            let send = || send_probe((address, port), nonce, cut.reject);
-            let sent = sender.map_or_else(send, |live| live.inside(send));
-            let sent = sent.map_err(|error| failed(error.to_string()))?;
-            let told = matches!(sent, Sent::Refused | Sent::Forbidden);
-            let patience = Instant::now() + SEEN_WITHIN;
-            loop {
-                if await_probe(&ear, nonce, GLANCE).is_some() {
-                    return Ok(Crossing::Arrived);
-                }
-                if taken()? > before {
-                    return Ok(if cut.reject && told { Crossing::Refused } else { Crossing::Dropped });
-                }
-                if Instant::now() >= patience {
-                    break;
-                }
-            }
-        }
-        Err(failed(format!("of {ATTEMPTS} datagrams none was heard, and no rule has taken one")))
+        let crossed = ways.iter().map(|&way| {
+            let crossing = cross_one(ends, way, (&mut turn, cut, attempts));
+            crossing.map_err(|why| keeper.error("probe a link", why))
+        });
+        together(crossed, cut)
     }
 
     /// Packets that a fault kept from crossing so far, also while containers had other networks than now.
@@ -152,6 +161,39 @@ impl Docker {
         };
         self.nodes.iter().map(of).sum()
     }
+}
+
+/// Sends datagrams from one end to this address of the other. An end that is no container is this machine.
+fn cross_one(
+    (sender, hearer): (Option<&Live>, Option<&Live>),
+    address: IpAddr,
+    (turn, cut, attempts): (&mut u64, &Cut, usize),
+) -> Result<Crossing, String> {
+    let Some(keeper) = hearer.or(sender) else { return Ok(Crossing::Endless) };
+    let ear = ear(hearer, address, cut).map_err(|error| error.to_string())?;
+    let port = ear.local_addr().map_err(|error| error.to_string())?.port();
+    let taken = || keeper.within(|| keeper.firewall.probes_taken());
+    let before = taken()?;
+    for _ in 0..attempts {
+        *turn += 1;
+        let nonce = *turn;
+        let send = || send_probe((address, port), nonce, cut.reject);
+        let sent = sender.map_or_else(send, |live| live.inside(send)).map_err(|error| error.to_string())?;
+        let told = matches!(sent, Sent::Refused | Sent::Forbidden);
+        let patience = Instant::now() + SEEN_WITHIN;
+        loop {
+            if await_probe(&ear, nonce, GLANCE).is_some() {
+                return Ok(Crossing::Arrived);
+            }
+            if taken()? > before {
+                return Ok(if cut.reject && told { Crossing::Refused } else { Crossing::Dropped });
+            }
+            if Instant::now() >= patience {
+                break;
+            }
+        }
+    }
+    Err(format!("of {attempts} datagrams none was heard, and no rule has taken one"))
 }
 
 /// Where probes of such a cut are heard.

@@ -2,7 +2,7 @@
 //! started again it has new ones.
 
 use crate::env::local::{NamespaceId, PROBE_PORT, namespace_of, start_time};
-use crate::env::remote::agent::{Firewall, Tool};
+use crate::env::remote::agent::{Firewall, Tool, bind_everywhere};
 use nix::sched::{CloneFlags, setns};
 use std::fs::{self, File};
 use std::io;
@@ -21,7 +21,7 @@ pub(super) struct Live {
     pub(super) ipc: Option<NamespaceId>,
     /// Our rules on its network.
     pub(super) firewall: Firewall,
-    /// Hears probes.
+    /// Hears probes, at all of its addresses.
     pub(super) ear: Arc<UdpSocket>,
 }
 
@@ -37,11 +37,13 @@ impl Live {
             );
         }
         // A number of another machine's is some other process here, or none.
-        let ear = inside(&net, || UdpSocket::bind((address, PROBE_PORT))).map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                format!("somebody listens at its UDP port {PROBE_PORT}: does another run break it already?")
-            }
-            _ => format!("process {pid} has no {address} ({error}): is it an engine on another machine, or in a virtual one?")
+        inside(&net, || UdpSocket::bind((address, 0))).map_err(|error| {
+            format!("process {pid} has no {address} ({error}): is it an engine on another machine, or in a virtual one?")
+        })?;
+        let ear = inside(&net, || bind_everywhere(PROBE_PORT)).map_err(|error| {
+            format!(
+                "its UDP port {PROBE_PORT} is not to be had ({error}): does another run break it already?"
+            )
         })?;
         let own = namespace_of(std::process::id());
         let ipc = namespace_of(pid).filter(|ipc| Some(*ipc) != own);

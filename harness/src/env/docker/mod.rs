@@ -34,6 +34,7 @@ use guardian::Guardian;
 use live::Live;
 use node::{ContainerNode, Now};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub struct Docker {
     /// Our own table of rules.
     table: String,
     links: Mutex<Policies>,
+    /// Where a node reaches another one by more than its first address.
+    more_ways: BTreeMap<Link, Vec<IpAddr>>,
     /// Faults that have cut links.
     cutting: Mutex<BTreeSet<u32>>,
     /// The next probe's number, and one probe at a time.
@@ -92,16 +95,20 @@ impl Docker {
         let guardian = Guardian::begin(engine, &table, nodes.iter().map(|node| &*node.id)).map_err(|e| {
             unable("start a guardian for the containers", e.to_string(), "see that processes can be started")
         })?;
-        let docker = Self {
+        let mut docker = Self {
             engine,
             nodes,
             table,
             links: Mutex::default(),
+            more_ways: BTreeMap::new(),
             cutting: Mutex::default(),
             turn: Mutex::new(0),
             guardian,
         };
         docker.try_all_links()?;
+        if config.wants.cuts {
+            docker.more_ways = docker.find_more_ways();
+        }
         Ok(docker)
     }
 
@@ -131,6 +138,7 @@ fn take(
     let network = config.containers.network();
     let container = config.containers.running(name)?;
     let prepare = || {
+        let addresses = container.addresses(network)?;
         let live = Live::open(container.state.pid, node.addr, table)?;
         clear(&live)?;
         able(&live, table, &config.wants)?;
@@ -140,6 +148,7 @@ fn take(
         std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         Ok(ContainerNode {
             node: node.clone(),
+            addresses,
             id: container.id.clone(),
             name: container.name().to_owned(),
             environment: container.environment(),

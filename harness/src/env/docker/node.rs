@@ -19,11 +19,15 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
 /// What a container has to end by itself, seconds.
 const GRACE: u32 = 5;
+/// Between the end of what runs in a container and its own.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// Ends of one container that are remembered.
 const MAX_EXITS: usize = 1_000;
 
 pub(super) struct ContainerNode {
     pub(super) node: Node,
+    /// By which its packets are known: the node's first.
+    pub(super) addresses: Vec<IpAddr>,
     pub(super) id: String,
     /// As the user calls it.
     pub(super) name: String,
@@ -162,20 +166,26 @@ impl Docker {
     /// As its image says it is to be asked, unless the target says otherwise; with force when it does not end.
     fn ask_to_end(&self, node: &ContainerNode, live: &Live, how: &Stopping) -> Result<(), String> {
         let grace = Duration::from_secs(GRACE.into());
-        match how {
-            how if *how == Stopping::default() => {}
+        let gone = match how {
+            how if *how == Stopping::default() => false,
             Stopping::Signal(signal) => {
                 self.engine.run(&["kill", "--signal", &signal.to_string(), &node.id])?;
-                let _ = settled_within(grace, || !live.is_alive());
+                settled_within(grace, || !live.is_alive())
             }
             Stopping::Command(command) => {
-                exec::run((live.pid, &node.environment), command, grace)
-                    .map_err(|why| format!("its `stop`: {why}"))?;
-                let _ = settled_within(grace, || !live.is_alive());
+                let ended = exec::run((live.pid, &node.environment), command, grace);
+                // With a container all that runs in it ends, the command as well.
+                let patience = if ended.is_ok() { grace } else { LAST_MOMENT };
+                match (settled_within(patience, || !live.is_alive()), ended) {
+                    (false, Err(why)) => return Err(format!("its `stop`: {why}")),
+                    (gone, _) => gone,
+                }
             }
-        }
-        // Says nothing of one that has ended, and keeps the engine from starting it again.
-        self.engine.run(&["stop", "-t", &GRACE.to_string(), &node.id]).map(drop)
+        };
+        // Says nothing of one that has ended. If the engine has started it again, it is a server that nobody
+        // wants, and that needs no grace.
+        let grace = if gone { 0 } else { GRACE };
+        self.engine.run(&["stop", "-t", &grace.to_string(), &node.id]).map(drop)
     }
 
     /// It may have ended although nobody asked it to, and the engine may have started it again.
@@ -205,14 +215,15 @@ impl Docker {
     fn take_up(&self, at: usize, now: &mut Now) -> Result<(), String> {
         let node = &self.nodes[at];
         let container = self.engine.inspect(&node.id)?;
-        let address = container.address(node.network.as_deref())?;
-        if address != node.node.addr {
+        let addresses = container.addresses(node.network.as_deref())?;
+        if addresses != node.addresses {
             return Err(format!(
-                "its address is {address} now, and was {}: give the container a fixed one (ipv4_address, --ip)",
-                node.node.addr
+                "it has {} now, and had {}: give the container fixed addresses (ipv4_address, --ip)",
+                listed(&addresses),
+                listed(&node.addresses)
             ));
         }
-        let live = Live::open(container.state.pid, address, &self.table)?;
+        let live = Live::open(container.state.pid, addresses[0], &self.table)?;
         let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         self.apply(at, &live, &links)?;
         now.live = Some(live);
@@ -230,6 +241,10 @@ impl Docker {
             thread::sleep(POLL);
         }
     }
+}
+
+fn listed(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn unfreeze(engine: Engine, id: &str, live: &Live) -> Result<(), String> {

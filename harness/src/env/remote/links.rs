@@ -391,7 +391,10 @@ enum Sender<'a> {
 }
 
 /// Of a link that has several ways: it is open if one of them is, and what the cut leads to only if all do.
-fn together(ways: impl Iterator<Item = Result<Crossing, EnvError>>, cut: &Cut) -> Result<Crossing, EnvError> {
+pub(in crate::env) fn together(
+    ways: impl Iterator<Item = Result<Crossing, EnvError>>,
+    cut: &Cut,
+) -> Result<Crossing, EnvError> {
     let ways = ways.collect::<Result<Vec<_>, _>>()?;
     let other = ways.iter().find(|&&crossing| crossing != cut.leads_to());
     let open = ways.iter().find(|&&crossing| crossing == Crossing::Arrived);

@@ -27,6 +27,7 @@ pub mod wire;
 
 pub use able::{refusal, wants};
 pub(super) use acquaintances::send_probe;
+pub(super) use links::together;
 pub use origin::{Here, Origin};
 pub use reached::Reached;
 pub use transport::run_name;

@@ -67,16 +67,26 @@ pub(super) fn cut(
 }
 
 /// Do all links do what was asked for? One that another fault cuts already need not do it in the same
-/// way.
+/// way, and one without an end proves nothing.
 fn judged(seen: &[(Link, Crossing)], cut: &Cut, elsewhere: &Grudge) -> JournalEvent {
     let expected = cut.leads_to();
+    let (endless, seen): (Vec<_>, Vec<_>) =
+        seen.iter().partition(|(_, crossing)| *crossing == Crossing::Endless);
+    if seen.is_empty() {
+        let evidence = format!("all {} cut links end at a node that does not run", endless.len());
+        return JournalEvent::DidNotBite { evidence };
+    }
     let right = |(link, crossing): &&(Link, Crossing)| {
         *crossing == expected || (*crossing != Crossing::Arrived && elsewhere.contains(link))
     };
     let wrong = seen.len() - seen.iter().filter(right).count();
     if wrong == 0 {
         let verb = if cut.reject { "refuse" } else { "drop" };
-        let evidence = format!("all {} cut links {verb} their probe{}", seen.len(), cut.of());
+        let rest = match endless.len() {
+            0 => String::new(),
+            endless => format!("; {endless} more end at a node that does not run"),
+        };
+        let evidence = format!("all {} cut links {verb} their probe{}{rest}", seen.len(), cut.of());
         return JournalEvent::Bit { evidence };
     }
     let passing = seen.iter().filter(|(_, crossing)| *crossing == Crossing::Arrived).count();
@@ -207,4 +217,26 @@ fn counted(env: &dyn Environment, before: &Before, count: impl Fn(&Traffic) -> u
 /// What each of these links does to a probe.
 fn crossings(env: &dyn Environment, links: &Grudge, cut: &Cut) -> Result<Vec<(Link, Crossing)>, EnvError> {
     links.iter().map(|&link| Ok((link, env.probe(link, cut)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_bites_if_a_link_shows_it_and_none_shows_otherwise() {
+        use Crossing::{Arrived, Dropped, Endless};
+        let judge = |crossings: &[Crossing]| {
+            let seen: Vec<(Link, Crossing)> =
+                crossings.iter().enumerate().map(|(at, crossing)| ((at, 9), *crossing)).collect();
+            judged(&seen, &Cut::default(), &Grudge::new())
+        };
+        let bit = |evidence: &str| JournalEvent::Bit { evidence: evidence.to_owned() };
+        assert_eq!(judge(&[Dropped, Dropped]), bit("all 2 cut links drop their probe"));
+        let some = "all 1 cut links drop their probe; 1 more end at a node that does not run";
+        assert_eq!(judge(&[Endless, Dropped]), bit(some));
+        for none in [&[Endless, Endless][..], &[Endless, Arrived], &[Dropped, Arrived]] {
+            assert!(matches!(judge(none), JournalEvent::DidNotBite { .. }), "{none:?}");
+        }
+    }
 }

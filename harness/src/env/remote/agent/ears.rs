@@ -105,7 +105,7 @@ impl Ears {
 }
 
 /// At all addresses; of IPv4's only where the kernel has no others.
-fn bind_everywhere(port: u16) -> io::Result<UdpSocket> {
+pub(in crate::env) fn bind_everywhere(port: u16) -> io::Result<UdpSocket> {
     let made = socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None);
     let Ok(both) = made else { return UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)) };
     // A host may have it otherwise by default.

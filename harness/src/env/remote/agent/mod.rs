@@ -36,7 +36,7 @@ use crate::env::disk;
 use crate::env::local::PROBE_PORT;
 use crate::env::local::{self, try_out};
 use ears::Ears;
-pub(in crate::env) use ears::{await_probe, unspecified};
+pub(in crate::env) use ears::{await_probe, bind_everywhere, unspecified};
 pub(in crate::env) use firewall::{Firewall, Tool, remove as remove_rules, tables};
 pub(crate) use folder::Folder;
 use node::Placed;
