@@ -153,9 +153,9 @@ fn environment(error: &EnvError) -> String {
 
 fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
-        std::io::ErrorKind::StorageFull => "free some space, or choose another place with --out",
-        std::io::ErrorKind::PermissionDenied => "choose a place that you may write to with --out",
+        std::io::ErrorKind::StorageFull => "free some space, or choose another place with --dir or --out",
+        std::io::ErrorKind::PermissionDenied => "choose a place that you may write to with --dir or --out",
         std::io::ErrorKind::NotFound => "check the path",
-        _ => "choose another place with --out",
+        _ => "choose another place with --dir or --out",
     }
 }

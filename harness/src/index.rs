@@ -81,6 +81,13 @@ pub fn read(out: &Path) -> Found {
         all.extend(further);
         warnings.extend(wrong);
     }
+    for (night, file) in nights(out) {
+        let (further, wrong) = lines(&file);
+        // Runs are not looked for any deeper, either.
+        let near = further.into_iter().filter(|line| line.path.matches('/').count() < 2);
+        all.extend(near.map(|line| RunLine { path: format!("{night}/{}", line.path), ..line }));
+        warnings.extend(wrong);
+    }
     let mut by_path: BTreeMap<String, RunLine> = BTreeMap::new();
     for line in all {
         // What is there is read itself, so that an old line is never taken for it.
@@ -96,6 +103,19 @@ pub fn read(out: &Path) -> Found {
         }
     }
     Found { index: Index::new(by_path.into_values()), warnings }
+}
+
+/// The lines of soaks below, by the names of their directories: they know runs that were removed since.
+fn nights(out: &Path) -> Vec<(String, PathBuf)> {
+    let Ok(entries) = fs::read_dir(out) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut nights: Vec<(String, PathBuf)> = names
+        .filter(|name| name != OTHERS && !name.starts_with('.'))
+        .map(|name| (name.clone(), out.join(name).join(FILE)))
+        .filter(|(_, file)| file.is_file())
+        .collect();
+    nights.sort();
+    nights
 }
 
 /// By name: the same files give the same index.
@@ -223,6 +243,26 @@ mod tests {
         let found = read(out);
         let paths: Vec<&str> = found.index.runs.iter().map(|run| run.path.as_str()).collect();
         assert_eq!((paths, found.warnings.len()), (vec!["a/1", "b/2", "c/3", "d/4"], 1));
+    }
+
+    #[test]
+    fn lines_of_nights_below_outlive_their_runs() {
+        let temporary = tempfile::tempdir().expect("a directory");
+        let out = temporary.path();
+        for (night, runs) in [("one", vec!["runs/t1", "runs/t2", "too/deep/down"]), ("two", vec!["runs/t1"])]
+        {
+            fs::create_dir(out.join(night)).expect("a night");
+            let text: String = runs.into_iter().map(line).collect();
+            fs::write(out.join(night).join(FILE), text).expect("written");
+        }
+        for _ in 0..2 {
+            let found = read(out);
+            let paths: Vec<&str> = found.index.runs.iter().map(|run| run.path.as_str()).collect();
+            assert_eq!(paths, ["one/runs/t1", "one/runs/t2", "two/runs/t1"]);
+            assert_eq!(found.warnings, Vec::<String>::new());
+            // Each counts once where the lines of all are written, too.
+            write(out, &found.index).expect("written");
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ const MAX_NAMES: u32 = 100;
 /// nights: the night, its `runs/`, then the run.
 const DEPTH: usize = 3;
 
+/// Held by the process that works in a directory.
+pub const LOCK: &str = "lock";
+
 /// A run directory that is ours as long as this lives.
 pub struct Claim {
     /// The directory.
@@ -70,6 +73,20 @@ pub fn runs(out: &Path) -> Vec<RunDir> {
     }
     found.sort_by(|a, b| a.path().cmp(b.path()));
     found
+}
+
+/// Makes a directory, and works in it alone, as long as what this gives lives.
+///
+/// # Errors
+/// When it cannot be made, or somebody else is at work in it.
+pub fn sole(dir: &Path, who: &str) -> Result<Flock<File>, Failure> {
+    fs::create_dir_all(dir).map_err(file_error(dir, "created"))?;
+    let path = dir.join(LOCK);
+    let file = File::create(&path).map_err(file_error(&path, "created"))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        let why = format!("another {who} is at work in it");
+        Failure::usage(dir.display().to_string(), why, "wait for its end")
+    })
 }
 
 /// Is somebody still running this run?

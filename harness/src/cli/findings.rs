@@ -60,8 +60,8 @@ fn text(index: &Index) -> String {
         out.push('\n');
         if finding.fingerprints.len() > 1 {
             let moments: Vec<&str> = finding.moments.iter().map(String::as_str).collect();
-            let prints = counted(finding.fingerprints.len() as u64, "fingerprint", "fingerprints");
-            out.push_str(&format!("          {prints}: {}\n", moments.join(", ")));
+            let prints: Vec<&str> = finding.fingerprints.iter().map(String::as_str).collect();
+            out.push_str(&format!("          {}\n          as {}\n", moments.join(", "), prints.join(", ")));
         }
         if let Some(known) = &finding.known {
             out.push_str(&format!("          {known}\n"));

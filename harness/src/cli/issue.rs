@@ -14,9 +14,9 @@ use std::process::ExitCode;
 pub(super) struct IssueArgs {
     /// A fingerprint, of which the last run that is still here is told of; or a run directory
     what: String,
-    /// Directory that holds the runs
+    /// Directory that holds the runs, for fingerprints
     #[arg(long, default_value = "runs")]
-    out: PathBuf,
+    runs: PathBuf,
     /// The finding's number in the report, of a run directory
     #[arg(long, default_value_t = 1)]
     number: u64,
@@ -24,7 +24,7 @@ pub(super) struct IssueArgs {
 
 impl IssueArgs {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let index = index::read(&self.out).index;
+        let index = index::read(&self.runs).index;
         let refuse = |why: &str, fix: &str| Failure::usage(self.what.clone(), why, fix);
         let (path, number) = if Path::new(&self.what).is_dir() {
             (PathBuf::from(&self.what), self.number)
@@ -40,7 +40,7 @@ impl IssueArgs {
                     "see `duress findings`, or name a run directory",
                 )
             })?;
-            (self.out.join(&run.path), line.number)
+            (self.runs.join(&run.path), line.number)
         };
         // Tomorrow `latest` points elsewhere, and the issue is read then, too.
         let path = match path.read_link() {

@@ -1,13 +1,14 @@
 //! `duress soak` and `duress merge`.
 
 use super::progress::{Progress, View};
-use super::{print, print_json};
+use super::{print, print_json, say};
 use crate::failure::Failure;
 use crate::plan::draw_seed;
 use crate::soak::manifest::{MAX_SHARDS, Manifest};
-use crate::soak::{self, Halt, Soak, matrix};
+use crate::soak::{self, Came, Halt, Soak, matrix};
 use clap::Args;
-use duress_reports::suite::{Suite, text};
+use duress_checkers::words::counted;
+use duress_reports::suite::text;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -100,31 +101,39 @@ impl SoakArgs {
         };
         let failed = |source| Failure::File { path: self.dir.clone(), what: "run", source };
         let halt = Halt::listen().map_err(failed)?;
-        let what = format!("soak of {} combinations, seed {seed}", manifest.matrix.combinations.len());
+        let combinations = counted(manifest.matrix.combinations.len() as u64, "combination", "combinations");
+        let what = format!("soak of {combinations}, seed {seed}");
         // No heartbeat: a night of them is a log that nobody reads.
         let view = View::new(self.progress.mode);
         view.note(&what);
         let soak = Soak { manifest, dir: self.dir.clone(), jobs: self.jobs };
-        let suite = soak.go(&halt, |line| view.note(line))?;
+        let came = soak.go(&halt, |line| view.note(line))?;
         drop(view);
-        Ok(show(&suite, &self.dir, self.json))
+        show(came, &self.dir, self.json)
     }
 }
 
 impl MergeArgs {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let suite = soak::merge(&self.dirs, &self.dir)?;
-        Ok(show(&suite, &self.dir, self.json))
+        show(soak::merge(&self.dirs, &self.dir)?, &self.dir, self.json)
     }
 }
 
-fn show(suite: &Suite, dir: &Path, json: bool) -> ExitCode {
+/// A violation is never masked: not by a disk that is full, either.
+fn show(came: Came, dir: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let Came { suite, failure } = came;
     if json {
-        print_json(&format!("{}\n", serde_json::to_string_pretty(suite).unwrap_or_default()));
+        print_json(&format!("{}\n", serde_json::to_string_pretty(&suite).unwrap_or_default()));
     } else {
-        print(&format!("{}{}\n", text(suite), dir.join("index.html").display()));
+        print(&text(&suite, dir));
     }
-    ExitCode::from(suite.exit_code)
+    match failure {
+        Some(failure) if !suite.outcome.is_finding() => return Err(failure),
+        Some(failure) => say(&format!("error: {failure}")),
+        None if !json => print(&format!("{}\n", dir.join("index.html").display())),
+        None => {}
+    }
+    Ok(ExitCode::from(suite.exit_code))
 }
 
 fn shard(text: &str) -> Result<(u64, u64), String> {

@@ -75,6 +75,8 @@ pub struct End {
 pub struct Ledger {
     file: File,
     path: PathBuf,
+    /// Bytes of it that are whole lines.
+    whole: u64,
 }
 
 impl Ledger {
@@ -89,7 +91,7 @@ impl Ledger {
         let file = OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
         file.set_len(whole).and_then(|()| file.sync_all()).map_err(failed)?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
-        Ok((Self { file, path }, record))
+        Ok((Self { file, path, whole }, record))
     }
 
     /// Adds a line, and waits until it is on disk.
@@ -100,7 +102,13 @@ impl Ledger {
         let mut bytes = serde_json::to_vec(line).unwrap_or_default();
         bytes.push(b'\n');
         let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
-        written.map_err(|source| Failure::File { path: self.path.clone(), what: "written", source })
+        if let Err(source) = written {
+            // What follows must not be joined to half a line.
+            let _ = self.file.set_len(self.whole);
+            return Err(Failure::File { path: self.path.clone(), what: "written", source });
+        }
+        self.whole += bytes.len() as u64;
+        Ok(())
     }
 }
 

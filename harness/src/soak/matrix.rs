@@ -40,6 +40,8 @@ const RETRIES: u32 = 1;
 const MAX_RETRIES: u32 = 5;
 /// Flags of `duress run` that are the soak's to decide.
 const OURS: [&str; 8] = ["seed", "dir", "out", "json", "dry-run", "canary", "progress", "ci"];
+/// Between the values of a flag that is given several times.
+const AGAIN: char = '\n';
 /// Names of the file that are no flag.
 const TARGET: &str = "target";
 /// A setting of the target: `set.reads`.
@@ -125,7 +127,7 @@ pub fn read(path: &Path) -> Result<(Matrix, Option<u64>), Failure> {
         Ok(std::fs::read_to_string(path).map_err(failed)?)
     };
     text.and_then(|text| parse(&text)).map_err(|why| {
-        let fix = "see harness/docs/nightly.md for what it may hold";
+        let fix = "see `duress docs nightly` for what it may hold";
         Failure::usage(path.display().to_string(), why, fix)
     })
 }
@@ -171,7 +173,7 @@ fn combinations(file: &File) -> Result<Vec<Combination>, String> {
         if axes.iter().any(|(known, _)| known == name) {
             return Err(format!("{name} is given twice"));
         }
-        let values = if varies { each(name, value)? } else { vec![text(name, value)?] };
+        let values = if varies { each(name, value)? } else { vec![fixed(name, value)?] };
         axes.push((name.clone(), values));
     }
     if !axes.iter().any(|(name, _)| name == TARGET) {
@@ -225,7 +227,7 @@ fn combination(choice: &Choice, varying: &BTreeSet<&str>, weights: &[Rule]) -> C
             Some(setting) => args.extend(["--set".to_owned(), format!("{setting}={value}")]),
             None if value == "true" => args.push(format!("--{name}")),
             None if value == "false" => {}
-            None => args.extend([format!("--{name}"), value.clone()]),
+            None => args.extend(value.split(AGAIN).flat_map(|one| [format!("--{name}"), one.to_owned()])),
         }
         if !named && varying.contains(name.as_str()) {
             test.push_str(&format!(" {}={value}", name.strip_prefix(SETTING).unwrap_or(name)));
@@ -308,11 +310,22 @@ fn each(name: &str, value: &Value) -> Result<Vec<String>, String> {
     Ok(values)
 }
 
+/// What is the same for all; a list is a flag that is given several times.
+fn fixed(name: &str, value: &Value) -> Result<String, String> {
+    let Value::Array(values) = value else { return text(name, value) };
+    if name == TARGET || name.starts_with(SETTING) || values.is_empty() {
+        return Err(format!("{name} = {value} in [run] is a list; what varies belongs to [matrix]"));
+    }
+    let values: Vec<String> = values.iter().map(|value| text(name, value)).collect::<Result<_, _>>()?;
+    Ok(values.join(&AGAIN.to_string()))
+}
+
 fn text(name: &str, value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) if text.starts_with('-') => {
             Err(format!("{name} = \"{text}\" would be read as a flag"))
         }
+        Value::String(text) if text.contains(AGAIN) => Err(format!("{name} has a line break")),
         Value::String(text) => Ok(text.clone()),
         Value::Integer(number) => Ok(number.to_string()),
         Value::Boolean(yes) => Ok(yes.to_string()),
@@ -342,6 +355,15 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_is_the_same_for_all_is_a_flag_several_times() {
+        let text = BASE.replace("time = ", "gate = [\"ok-during=1\", \"sometimes=leader-changed\"]\ntime = ");
+        let (matrix, _) = parse(&text).expect("a matrix");
+        assert_eq!(matrix.combinations.len(), 16);
+        let first = matrix.combinations[0].args.join(" ");
+        assert!(first.contains("--gate ok-during=1 --gate sometimes=leader-changed --set"), "{first}");
+    }
+
+    #[test]
     fn constraints_and_weights_choose() {
         let rules = "[[exclude]]\nworkload = \"set\"\n\"set.reads\" = \"serializable\"\n\
                      [[only]]\nfaults = [\"none\"]\n[[only]]\ncapture = true\n[[weight]]\ntimes = 3\nworkload = \"set\"\n";
@@ -368,6 +390,9 @@ mod tests {
             (BASE.replace("capture =", "\"--x\" ="), "no flag"),
             (BASE.replace("[true, false]", "true"), "no list"),
             (BASE.replace("[true, false]", "[1, 1]"), "twice"),
+            (BASE.replace("[run]", "[run]\nlabel = []"), "belongs to [matrix]"),
+            (BASE.replace("[run]", "[run]\n\"set.x\" = [1, 2]"), "belongs to [matrix]"),
+            (BASE.replace("\"5s\"", "\"5s\\n--x\""), "line break"),
             (BASE.replace("[true, false]", "[\"--bin=/bin/sh\"]"), "read as a flag"),
             (format!("canary_every = 0\n{BASE}"), "canary_every"),
             (format!("tagret = \"x\"\n{BASE}"), "tagret"),

@@ -3,9 +3,8 @@
 use super::account::Account;
 use super::ledger::{self, Ledger, Record};
 use super::manifest::Manifest;
-use super::{RUNS, failed, finish, is_alive, lock};
+use super::{Came, RUNS, failed, finish, is_alive, lock};
 use crate::failure::Failure;
-use duress_reports::suite::Suite;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ const DEPTH: usize = 8;
 /// # Errors
 /// When one is no soak, is still at work, belongs to another soak, or is there twice; or the new directory
 /// holds anything.
-pub fn merge(dirs: &[PathBuf], into: &Path) -> Result<Suite, Failure> {
+pub fn merge(dirs: &[PathBuf], into: &Path) -> Result<Came, Failure> {
     let mut parts = Vec::new();
     for dir in dirs {
         let refused = |why: &str, fix: &str| Failure::usage(dir.display().to_string(), why, fix);
@@ -64,7 +63,7 @@ pub fn merge(dirs: &[PathBuf], into: &Path) -> Result<Suite, Failure> {
         copy(&dir.join(RUNS), &runs, DEPTH)?;
     }
     let account = Account { manifest: &joined, record: &record, stopped: None, elapsed_ms };
-    finish(into, &account)
+    Ok(finish(into, &account))
 }
 
 /// Files, without a second copy of their bytes where that can be. What is there otherwise (links, pipes) is

@@ -26,6 +26,7 @@ pub use merge::merge;
 pub use refuse::refuse;
 
 use crate::failure::Failure;
+use crate::store::{self, LOCK};
 use account::Account;
 use duress_reports::suite::Suite;
 use ledger::{Ledger, Record};
@@ -41,12 +42,22 @@ use work::Work;
 
 /// Where the runs are, in the directory of the soak.
 const RUNS: &str = "runs";
-/// Held by the process that runs it.
-const LOCK: &str = "lock";
 /// How often it is looked whether somebody wants it to stop.
 const LOOK: Duration = Duration::from_millis(200);
 /// Most runs at the same time.
 pub const MAX_JOBS: usize = 256;
+
+/// What is written at the end.
+const SUMMARIES: [&str; 3] = ["soak.json", "summary.md", "junit.xml"];
+
+/// What came of a soak, and what kept it from being done or written to its end: a machine that refuses masks
+/// nothing that was found before.
+pub struct Came {
+    /// What came of it.
+    pub suite: Suite,
+    /// What the machine refused.
+    pub failure: Option<Failure>,
+}
 
 /// A soak, and where it goes.
 pub struct Soak {
@@ -63,7 +74,7 @@ impl Soak {
     ///
     /// # Errors
     /// When the directory belongs to another soak, is in use, or cannot be written.
-    pub fn go(self, halt: &Halt, tell: impl FnMut(&str)) -> Result<Suite, Failure> {
+    pub fn go(self, halt: &Halt, tell: impl FnMut(&str)) -> Result<Came, Failure> {
         let _lock = lock(&self.dir)?;
         match Manifest::read(&self.dir)? {
             Some(known) => same(&known, &self.manifest, &self.dir)?,
@@ -71,6 +82,7 @@ impl Soak {
         }
         // First: a trial that is in no manifest cannot be accounted for.
         self.manifest.write(&self.dir)?;
+        forget(&self.dir)?;
         let runs = self.dir.join(RUNS);
         fs::create_dir_all(&runs).map_err(failed(&runs, "created"))?;
         let canaries = self.dir.join(canary::DIR);
@@ -79,20 +91,24 @@ impl Soak {
         let (ledger, record) = Ledger::open(&self.dir)?;
         sweep_up(&runs, &record)?;
         let manifest = self.manifest.clone();
-        let (record, stopped) = self.work(ledger, record, halt, tell)?;
+        let (record, mut stopped, failure) = self.work(ledger, record, halt, tell)?;
+        if let Some(failure) = &failure {
+            stopped = Some(failure.to_string());
+        }
         let account =
             Account { manifest: &manifest, record: &record, stopped, elapsed_ms: record.elapsed_ms };
-        finish(&self.dir, &account)
+        let came = finish(&self.dir, &account);
+        Ok(Came { failure: failure.or(came.failure), ..came })
     }
 
-    /// Until nothing is left, or somebody wants it to stop.
+    /// Until nothing is left, somebody wants it to stop, or the machine refuses.
     fn work(
         &self,
         ledger: Ledger,
         record: Record,
         halt: &Halt,
         mut tell: impl FnMut(&str),
-    ) -> Result<(Record, Option<String>), Failure> {
+    ) -> Result<(Record, Option<String>, Option<Failure>), Failure> {
         let work = Arc::new(Work::new(self.manifest.clone(), self.dir.clone(), ledger, record, halt.clone()));
         let (send, ended) = channel();
         for _ in 0..self.jobs.clamp(1, MAX_JOBS) {
@@ -107,30 +123,49 @@ impl Soak {
                 .map_err(failed(&self.dir, "run"))?;
         }
         drop(send);
+        let mut failure = None;
         while !halt.is_now() {
             match ended.recv_timeout(LOOK) {
-                Ok(line) => tell(&line?),
+                Ok(Ok(line)) => tell(&line),
+                // The others end what they have begun: it may be what everybody is looking for.
+                Ok(Err(refused)) => failure = failure.or(Some(refused)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        Ok(work.record())
+        let (record, stopped) = work.record();
+        Ok((record, stopped, failure))
     }
 }
 
 /// Writes everything that a soak leaves beside its runs.
-fn finish(dir: &Path, account: &Account<'_>) -> Result<Suite, Failure> {
+fn finish(dir: &Path, account: &Account<'_>) -> Came {
     let suite = account.suite();
-    let json = serde_json::to_vec_pretty(&suite).unwrap_or_default();
-    for (name, bytes) in [
-        ("soak.json", json),
-        ("summary.md", duress_reports::suite::markdown(&suite).into_bytes()),
-        ("junit.xml", duress_reports::suite::junit(&suite).into_bytes()),
-    ] {
+    let failure = write(dir, &suite).err();
+    Came { suite, failure }
+}
+
+fn write(dir: &Path, suite: &Suite) -> Result<(), Failure> {
+    let json = serde_json::to_vec_pretty(suite).unwrap_or_default();
+    let [markdown, junit] = [duress_reports::suite::markdown(suite), duress_reports::suite::junit(suite)];
+    for (name, bytes) in SUMMARIES.into_iter().zip([json, markdown.into_bytes(), junit.into_bytes()]) {
         duress_reports::artifact::write_whole(&dir.join(name), &bytes)?;
     }
     crate::index::write(dir, &crate::index::read(dir).index)?;
-    Ok(suite)
+    Ok(())
+}
+
+/// Removes the summaries of what is gone on with: whoever is killed now must not leave those of an earlier end.
+fn forget(dir: &Path) -> Result<(), Failure> {
+    for path in SUMMARIES.map(|name| dir.join(name)) {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(&path, "removed")(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Is there nothing in it that would be written over? The lock is ours.
@@ -185,16 +220,7 @@ fn sweep_up(runs: &Path, record: &Record) -> Result<(), Failure> {
 }
 
 fn lock(dir: &Path) -> Result<Flock<File>, Failure> {
-    fs::create_dir_all(dir).map_err(failed(dir, "created"))?;
-    let path = dir.join(LOCK);
-    let file = File::create(&path).map_err(failed(&path, "created"))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
-        Failure::usage(
-            format!("--dir {}", dir.display()),
-            "another soak is at work in it",
-            "wait for that, or give another directory",
-        )
-    })
+    store::sole(dir, "soak")
 }
 
 /// Is a soak at work in this directory?

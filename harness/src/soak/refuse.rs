@@ -2,7 +2,8 @@
 
 use super::matrix::Combination;
 use crate::failure::Failure;
-use std::process::{Command, Stdio};
+use crate::trial::ourselves;
+use std::process::Stdio;
 
 /// Asks `duress run` itself, which alone knows what it can do.
 ///
@@ -25,7 +26,7 @@ pub fn refuse(combinations: &[Combination]) -> Result<(), Failure> {
 
 fn plan(combination: &Combination) -> Result<(), Failure> {
     let failed = |source| Failure::File { path: "duress run".into(), what: "run", source };
-    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    let mut command = ourselves();
     command.arg("run").args(&combination.args).args(["--seed", "1", "--dry-run", "--ci", "none"]);
     let output = command.stdin(Stdio::null()).output().map_err(failed)?;
     if output.status.success() {

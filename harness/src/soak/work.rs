@@ -16,6 +16,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// So many trials in a row that fail as infrastructure, and the machine is what has to be looked at.
+const LOST: u32 = 20;
 /// Longest headline that is kept, in characters.
 const LONGEST: usize = 300;
 
@@ -39,6 +41,8 @@ struct State {
     /// The longest trial so far, in milliseconds.
     longest_ms: u64,
     stopped: Option<String>,
+    /// Trials in a row that failed as infrastructure.
+    lost: u32,
     /// Nobody begins anything any more.
     over: bool,
 }
@@ -57,6 +61,7 @@ impl Work {
             position: 0,
             canaries: 0,
             stopped: None,
+            lost: 0,
             over: false,
             record,
         };
@@ -141,16 +146,17 @@ impl Work {
         let mut state = self.state();
         let (attempt, end) = match end {
             Some((attempt, end)) => {
-                state.longest_ms = state.longest_ms.max(end.ms);
+                state.ended(unit, &end);
                 (attempt, Some(end))
             }
             None => (state.record.units.get(&unit).map_or(0, |progress| progress.attempts) + 1, None),
         };
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let line = Line { unit, attempt, at, elapsed_ms: self.elapsed_ms(), end };
-        state.ledger.add(&line)?;
+        let added = state.ledger.add(&line);
+        // What was found counts, whether or not there is room to write it down.
         state.record.take(line);
-        Ok(attempt)
+        added.map(|()| attempt)
     }
 
     /// `trial 12: etcd register, kill`.
@@ -224,7 +230,7 @@ impl Work {
             if self.halt.is_asked() && exit.code != Some(254) && !exit.overdue {
                 return None;
             }
-            let said = trial.last_line().unwrap_or_default();
+            let said = trial.last_line().unwrap_or_else(|| "it said nothing".to_owned());
             let why = match exit {
                 Exit { overdue: true, .. } => "it did not end in time and was killed".to_owned(),
                 Exit { code: Some(code), .. } => format!("it ended with {code} and left no verdict: {said}"),
@@ -274,6 +280,19 @@ fn end(outcome: Outcome) -> End {
 }
 
 impl State {
+    fn ended(&mut self, unit: Unit, end: &End) {
+        self.longest_ms = self.longest_ms.max(end.ms);
+        match unit {
+            Unit::Trial(_) if end.outcome != Outcome::Infrastructure => self.lost = 0,
+            Unit::Trial(_) if !end.again => self.lost += 1,
+            _ => {}
+        }
+        if self.lost == LOST {
+            self.over = true;
+            self.stopped = Some(format!("{LOST} trials in a row failed, the last one: {}", end.headline));
+        }
+    }
+
     /// The canaries of a position come before its trial; what has an end is passed over.
     fn next(&mut self, work: &Work) -> Option<Unit> {
         let (manifest, shard) = (&work.manifest, work.shard());

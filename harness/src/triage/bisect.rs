@@ -10,6 +10,7 @@ use super::original::Original;
 use super::rate::Rate;
 use super::sought::{Answer, Sought};
 use crate::failure::Failure;
+use crate::store;
 use crate::trial::Trial;
 use duress_reports::artifact::write_whole;
 use serde::Serialize;
@@ -98,6 +99,7 @@ impl Bisect<'_> {
         interrupted: &Interrupted,
         mut tell: impl FnMut(&str, &Answer),
     ) -> Result<Bisected, Failure> {
+        let _lock = store::sole(&self.dir(), "bisect")?;
         let mut tested: Vec<Tested> = Vec::new();
         let mut test = |at: usize, tested: &mut Vec<Tested>| -> Result<Option<bool>, Failure> {
             let one = self.test(at, interrupted, &mut tell)?;

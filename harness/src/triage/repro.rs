@@ -6,10 +6,10 @@ use super::rate::Rate;
 use super::sought::{Answer, Sought};
 use super::{GIVE_UP, candidate::Candidate};
 use crate::failure::Failure;
+use crate::store;
 use crate::trial::Trial;
 use duress_reports::artifact::write_whole;
 use serde::Serialize;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Directories that are looked at for a free name.
@@ -64,7 +64,7 @@ impl Repro<'_> {
             self.original.same_binary()?;
         }
         let below = self.original.dir.join("repro");
-        fs::create_dir_all(&below).map_err(failed(&below, "created"))?;
+        let _lock = store::sole(&below, "repro")?;
         let candidate = Candidate::of(self.original);
         let (args, command) =
             candidate.command(&self.original.registry, self.original.options.schedule.as_deref())?;
@@ -122,9 +122,4 @@ impl Reproduced {
 fn free_names(below: &Path, times: u32) -> Vec<PathBuf> {
     let names = (1..=MAX_NAMES).map(|n| below.join(format!("{n:03}")));
     names.filter(|dir| !dir.exists()).take(times as usize).collect()
-}
-
-fn failed(path: &Path, what: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
-    let path = path.to_owned();
-    move |source| Failure::File { path, what, source }
 }

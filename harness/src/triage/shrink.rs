@@ -14,11 +14,11 @@ use super::rate::{Rate, Rule};
 use super::sought::Sought;
 use super::{narrative, smaller};
 use crate::failure::Failure;
+use crate::store;
 use duress_reports::artifact::write_whole;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Runs that have to show it, before it is known how often it does.
@@ -162,7 +162,7 @@ impl Shrink<'_> {
             self.original.same_binary()?;
         }
         let dir = self.original.dir.join("shrink");
-        fs::create_dir_all(&dir).map_err(failed(&dir, "created"))?;
+        let _lock = store::sole(&dir, "shrink")?;
         let began = Instant::now();
         let ledger = Ledger::open(&dir.join("trials.jsonl"))?;
         let lab = Lab {
@@ -423,9 +423,4 @@ impl Size {
             seconds: options.time.as_secs_f64(),
         }
     }
-}
-
-fn failed(path: &Path, what: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
-    let path = path.to_owned();
-    move |source| Failure::File { path, what, source }
 }

@@ -59,8 +59,9 @@ pub struct Answer {
 }
 
 impl Sought {
-    /// The finding of a run with this number or fingerprint; without either the first of the kind that the
-    /// run has most of, known ones left out unless there are no others: what shows often shows again.
+    /// The finding of a run with this number or fingerprint; without either the first of the fingerprint that
+    /// there is most of, among the kind that the run has most of, known ones left out unless there are no others:
+    /// what shows often shows again.
     ///
     /// # Errors
     /// When there is none.
@@ -158,20 +159,20 @@ impl Sought {
     }
 }
 
-/// The first of the kind that there are most of.
+/// Of the kind that there are most of the first of its most frequent fingerprint.
 fn most<'a>(findings: impl Iterator<Item = &'a Placed>) -> Option<&'a Placed> {
-    let mut kinds: Vec<(&Placed, usize)> = Vec::new();
-    for finding in findings {
-        let same = |(first, _): &&mut (&Placed, usize)| {
-            (&first.checker, &first.anomaly) == (&finding.checker, &finding.anomaly)
-        };
-        match kinds.iter_mut().find(same) {
-            Some((_, count)) => *count += 1,
-            None => kinds.push((finding, 1)),
-        }
-    }
+    let findings: Vec<&Placed> = findings.collect();
+    let kind = |placed: &'a Placed| (&placed.checker, &placed.anomaly);
+    let first = most_of(&findings, kind)?;
+    let same: Vec<&Placed> = findings.into_iter().filter(|placed| kind(placed) == kind(first)).collect();
+    most_of(&same, |placed| &placed.fingerprint)
+}
+
+/// The first of those that have the most frequent key.
+fn most_of<'a, K: PartialEq>(findings: &[&'a Placed], key: impl Fn(&'a Placed) -> K) -> Option<&'a Placed> {
+    let count = |of: &'a Placed| findings.iter().filter(|placed| key(placed) == key(of)).count();
     // Of several with the largest count, `max_by_key` takes the last.
-    kinds.into_iter().rev().max_by_key(|(_, count)| *count).map(|(first, _)| first)
+    findings.iter().rev().copied().max_by_key(|placed| count(placed))
 }
 
 fn words(placed: &Placed) -> &str {
@@ -196,5 +197,32 @@ impl Answer {
             text.push_str(&format!("; ANOTHER VIOLATION: {other}"));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placed((number, (anomaly, fingerprint)): (u64, (&str, &str))) -> Placed {
+        let json = serde_json::json!({
+            "number": number, "checker": "linearizable", "anomaly": anomaly, "title": anomaly, "time": number,
+            "relation": "", "fingerprint": fingerprint,
+        });
+        serde_json::from_value(json).expect("a finding")
+    }
+
+    #[test]
+    fn what_there_is_most_of_is_sought() {
+        let of =
+            |all: &[(&str, &str)]| -> Vec<Placed> { (1..).zip(all.iter().copied()).map(placed).collect() };
+        for (all, number) in [
+            (&[("stale", "a"), ("lost", "b"), ("stale", "c"), ("stale", "c")][..], 3),
+            (&[("lost", "b"), ("lost", "b"), ("stale", "a"), ("stale", "c"), ("stale", "d")], 3),
+            (&[("stale", "a"), ("lost", "b")], 1),
+        ] {
+            assert_eq!(most(of(all).iter()).map(|placed| placed.number), Some(number), "{all:?}");
+        }
+        assert_eq!(most([].iter()), None);
     }
 }

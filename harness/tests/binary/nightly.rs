@@ -1,7 +1,7 @@
 //! The snippets of `docs/nightly.md` work: each step is run by a shell, with runs that take no time.
 
 use super::common::{Bench, ended};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -120,36 +120,66 @@ fn gitlab() {
     host.night("night");
 }
 
+/// The workspace is that of the night before.
 fn jenkins() {
     let blocks = blocks("Jenkins", "groovy");
     let quoted: Vec<&str> = blocks[0].split('\'').skip(1).step_by(2).collect();
     let step = quoted.iter().find(|text| text.starts_with("duress soak")).expect("a step");
-    let host = Host::new(&[("BUILD_NUMBER", "17")]);
-    host.run(step);
-    host.night("night");
-    assert!(quoted.contains(&"night/junit.xml") && quoted.contains(&"night/**"), "{quoted:?}");
+    let mut host = Host::new(&[]);
+    for build in ["17", "18"] {
+        host.env.insert("BUILD_NUMBER", build.to_owned());
+        host.run(step);
+        host.night(&format!("nights/{build}"));
+    }
+    for published in ["junit \"nights/${env.BUILD_NUMBER}/junit.xml\"", "\"nights/${env.BUILD_NUMBER}/**\""] {
+        assert!(blocks[0].contains(published), "{}", blocks[0]);
+    }
 }
 
+/// The volume is that of the night before.
 fn kubernetes() {
     let steps = steps("Kubernetes");
-    let mut host = Host::new(&[("NIGHT", "20261121")]);
-    for index in 0..SHARDS {
-        host.env.insert("JOB_COMPLETION_INDEX", index.to_string());
-        host.run(&steps[0]);
+    let mut host = Host::new(&[]);
+    for night in ["20261121", "20261122"] {
+        host.env.insert("NIGHT", night.to_owned());
+        for index in 0..SHARDS {
+            host.env.insert("JOB_COMPLETION_INDEX", index.to_string());
+            host.run(&steps[0]);
+        }
+        host.run(&said("Kubernetes", "duress merge "));
+        host.night(&format!("night/nights/{night}"));
     }
-    host.run("duress merge /night/shard-* --dir /night/all");
-    host.night("night/all");
+    assert_eq!(nights(&host, "night/nights"), 2);
 }
 
 fn slurm() {
     let script = blocks("Slurm", "bash").pop().expect("a script");
-    let mut host = Host::new(&[("SLURM_ARRAY_JOB_ID", "17")]);
-    for task in 1..=SHARDS {
-        host.env.insert("SLURM_ARRAY_TASK_ID", task.to_string());
-        host.run(&script);
+    let mut host = Host::new(&[]);
+    for job in ["17", "18"] {
+        host.env.insert("SLURM_ARRAY_JOB_ID", job.to_owned());
+        for task in 1..=SHARDS {
+            host.env.insert("SLURM_ARRAY_TASK_ID", task.to_string());
+            host.run(&script);
+        }
+        host.run(&said("Slurm", "duress merge ").replace("ID", job));
+        host.night(&format!("nights/{job}"));
     }
-    host.run("duress merge night-*/shard-* --dir night");
-    host.night("night");
+    assert_eq!(nights(&host, "nights"), 2);
+}
+
+/// What a sentence below a headline says to run.
+fn said(section: &str, command: &str) -> String {
+    let guide = guide();
+    let below = guide.split("\n## ").find(|part| part.starts_with(section)).expect("a section");
+    let from = below.split(&format!("`{command}")).nth(1).expect("a command");
+    format!("{command}{}", from.split('`').next().expect("its end"))
+}
+
+/// Of how many nights there are runs below this directory.
+fn nights(host: &Host, dir: &str) -> usize {
+    let csv = host.bench.duress(&["export", dir]).expect(0).stdout;
+    let night = |line: &str| line.split('/').next().map(str::to_owned);
+    csv.lines().skip(1).filter_map(night).collect::<BTreeSet<_>>().len()
 }
 
 fn systemd() {

@@ -6,12 +6,17 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Four combinations without luck, as quick as runs can be.
 const MATRIX: &str = "target = \"sim\"\nseed = 7\nretries = 0\nlimit = \"2m\"\n\
     [run]\ntime = \"2m\"\nops = 60\nrate = 0\n\"set.bug\" = \"none\"\nplots = \"none\"\nop-timeout = \"20s\"\nmin-ok = 1\n\
     [matrix]\nfaults = [\"none\"]\nnodes = [1, 3]\nkeys = [2, 3]\n";
+
+/// A bug that shows in a few seconds.
+const VIOLATION: &str = "target = \"sim\"\nseed = 7\nretries = 0\n[run]\ntime = \"3s\"\ninterval = \"1s\"\nop-timeout = \"500ms\"\n\
+    plots = \"none\"\n\"set.bug\" = \"stale-read\"\n[matrix]\nfaults = [\"partition\"]\n";
 
 fn matrix(bench: &Bench, text: &str) {
     fs::write(bench.path("matrix.toml"), text).expect("written");
@@ -42,7 +47,7 @@ fn shards_are_the_whole_and_a_killed_one_goes_on() {
     let whole = run(&["--dir", "whole"], 0);
     assert!(whole.stdout.contains("expected 6 trials, ran 6; caught 3 of 3 canaries"), "{}", whole.stdout);
 
-    let child = soak(&["--shard", "2/2", "--dir", "b"]).stderr(std::process::Stdio::null()).spawn();
+    let child = soak(&["--shard", "2/2", "--dir", "b"]).stderr(Stdio::null()).spawn();
     let mut child = child.expect("duress starts");
     let patience = Instant::now() + Duration::from_secs(60);
     // Somewhere between the first that ended and the last.
@@ -130,12 +135,26 @@ fn a_violation_is_found_counted_and_kept() {
     assert_eq!((&suite["outcome"], &suite["ran"]), (&"violation".into(), &2.into()), "{suite:#}");
     assert!(bench.text("soak/junit.xml").contains("<failure"), "a violation is a failure");
     assert!(bench.text("soak/summary.md").contains("Violation"), "{}", bench.text("soak/summary.md"));
+    told(&bench);
     nights(&bench);
     // The finding is open, so nothing removes its run.
     let found = suite["trials"].as_array().expect("trials").iter().find(|t| t["outcome"] == "violation");
     let run = found.expect("a violation")["run"].as_str().expect("a directory").to_owned();
     bench.duress(&["gc", "soak", "--max-size", "1B", "--yes"]).expect(0);
     assert!(bench.path("soak").join(run).join("history.jsonl").is_file());
+}
+
+/// Every fingerprint is in the list, as a list of known ones needs them all; and each names the finding.
+fn told(bench: &Bench) {
+    let text = bench.duress(&["findings", "soak"]).expect(0).stdout;
+    let json: Value =
+        serde_json::from_str(&bench.duress(&["findings", "soak", "--json"]).expect(0).stdout).expect("JSON");
+    let prints =
+        json.as_array().expect("findings").iter().flat_map(|f| f["fingerprints"].as_array().expect("prints"));
+    for print in prints.map(|print| print.as_str().expect("a fingerprint")) {
+        assert!(text.contains(print), "{print}: {text}");
+        bench.duress(&["issue", print, "--runs", "soak"]).expect(0);
+    }
 }
 
 /// Another night finds it again: then it is no longer new, and what the first one alone had is not seen.
@@ -189,4 +208,87 @@ fn what_cannot_be_run_is_refused_before_anything_is() {
         assert!(refused.stderr.contains(why), "{}", refused.stderr);
     }
     assert!(!bench.path("soak").exists());
+}
+
+/// Waits until a soak has written that.
+fn until_written(bench: &Bench, dir: &str, what: &str) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !fs::read_to_string(bench.path(dir).join("trials.jsonl")).is_ok_and(|text| text.contains(what)) {
+        assert!(Instant::now() < patience, "{what} is never written");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// An update in the night must not cost it.
+#[test]
+fn a_soak_goes_on_with_the_program_that_it_began_with() {
+    let bench = Bench::new();
+    matrix(&bench, MATRIX);
+    let ours = bench.path("duress");
+    fs::copy(env!("CARGO_BIN_EXE_duress"), &ours).expect("copied");
+    let mut soak = std::process::Command::new(&ours);
+    soak.args(["soak", "matrix.toml", "--trials", "3"]).current_dir(bench.dir.path());
+    let child = soak.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("duress starts");
+    until_written(&bench, "soak", "\"canary\"");
+    fs::remove_file(&ours).expect("removed");
+    let run = ended(&child.wait_with_output().expect("it ends")).expect(0);
+    assert!(run.stdout.contains("expected 3 trials, ran 3"), "{}", run.stdout);
+}
+
+/// The summaries cannot be written: what was found is told all the same, and decides.
+#[test]
+fn a_violation_is_not_masked_by_a_machine_that_refuses() {
+    let bench = Bench::new();
+    matrix(&bench, VIOLATION);
+    let child = bench.spawn(&["soak", "matrix.toml", "--trials", "1"]);
+    until_written(&bench, "soak", "\"canary\"");
+    fs::create_dir_all(bench.path("soak/soak.json/in-the-way")).expect("made");
+    let run = ended(&child.wait_with_output().expect("it ends")).expect(1);
+    assert!(
+        run.stdout.starts_with("Violation: 1 distinct finding; expected 1 trial, ran 1"),
+        "{}",
+        run.stdout
+    );
+    assert!(run.stderr.contains("soak.json: cannot be written"), "{}", run.stderr);
+    // What the summary says to do next can be done as it stands there.
+    let next = run.stdout.lines().find_map(|line| line.split("duress repro ").nth(1)).expect("a command");
+    assert!(bench.path(next).join("run.json").is_file(), "{next}");
+}
+
+/// What is known when a disk is full is told, and the ledger stays whole.
+#[test]
+fn a_full_disk_masks_no_violation_and_is_gone_on_from() {
+    let bench = Bench::new();
+    matrix(&bench, VIOLATION);
+    fs::create_dir(bench.path("disk")).expect("made");
+    let script = "mount -t tmpfs -o size=16m tmpfs disk && \
+        { \"$0\" soak matrix.toml --trials 60 --dir disk/soak & }; pid=$!; \
+        until grep -q 'trial.*violation' disk/soak/trials.jsonl; do sleep .05; done 2>/dev/null; \
+        cat /dev/zero > disk/fill 2>/dev/null; wait $pid; echo \"exit $?\"; \
+        rm disk/fill; rm -r disk/soak/runs/*; \"$0\" soak matrix.toml --trials 1 --dir disk/soak; echo \"exit $?\"";
+    let mut shell = std::process::Command::new("unshare");
+    shell.args(["-Urm", "sh", "-c", script, env!("CARGO_BIN_EXE_duress")]).current_dir(bench.dir.path());
+    let run = ended(&shell.output().expect("a shell")).expect(0);
+    let codes: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("exit ")).collect();
+    assert_eq!(codes, ["exit 1", "exit 1"], "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("No space left"), "{}", run.stderr);
+    assert!(run.stdout.starts_with("Violation: "), "{}", run.stdout);
+}
+
+#[test]
+fn a_machine_that_fails_every_trial_is_told_and_an_old_summary_never_stays() {
+    let bench = Bench::new();
+    matrix(&bench, &MATRIX.replace("\"2m\"\n[run]", "\"1ms\"\n[run]"));
+    let run = bench.duress(&["soak", "matrix.toml", "--trials", "30"]).expect(3);
+    assert!(run.stdout.contains("expected 30 trials, ran 20"), "{}", run.stdout);
+    assert!(run.stdout.contains("stopped early: 20 trials in a row failed"), "{}", run.stdout);
+    assert!(bench.path("soak/soak.json").is_file());
+    // It goes on, and is killed: then nothing says what was once so.
+    let mut child = bench.spawn(&["soak", "matrix.toml", "--trials", "10000"]);
+    until_written(&bench, "soak", "{\"trial\":22}");
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
+    for file in ["soak.json", "summary.md", "junit.xml"] {
+        assert!(!bench.path("soak").join(file).exists(), "{file}");
+    }
 }

@@ -1,6 +1,7 @@
 //! A run that failed, made again: how often it fails, with how little, and what is kept of that.
 
 use crate::common::Bench;
+use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -114,6 +115,14 @@ fn refused(bench: &Bench) {
     assert!(nowhere.stderr.contains("no run below runs"), "{}", nowhere.stderr);
     let one = bench.duress(&["bisect", "run", "--versions", "3.4.23"]).expect(254);
     assert!(one.stderr.contains("two or more"), "{}", one.stderr);
+    // Two that write to the same files would learn from each other's halves.
+    for command in ["repro", "shrink"] {
+        let held = fs::File::create(bench.path("run").join(command).join("lock")).expect("made");
+        let held = Flock::lock(held, FlockArg::LockExclusiveNonblock).expect("locked");
+        let second = bench.duress(&[command, "run"]).expect(254);
+        assert!(second.stderr.contains(&format!("another {command} is at work")), "{}", second.stderr);
+        drop(held);
+    }
 }
 
 /// Without the bug it never shows, and that is said so.

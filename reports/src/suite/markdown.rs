@@ -2,7 +2,7 @@
 
 use super::Suite;
 use super::table::Table;
-use super::text::worst_first;
+use super::text::{to_repeat, worst_first};
 use crate::conclusion::Outcome;
 use crate::markdown::{BUDGET, code, details, plain, table as rows, within_budget};
 use crate::words::{self, counted};
@@ -95,9 +95,15 @@ fn trials(suite: &Suite) -> String {
         ]
     });
     let table = rows(["trial", "", "what", "run"], cells);
-    let first =
-        worst_first(suite).first().map(|trial| format!("\nRepeat the first: {}\n", code(&trial.command)));
-    table + &first.unwrap_or_default()
+    let bad = worst_first(suite);
+    let first = bad.first().map(|trial| format!("\nRepeat the first: {}\n", code(&trial.command)));
+    let again = to_repeat(&bad).map(|run| {
+        let (repro, shrink) = (code(&format!("duress repro {run}")), code(&format!("duress shrink {run}")));
+        format!(
+            "\nIn the directory of the soak, how often does it fail: {repro}; with how little: {shrink}\n"
+        )
+    });
+    table + &first.unwrap_or_default() + &again.unwrap_or_default()
 }
 
 fn canaries(suite: &Suite) -> String {

@@ -258,9 +258,9 @@ mod tests {
         assert_eq!(told, [(more, &[1, 2][..], false), ("a 3".to_owned(), &[1][..], true)]);
         assert!(suite.headline.contains("1 distinct finding"), "{}", suite.headline);
         assert!(
-            text(&suite).contains("2 b 2 (and 1 more fingerprint): 2 trials, first 1"),
+            text(&suite, "soak".as_ref()).contains("2 b 2 (and 1 more fingerprint): 2 trials, first 1"),
             "{}",
-            text(&suite)
+            text(&suite, "soak".as_ref())
         );
     }
 }

@@ -5,14 +5,15 @@ use super::{Suite, Trial, severity};
 use crate::conclusion::Outcome;
 use crate::words::{self, counted};
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// Trials and findings that are named; the rest is counted.
 const NAMED: usize = 20;
 /// Longest headline, in characters.
 const LONGEST: usize = 160;
 
-/// The summary; ends in a newline.
-pub fn text(suite: &Suite) -> String {
+/// The summary of what is in this directory; ends in a newline.
+pub fn text(suite: &Suite, dir: &Path) -> String {
     let mut out = String::new();
     let facts = &suite.facts;
     let _ = writeln!(out, "{}\n", suite.headline);
@@ -30,10 +31,17 @@ pub fn text(suite: &Suite) -> String {
         let word = trial.outcome.map_or("not ended", Outcome::word);
         let headline = words::short(&trial.headline, LONGEST);
         let _ = writeln!(out, "\n  trial {} {word}: {headline}", trial.number);
-        let _ = writeln!(out, "    {}", trial.run.as_deref().unwrap_or("it left no run directory"));
+        // As it is given to the next command.
+        let run = trial.run.as_deref().map(|run| dir.join(run).display().to_string());
+        let _ = writeln!(out, "    {}", run.as_deref().unwrap_or("it left no run directory"));
         let _ = writeln!(out, "    {}", trial.command);
     }
     more(&mut out, bad.len());
+    if let Some(run) = to_repeat(&bad) {
+        let run = dir.join(run).display().to_string();
+        let _ = writeln!(out, "\n  how often does the first fail? duress repro {run}");
+        let _ = writeln!(out, "  and with how little?          duress shrink {run}");
+    }
     for reason in &suite.reasons {
         let _ = writeln!(out, "\n  {reason}");
     }
@@ -51,6 +59,12 @@ pub(super) fn worst_first(suite: &Suite) -> Vec<&Trial> {
     let mut bad: Vec<&Trial> = suite.facts.trials.iter().filter(|trial| !well(trial)).collect();
     bad.sort_by_key(|trial| std::cmp::Reverse(trial.outcome.map_or(0, severity)));
     bad
+}
+
+/// The first run with a finding that nobody knows.
+pub(super) fn to_repeat<'a>(bad: &[&'a Trial]) -> Option<&'a str> {
+    let open = |trial: &&&Trial| trial.findings.iter().any(|finding| finding.known.is_none());
+    bad.iter().find(open).and_then(|trial| trial.run.as_deref())
 }
 
 fn more(out: &mut String, all: usize) {
