@@ -56,7 +56,9 @@ pub(super) fn draft(mut object: Map<String, Value>) -> Result<Draft, String> {
 fn shrink(value: &mut Value) {
     if let Value::Array(items) = value {
         items.iter_mut().for_each(shrink);
-        *items = items.drain(..).collect();
+        let mut exact = Vec::with_capacity(items.len());
+        exact.append(items);
+        *items = exact;
     }
 }
 
