@@ -22,7 +22,9 @@ pub fn choose(word: &str, known: &[&str], all: &str) -> String {
 /// The one that may have been meant: a slip away, or the only one that begins so.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let close = known.iter().map(|other| (distance(word, other), *other)).min();
-    if let Some((_, meant)) = close.filter(|(distance, meant)| *distance <= SLIP && *distance < meant.len()) {
+    // Most letters are right.
+    let is_slip = |(distance, _): &(usize, &str)| *distance <= SLIP && 2 * distance <= word.len();
+    if let Some((_, meant)) = close.filter(is_slip) {
         return Some(meant);
     }
     let mut begun = known.iter().filter(|other| word.len() >= BEGINNING && other.starts_with(word));
@@ -61,6 +63,7 @@ mod tests {
             ("member", None),
             ("k", None),
             ("meteor", None),
+            ("all", None),
             ("", None),
         ] {
             assert_eq!(nearest(word, &known), meant, "{word}");

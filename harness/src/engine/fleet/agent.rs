@@ -102,6 +102,8 @@ struct Agent {
     origin: Arc<Here>,
     /// By thread.
     connected: Vec<Option<Box<dyn Client>>>,
+    /// The last operation that each thread has begun.
+    last: Vec<u64>,
     flights: JoinSet<Flown>,
     owners: HashMap<Id, (usize, u64)>,
 }
@@ -121,6 +123,7 @@ impl Agent {
             clients: Arc::new(clients),
             origin: Arc::default(),
             connected: (0..hello.threads).map(|_| None).collect(),
+            last: vec![0; hello.threads],
             flights: JoinSet::new(),
             owners: HashMap::new(),
             hello,
@@ -191,6 +194,7 @@ impl Agent {
             return false;
         };
         let client = slot.take().filter(|_| !fresh);
+        self.last[thread] = nth;
         let attempt = Attempt {
             target: Arc::clone(&self.apart),
             node: node.clone(),
@@ -208,7 +212,9 @@ impl Agent {
         true
     }
 
-    /// Keeps the client, unless its process never acts again. One that panicked may have sent its operation.
+    /// Keeps the client, unless its process never acts again: one whose outcome came so late that it was given up
+    /// would take the place of the next one's, with all that this holds. One that panicked may have sent its
+    /// operation.
     fn end(&mut self, flown: Result<(Id, Flown), JoinError>) -> bool {
         let ((thread, nth), performed, took) = match flown {
             Ok((id, flown)) => {
@@ -222,9 +228,12 @@ impl Agent {
             }
         };
         let Performed { client, completion, steps } = performed;
-        let client = client.filter(|_| !matches!(completion, Completion::Info(_)));
+        let is_last = self.last[thread] == nth;
+        let client = client.filter(|_| is_last && !matches!(completion, Completion::Info(_)));
         let kept = client.is_some();
-        self.connected[thread] = client;
+        if is_last {
+            self.connected[thread] = client;
+        }
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.say(FromLoad::Outcome(Outcome { thread, nth, end: completion.into(), steps, kept, took }))
     }

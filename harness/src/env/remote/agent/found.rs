@@ -7,7 +7,7 @@ use std::net::{IpAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 /// Addresses of a host that are told.
-const MOST_ADDRESSES: usize = 16;
+const MOST_ADDRESSES: usize = 64;
 
 /// Is there this program, and which is it?
 pub(super) fn program(program: &Path) -> Answer {
