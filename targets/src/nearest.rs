@@ -1,9 +1,11 @@
 //! What may have been meant by a word that nobody knows, such as a name with a slip of the finger in it.
 
+use strsim::osa_distance;
+
 /// Words that are offered one by one when none is close. More of them are a wall, and not an answer.
 const FEW: usize = 12;
 
-/// Most letters that a slip puts in, takes out or replaces. Two that are exchanged count as two.
+/// Most times that a slip puts a letter in, takes one out, replaces one, or exchanges two beside each other.
 const SLIP: usize = 2;
 
 /// Fewest letters that are enough to begin a word with.
@@ -21,30 +23,14 @@ pub fn choose(word: &str, known: &[&str], all: &str) -> String {
 
 /// The one that may have been meant: a slip away, or the only one that begins so.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let close = known.iter().map(|other| (distance(word, other), *other)).min();
+    let close = known.iter().map(|other| (osa_distance(word, other), *other)).min();
     // Most letters are right.
-    let is_slip = |(distance, _): &(usize, &str)| *distance <= SLIP && 2 * distance <= word.len();
+    let is_slip = |(distance, _): &(usize, &str)| *distance <= SLIP && 2 * distance <= word.chars().count();
     if let Some((_, meant)) = close.filter(is_slip) {
         return Some(meant);
     }
     let mut begun = known.iter().filter(|other| word.len() >= BEGINNING && other.starts_with(word));
     begun.next().copied().filter(|_| begun.next().is_none())
-}
-
-/// Levenshtein's: letters that are to be put in, taken out or replaced.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -62,6 +48,7 @@ mod tests {
             // Two begin so.
             ("member", None),
             ("k", None),
+            ("omo", Some("oom")),
             ("meteor", None),
             ("all", None),
             ("", None),

@@ -82,11 +82,11 @@ fn refuse(lab: &Lab) {
     refused("hosts.toml", "packet", "has the address fd99::11, and it is done over IPv4");
 }
 
-/// Processes need no root.
+/// Processes need no root. Without its leader the cluster would do nothing for longer than these faults last.
 fn break_what_is_anybodys(lab: &Lab) {
     lab.schedule(&[
-        ("200ms", "500ms", "kind = 'kill'\nnodes = 'n1'"),
-        ("1s", "500ms", "kind = 'pause'\nnodes = 'n2'"),
+        ("200ms", "500ms", "kind = 'kill'\nnodes = 'follower'"),
+        ("1s", "500ms", "kind = 'pause'\nnodes = 'follower'"),
         ("1800ms", "500ms", "kind = 'clock'\nnodes = 'n3'\nskew = { jump = { ms = 60_000 } }"),
     ]);
     run(lab, "somebody.toml", ("2500ms", 3));
