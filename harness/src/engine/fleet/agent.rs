@@ -212,9 +212,9 @@ impl Agent {
         true
     }
 
-    /// Keeps the client, unless its process never acts again: one whose outcome came so late that it was given up
-    /// would take the place of the next one's, with all that this holds. One that panicked may have sent its
-    /// operation.
+    /// Keeps the client, unless its process never acts again, or its outcome came so late that the thread has gone
+    /// on without it: it would take the place of the next one, with all that this holds. One that panicked may
+    /// have sent its operation.
     fn end(&mut self, flown: Result<(Id, Flown), JoinError>) -> bool {
         let ((thread, nth), performed, took) = match flown {
             Ok((id, flown)) => {
