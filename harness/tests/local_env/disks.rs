@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "memory that is mapped has no safe wrapper here")]
 
-use super::remains::traces;
+use super::remains::{nothing_is_left_since, traces};
 use super::{Cluster, Setting, eventually, pid};
 use duress::env::Environment;
 use duress::env::disk::{Calls, Damage, Failing, FaultyDisk, Keep, Loss, Misdeed, Operation};
@@ -404,8 +404,7 @@ fn a_dropped_disk_leaves_nothing(setting: &Setting) {
         assert_eq!(traces().2, before.2, "the mount is the node's own");
         drop(cluster);
     }
-    // The kernel unmounts when it gets round to it, and only then is there nobody left to serve.
-    eventually("all threads and files are gone", || traces() == before);
+    nothing_is_left_since(&before);
 }
 
 /// A server that ends over a failing disk is told of as such; one that ends by itself is not.

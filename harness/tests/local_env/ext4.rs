@@ -2,7 +2,7 @@
 //! what was not is gone, and nothing of it remains on the machine.
 
 use super::disks::on_host;
-use super::remains::{killed_owner, traces};
+use super::remains::{killed_owner, nothing_is_left_since, traces};
 use super::{Cluster, Setting, eventually};
 use duress::env::disk::Keep;
 use duress::env::local::{Data, Disks, Local};
@@ -116,7 +116,7 @@ fn a_dropped_ext4_leaves_nothing(setting: &Setting) {
         drop(cluster);
         eventually("its loop device is free", || our_loop_devices() == 0);
     }
-    assert_eq!(traces(), before);
+    nothing_is_left_since(&before);
 }
 
 fn a_killed_owner_leaves_no_ext4(setting: &Setting) {

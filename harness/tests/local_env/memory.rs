@@ -1,7 +1,7 @@
 //! Nodes whose memory runs out, by the kernel's own account: they are ended by it, all of them and
 //! nobody else, they come back without any limit, and nothing of it remains.
 
-use super::remains::{killed_owner, traces};
+use super::remains::{killed_owner, nothing_is_left_since, traces};
 use super::{Cluster, FAMILY, FAMILY_SIZE, Setting, eventually, is_complete, namespace, pid, processes_in};
 use duress::env::local::heal::sweep;
 use duress::env::local::{Data, Local};
@@ -86,7 +86,7 @@ fn dropped_limits_leave_nothing(setting: &Setting) {
         assert_eq!(groups_of(own), Vec::<PathBuf>::new());
         what_is_left_is_swept(named.parent().unwrap());
     }
-    assert_eq!(traces(), before);
+    nothing_is_left_since(&before);
 }
 
 /// As when the janitor was killed as well.

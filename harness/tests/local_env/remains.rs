@@ -1,7 +1,7 @@
 //! What a cluster leaves alone while it runs, and that nothing of it is left when it ends in any way.
 
 use super::{
-    FAMILY, FAMILY_SIZE, SILENCE, Setting, address, arrives, config, cuts, eventually, is_complete,
+    FAMILY, FAMILY_SIZE, PATIENCE, SILENCE, Setting, address, arrives, config, cuts, eventually, is_complete,
     namespace, pid, process_state, processes_in, udp_on,
 };
 use duress::env::local::{Config, Data, Disks, Local, Ports, Privilege};
@@ -15,7 +15,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) fn two_clusters_do_not_meet(setting: &Setting) {
     let (one, two) = (setting.cluster(2, "exec sleep 1000"), setting.cluster(2, "exec sleep 1000"));
@@ -47,6 +47,16 @@ pub(super) fn traces() -> (usize, usize, String, Vec<String>) {
     (count("/proc/self/fd"), count("/proc/self/task"), mounts, interfaces)
 }
 
+/// A joined thread is still listed until the kernel has put it away; a disk is unmounted when the kernel gets
+/// round to it, and only then is there nobody left to serve.
+pub(super) fn nothing_is_left_since(before: &(usize, usize, String, Vec<String>)) {
+    let deadline = Instant::now() + PATIENCE;
+    while traces() != *before && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(traces(), *before);
+}
+
 pub(super) fn a_dropped_cluster_leaves_nothing(setting: &Setting) {
     let before = traces();
     for _ in 0..3 {
@@ -58,7 +68,7 @@ pub(super) fn a_dropped_cluster_leaves_nothing(setting: &Setting) {
         assert!(homes.iter().all(|&home| processes_in(home).is_empty()));
         assert_eq!(own_children(), Vec::<u32>::new(), "all have been waited for");
     }
-    assert_eq!(traces(), before);
+    nothing_is_left_since(&before);
 }
 
 fn own_children() -> Vec<u32> {
@@ -141,7 +151,7 @@ pub(super) fn killed_owner(setting: &Setting, extra: &str, look: impl FnOnce(u32
             fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
         !numbers.flat_map(private_namespaces).any(|namespace| namespaces.contains(&namespace))
     });
-    assert_eq!(traces(), before);
+    nothing_is_left_since(&before);
     owner.id()
 }
 

@@ -54,7 +54,7 @@ pub(super) fn servers_live_in_an_image(setting: &Setting) {
         image::unpack(&archive(made.path()), &made.path().join("cache"), &mut |_| ()).expect("a root");
     for disks in [Disks::Plain, disks] {
         let dir = tempfile::tempdir().expect("a folder");
-        let before = (remains::traces(), names(&image.root));
+        let (before, files) = (remains::traces(), names(&image.root));
         let work_dir = dir.path().join("run");
         let data = Local::data_dir(&work_dir, &Local::addresses(1)[0]);
         let script = format!(
@@ -97,7 +97,8 @@ pub(super) fn servers_live_in_an_image(setting: &Setting) {
         eventually("it finds what it wrote", || log(0).contains("own of hello"));
         let Cluster { local, dir } = cluster;
         drop(local);
-        assert_eq!((remains::traces(), names(&image.root)), before);
+        remains::nothing_is_left_since(&before);
+        assert_eq!(names(&image.root), files);
         assert!(!dir.path().join("run/n1/root").exists() && !Path::new("/own").exists());
         let elsewhere = image.root.join("elsewhere");
         assert!(names(&elsewhere).is_empty(), "nothing was mounted or made outside the node");
