@@ -384,6 +384,50 @@ fn outages_are_measured_and_cut_off_ones_said_to_be() {
 }
 
 #[test]
+fn the_longest_outage_counts_and_one_that_was_there_before_is_not_the_faults() {
+    let kill = |start| common::fault(1, "kill", "n1", &["n1"], start, 13_000);
+    let no_answer = |gaps: &[(u64, u64)], faults: &[FaultWindow]| {
+        let run = run_of(steady(30, gaps, true), faults.to_vec());
+        valid(&run).faults.pop().expect("a fault").no_answer
+    };
+    let two = no_answer(&[(10_500, 11_500), (12_000, 12_400)], &[kill(10_000)]);
+    assert_eq!(two, Some(Reached::After(1_010 * MS)));
+    // Silent since 8 s, and the fault comes at 10 s.
+    assert_eq!(no_answer(&[(8_000, 11_000)], &[kill(10_000)]), None);
+    // From the beginning on, too.
+    assert_eq!(no_answer(&[(0, 11_000)], &[kill(10_000)]), None);
+    // A pause before it explains the silence: who of the two it was does not matter.
+    let pause = common::fault(2, "pause", "n2", &["n2"], 7_500, 9_000);
+    let both = no_answer(&[(8_000, 11_000)], &[pause, kill(10_000)]);
+    assert_eq!(both, Some(Reached::After(1_002 * MS)));
+    // It had been over for a while.
+    assert_eq!(no_answer(&[(8_000, 9_000)], &[kill(10_000)]), Some(Reached::After(0)));
+}
+
+#[test]
+fn who_still_waits_when_the_others_have_ended_tells_of_no_outage() {
+    let run = |calls: Vec<[Op; 2]>| {
+        let pause = common::fault(1, "pause", "n2", &["n2"], 18_900, 21_410);
+        let mut run = run_of(calls, vec![pause]);
+        let phase = |name: &str, start, end| Phase { name: name.to_owned(), start, end: Some(end * MS) };
+        run.info.phases = vec![phase("main", 0, 21_400), phase("final", 21_500 * MS, 22_000)];
+        run
+    };
+    let last = || call(9_000, "read", 21_510 * MS, 21_520 * MS, Kind::Ok, None);
+    let stuck = |p, from, to| call(p, "write", from * MS, to * MS, Kind::Info, Some("timeout: x"));
+    // One waits for the paused node while the others have no more to do.
+    let mut calls = steady(20, &[], true);
+    calls.extend([stuck(8_000, 19_990, 21_390), last()]);
+    assert_eq!(valid(&run(calls)).faults[0].no_answer, Some(Reached::After(0)));
+    // Nobody gets an answer while all ask; how long that would have gone on nobody knows.
+    let mut calls = steady(19, &[], true);
+    calls.extend([stuck(8_000, 19_000, 20_000), stuck(8_001, 20_000, 21_390), last()]);
+    let (within, at_most) = (1_008 * MS, Some(2_408 * MS + 1));
+    let before = "end of run".to_owned();
+    assert_eq!(valid(&run(calls)).faults[0].no_answer, Some(Reached::Not { within, before, at_most }));
+}
+
+#[test]
 fn silence_while_nobody_asks_is_no_outage() {
     let faults = vec![common::fault(1, "kill", "n1", &["n1"], 10_000, 13_000)];
     let mut calls = steady(11, &[], true);

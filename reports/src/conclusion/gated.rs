@@ -38,7 +38,7 @@ fn finding(gate: &Gate, end: u64) -> Finding {
         anomaly: name,
         sentence: format!("The gate `{}` was missed: {}", gate.gate, gate.text),
         key: None,
-        time: end,
+        time: gate.at.unwrap_or(end),
         counterexample: None,
     }
 }
@@ -51,12 +51,12 @@ struct Judge<'a> {
     evidence: &'a Evidence,
 }
 
-/// State, and why.
-type Judged = (GateState, String);
+/// State, why, and when the fault that decided it took effect, if it was one.
+type Judged = (GateState, String, Option<u64>);
 
 impl Judge<'_> {
     fn gate(&self, rule: &Rule) -> Gate {
-        let (state, text) = match &rule.demand {
+        let (state, text, at) = match &rule.demand {
             Demand::Ok(when, scope, least) => self.ok(*when, scope, *least),
             Demand::LeaderChanges(least) => self.leader_changes(*least),
             Demand::MaxUnavailable(scope, most) => self.unavailable(scope, *most),
@@ -71,8 +71,9 @@ impl Judge<'_> {
                 gate: rule.clone(),
                 state: GateState::Undecided,
                 text: format!("{text}; and the run did not come to its end"),
+                at,
             },
-            state => Gate { gate: rule.clone(), state, text },
+            state => Gate { gate: rule.clone(), state, text, at },
         }
     }
 
@@ -108,19 +109,15 @@ impl Judge<'_> {
         let counts = faults.iter().map(|fault| {
             let (from, to) = self.stretch(when, fault);
             let count = self.ok.partition_point(|t| *t < to) - self.ok.partition_point(|t| *t < from);
-            (count as u64, fault.window.name())
+            (count as u64, fault.window.id, *fault)
         });
-        match counts.min() {
+        match counts.min_by_key(|(count, id, _)| (*count, *id)) {
             None => none_bit(),
-            Some((count, name)) => {
+            Some((count, _, fault)) => {
                 let state = if count >= least { GateState::Met } else { GateState::Missed };
-                (
-                    state,
-                    format!(
-                        "{} {word} {name}, the fewest of all",
-                        counted(count, "ok operation", "ok operations")
-                    ),
-                )
+                let operations = counted(count, "ok operation", "ok operations");
+                let text = format!("{operations} {word} {}, the fewest of all", fault.window.name());
+                (state, text, began(fault))
             }
         }
     }
@@ -158,11 +155,11 @@ impl Judge<'_> {
 
     fn leader_changes(&self, least: u64) -> Judged {
         match self.leaders() {
-            None => (GateState::Undecided, "no node was seen to lead".to_owned()),
+            None => (GateState::Undecided, "no node was seen to lead".to_owned(), None),
             Some(terms) => {
                 let changes = terms - 1;
                 let state = if changes >= least { GateState::Met } else { GateState::Missed };
-                (state, counted(changes, "change of leaders was seen", "changes of leaders were seen"))
+                (state, counted(changes, "change of leaders was seen", "changes of leaders were seen"), None)
             }
         }
     }
@@ -178,22 +175,28 @@ impl Judge<'_> {
         };
         if let Some(fault) = faults.iter().find(long) {
             let away = crate::text::reached(fault.no_answer.as_ref());
-            return (
-                GateState::Missed,
-                format!("no answer for {away} at {}, {}", fault.window.name(), at_most(most)),
-            );
+            let text = format!("no answer for {away} at {}, {}", fault.window.name(), at_most(most));
+            return (GateState::Missed, text, began(fault));
         }
-        // Silence that runs into the next fault may be longer than was seen.
-        let open = |fault: &&&FaultEffect| !matches!(fault.no_answer, Some(Reached::After(_)));
+        let open = |fault: &&&FaultEffect| match &fault.no_answer {
+            Some(Reached::After(_)) => false,
+            Some(Reached::Not { at_most, .. }) => at_most.is_none_or(|ns| ns > most),
+            None => true,
+        };
         match faults.iter().find(open) {
-            Some(fault) => (
-                GateState::Undecided,
-                format!("the silence at {} runs into what came next", fault.window.name()),
-            ),
-            None => (
-                GateState::Met,
-                format!("{} looked at, {}", counted(faults.len() as u64, "fault", "faults"), at_most(most)),
-            ),
+            Some(fault) => {
+                let name = fault.window.name();
+                let text = match &fault.no_answer {
+                    None => format!("no answer had come for a while when {name} began, without a fault"),
+                    // Silence that runs into the next fault may be longer than was seen.
+                    Some(_) => format!("the silence at {name} runs into what came next"),
+                };
+                (GateState::Undecided, text, None)
+            }
+            None => {
+                let looked = counted(faults.len() as u64, "fault", "faults");
+                (GateState::Met, format!("{looked} looked at, {}", at_most(most)), None)
+            }
         }
     }
 
@@ -209,10 +212,8 @@ impl Judge<'_> {
         };
         if let Some(fault) = faults.iter().find(long) {
             let took = crate::text::reached(fault.recovered.as_ref());
-            return (
-                GateState::Missed,
-                format!("recovered after {took} from {}, {}", fault.window.name(), at_most(most)),
-            );
+            let text = format!("recovered after {took} from {}, {}", fault.window.name(), at_most(most));
+            return (GateState::Missed, text, fault.window.healed);
         }
         let measured = faults.iter().filter(|f| matches!(f.recovered, Some(Reached::After(_)))).count();
         let told = format!(
@@ -220,7 +221,7 @@ impl Judge<'_> {
             counted(faults.len() as u64, "fault", "faults"),
             at_most(most)
         );
-        (if measured > 0 { GateState::Met } else { GateState::Undecided }, told)
+        (if measured > 0 { GateState::Met } else { GateState::Undecided }, told, None)
     }
 
     fn sometimes(&self, goal: &str) -> Judged {
@@ -237,17 +238,22 @@ impl Judge<'_> {
             "in-doubt" => self.evidence.total.info,
             logged => match self.run.info.noted.get(logged) {
                 Some(lines) => *lines,
-                None => return (GateState::Undecided, "nobody looked for that in the logs".to_owned()),
+                None => return (GateState::Undecided, "nobody looked for that in the logs".to_owned(), None),
             },
         };
         let goal = goal.strip_prefix(LOG).map_or(goal.to_owned(), |text| format!("a log line with `{text}`"));
         let state = if times > 0 { GateState::Met } else { GateState::Missed };
-        (state, format!("{goal}: seen {}", counted(times, "time", "times")))
+        (state, format!("{goal}: seen {}", counted(times, "time", "times")), None)
     }
 }
 
 fn none_bit() -> Judged {
-    (GateState::Undecided, "no such fault took effect".to_owned())
+    (GateState::Undecided, "no such fault took effect".to_owned(), None)
+}
+
+/// Where a finding about it is placed.
+fn began(fault: &FaultEffect) -> Option<u64> {
+    Some(fault.window.in_effect.unwrap_or(fault.window.start))
 }
 
 /// For reasons and the page: each gate in words.

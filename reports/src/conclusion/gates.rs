@@ -262,6 +262,9 @@ pub struct Gate {
     pub state: GateState,
     /// Why, in words.
     pub text: String,
+    /// When the fault that missed it took effect; nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
 }
 
 /// Was a gate met?

@@ -54,7 +54,7 @@ impl Sparks {
         let band = (x(window.in_effect.unwrap_or(window.start)), x(healed));
         html! {
             svg.spark width=(WIDTH) height=(HEIGHT) viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) fill="none" stroke="none"
-                role="img" aria-label="acknowledged operations per second around the fault" {
+                role="img" aria-label="operations answered per second around the fault" {
                 @if window.bit() {
                     rect x=(band.0) y="0" width=((band.1 - band.0).max(1)) height=(HEIGHT) fill=(BAND.paint) opacity="0.2" {}
                 }

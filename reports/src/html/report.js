@@ -355,9 +355,9 @@ function place(selected) {
 }
 function values() {
   const rate = $('#value-rate'), latency = $('#value-latency');
-  if (cursor === null) { rate.textContent = 'ok up, fail and info down'; latency.textContent = 'p50, p95, p99'; return; }
+  if (cursor === null) { rate.textContent = 'answers up, fail and info down'; latency.textContent = 'p50, p95, p99'; return; }
   const c = max(0, min(A.W - 1, (cursor - A.t0) / A.dc | 0)), g = c - c % A.group, wide = A.dc * min(A.group, A.W - g), v = A.done.map(d => sum(d, g, A.group));
-  rate.textContent = number(v[0] / wide, 1) + ' ok/s' + (v[1] + v[2] ? ', ' + number(v[1]) + ' fail, ' + number(v[2]) + ' info' : '');
+  rate.textContent = number(v[0] / wide, 1) + ' answers/s' + (v[1] + v[2] ? ', ' + number(v[1]) + ' fail, ' + number(v[2]) + ' info' : '');
   const q = quantiles(c - c % A.ranked);
   latency.textContent = q ? q.map(s => span(P.base_ns * P.ratio ** s / 1e9)).join(', ') : 'too few to rank';
 }

@@ -25,7 +25,7 @@ pub(super) fn faults(page: &Page<'_>) -> Markup {
             section #faults {
                 h2 { "Faults and what they did" }
                 p.sub {
-                    "From 5 s before to 10 s after each fault; blue: acknowledged, below the line: what did not succeed, "
+                    "From 5 s before to 10 s after each fault; blue: answered (ok, or a comparison that failed), below the line: what did not succeed, "
                     "dashed: the usual rate (" (quiet) "). A gap of more than " (words::span(c.outage_ns)) " without any answer counts as an outage."
                 }
                 div.panel tabindex="0" {
@@ -78,7 +78,7 @@ fn reached(value: Option<&Reached>, small: &str, limit: u64) -> Markup {
             None => span.dim { "–" },
             Some(Reached::After(ns)) if *ns <= limit => span.dim { (small) },
             Some(Reached::After(ns)) => (words::span(*ns)),
-            Some(Reached::Not { within, before }) => { "> " (words::span(*within)) " " small { "then " (before) } }
+            Some(Reached::Not { within, before, .. }) => { "> " (words::span(*within)) " " small { "then " (before) } }
         }
     }
 }

@@ -34,8 +34,9 @@ pub struct FaultEffect {
     pub state: FaultState,
     /// Nanoseconds in effect.
     pub in_effect_ns: u64,
-    /// Nanoseconds without any answer from any node although clients asked; absent when it was
-    /// never applied.
+    /// Nanoseconds of the longest time without any answer from any node although clients asked; an answer is
+    /// an `ok` or a comparison that failed. Absent when it was never applied, or when no answer had come
+    /// for long enough before it, without a fault, to be its doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_answer: Option<Reached>,
     /// From when it took effect to the first `ok` of a write invoked after that.
@@ -106,6 +107,9 @@ pub enum Reached {
         within: u64,
         /// What came instead: `end of run`, `F4`.
         before: String,
+        /// It had come by then all the same, when it was looked for again; nanoseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_most: Option<u64>,
     },
 }
 
@@ -206,9 +210,35 @@ impl Measuring<'_> {
         if from >= to {
             return None;
         }
-        let (total, open_end) = silence_in(self.quiet, from, to);
-        // Silence that runs into the end of what can be seen may be longer than that.
-        Some(if open_end { Reached::Not { within: total, before } } else { Reached::After(total) })
+        // The last answer may be the last that happened.
+        let to = if to == self.calls.end { to + 1 } else { to };
+        let silences: Vec<Silence> = silences(self.quiet, from, to).collect();
+        if silences.first().is_some_and(|first| first.from == from) && self.silent_before() {
+            return None;
+        }
+        let least = silences.iter().map(|silence| silence.least).max().unwrap_or(0);
+        let most = silences.iter().filter_map(|silence| silence.most).max().unwrap_or(0);
+        // What runs into the end of what can be seen may be longer than anything before.
+        let open = silences.last().is_some_and(|last| last.most.is_none());
+        Some(match open {
+            true => Reached::Not { within: least, before, at_most: None },
+            false if least == most => Reached::After(least),
+            false => Reached::Not { within: least, before: "end of run".to_owned(), at_most: Some(most) },
+        })
+    }
+
+    /// Was there an outage when it began, and no other fault to explain it?
+    fn silent_before(&self) -> bool {
+        let began = self.window.start;
+        let answers = &self.quiet.answers;
+        let last = match answers.partition_point(|t| *t < began) {
+            0 => self.calls.start,
+            n => answers[n - 1],
+        };
+        let others = self.faults.iter().filter(|other| other.id != self.window.id);
+        let mut explained = others.map(|other| explains(other, self.calls.end));
+        asked_in(self.quiet, last, began) > self.quiet.outage
+            && !explained.any(|span| overlaps((last, began), span))
     }
 
     fn first_write(&self) -> Option<Reached> {
@@ -221,9 +251,11 @@ impl Measuring<'_> {
         let first = self.calls.rows.iter().filter(asked).filter_map(super::Row::succeeded).min();
         Some(match first {
             Some(t) => Reached::After(t - start),
-            None => {
-                Reached::Not { within: given_up.saturating_sub(start), before: "no more writes".to_owned() }
-            }
+            None => Reached::Not {
+                within: given_up.saturating_sub(start),
+                before: "no more writes".to_owned(),
+                at_most: None,
+            },
         })
     }
 
@@ -246,7 +278,7 @@ impl Measuring<'_> {
             }
             t += RECOVERED_GRAIN;
         }
-        Some(Reached::Not { within: last - healed, before })
+        Some(Reached::Not { within: last - healed, before, at_most: None })
     }
 
     fn usual_rate(&self, from: u64, wanted: f64) -> bool {
@@ -287,23 +319,37 @@ fn state(window: &FaultWindow, cut_short: bool) -> FaultState {
     }
 }
 
-/// Nanoseconds of `[from, to)` in gaps between answers that count as an outage, and whether
-/// the last of them runs into `to`.
-fn silence_in(quiet: &Quiet, from: u64, to: u64) -> (u64, bool) {
-    let outages = outages(quiet, from, to);
-    let total =
-        outages.iter().map(|(start, end)| (end - start).saturating_sub(idle_in(quiet, *start, *end))).sum();
-    (total, outages.last().is_some_and(|(_, end)| *end == to))
+/// A gap between answers that counts as an outage.
+struct Silence {
+    from: u64,
+    /// Nanoseconds in which clients asked at their usual rate.
+    least: u64,
+    /// Nanoseconds in which any client waited; absent when nobody saw the end.
+    most: Option<u64>,
+}
+
+/// Those in `[from, to)`. At the end of the main phase clients stop one by one, and those that are left may
+/// all wait for a node that is broken: that is silence, but no outage.
+fn silences(quiet: &Quiet, from: u64, to: u64) -> impl Iterator<Item = Silence> {
+    outages(quiet, from, to).into_iter().filter_map(move |(start, end)| {
+        let whole = asked_in(quiet, start, end);
+        let (least, most) = match end {
+            _ if end == to => (whole, None),
+            _ => (asked_in(quiet, start, end.min(quiet.asked_until.max(start))), Some(whole)),
+        };
+        (least > quiet.outage).then_some(Silence { from: start, least, most })
+    })
 }
 
 /// Gaps between answers in `[from, to)` that count as an outage: somebody asked for that long.
 pub(crate) fn outages(quiet: &Quiet, from: u64, to: u64) -> Vec<(u64, u64)> {
     let answers = between(&quiet.answers, from, to);
     let edges = || std::iter::once(from).chain(answers.iter().copied()).chain([to]);
-    let asked = |(start, end): (u64, u64)| (end - start).saturating_sub(idle_in(quiet, start, end));
-    edges().zip(edges().skip(1)).filter(|gap| asked(*gap) > quiet.outage).collect()
+    edges().zip(edges().skip(1)).filter(|gap| asked_in(quiet, gap.0, gap.1) > quiet.outage).collect()
 }
 
-fn idle_in(quiet: &Quiet, from: u64, to: u64) -> u64 {
-    quiet.idle.iter().map(|(start, end)| (*end).min(to).saturating_sub((*start).max(from))).sum()
+/// Nanoseconds of `[from, to)` without those in which nobody had anything to ask.
+fn asked_in(quiet: &Quiet, from: u64, to: u64) -> u64 {
+    let idle = quiet.idle.iter().map(|(start, end)| (*end).min(to).saturating_sub((*start).max(from)));
+    to.saturating_sub(from).saturating_sub(idle.sum())
 }

@@ -21,10 +21,13 @@ pub(crate) struct Quiet {
     pub(crate) outage: u64,
     /// Times of all answers, sorted.
     pub(crate) answers: Vec<u64>,
-    /// Stretches longer than `outage` without any open call: silence nobody can blame.
+    /// Stretches longer than `outage` without any open call, and the pause after the main phase, however
+    /// short: silence nobody can blame.
     pub(crate) idle: Vec<(u64, u64)>,
     /// Where the clients asked at their usual rate: the main phase, or all there is.
     pub(crate) main: (u64, u64),
+    /// When the last client asked in it: from then on they only wait, until the phase is over.
+    pub(crate) asked_until: u64,
 }
 
 impl Quiet {
@@ -47,7 +50,9 @@ impl Quiet {
         let outage = MIN_OUTAGE.max(median.saturating_mul(OUTAGE_GAPS));
         let rate = (quiet_ns >= MIN_QUIET && quiet_answers > 0)
             .then(|| quiet_answers as f64 / (quiet_ns as f64 / 1e9));
-        Self { rate, outage, answers, idle: idle(calls, outage), main }
+        let asked = calls.rows.iter().map(|row| row.invoked).filter(|t| *t <= main.1);
+        let asked_until = asked.max().unwrap_or(main.1);
+        Self { rate, outage, answers, idle: idle(calls, outage, main.1), main, asked_until }
     }
 }
 
@@ -97,12 +102,14 @@ fn complement(spans: &[(u64, u64)], within: (u64, u64)) -> Vec<(u64, u64)> {
 
 /// A call that never returned asks for nothing any more once it was sent: were it open for
 /// ever, nothing would ever be idle.
-fn idle(calls: &Calls, longest: u64) -> Vec<(u64, u64)> {
+fn idle(calls: &Calls, longest: u64, main_end: u64) -> Vec<(u64, u64)> {
     let mut idle = Vec::new();
     let mut busy: Option<u64> = None;
     // By invocation; foreign histories whose clocks run backwards make no idle time by it.
     for row in &calls.rows {
-        if let Some(until) = busy.filter(|until| row.invoked > until.saturating_add(longest)) {
+        let over = |until: &u64| *until <= main_end && main_end < row.invoked;
+        let long = |until: &u64| row.invoked > until.saturating_add(longest);
+        if let Some(until) = busy.filter(|until| over(until) || long(until)) {
             idle.push((until, row.invoked));
         }
         let until = row.completed.unwrap_or(row.invoked) + 1;
