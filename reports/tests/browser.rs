@@ -188,7 +188,7 @@ fn pointer(bench: &mut Bench) {
     bench.browser.hover((x, y));
     assert!(bench.text("#tip").contains(" via n"), "{}", bench.text("#tip"));
     let live = bench.text("#value-rate");
-    assert!(live.contains("ok/s"), "{live}");
+    assert!(live.contains("answers/s"), "{live}");
 }
 
 fn table(bench: &mut Bench) {
