@@ -323,7 +323,7 @@ fn run_twice(lab: &Lab) {
 
 /// Somebody else ends a server: nobody can say that it did well.
 fn end_one(lab: &Lab) {
-    let args = ["run", "redis", "--on", "one.toml", "--nodes", "1", "--faults", "none", "--time", "3s"];
+    let args = ["run", "redis", "--on", "one.toml", "--nodes", "1", "--faults", "none", "--time", "10s"];
     let run = lab.command(&[&args[..], &["--dir", "ended"]].concat()).stdout(Stdio::null()).spawn();
     let mut run = run.expect("it starts");
     let ok =

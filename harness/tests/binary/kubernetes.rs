@@ -177,8 +177,8 @@ fn eventually(what: &str, holds: impl Fn() -> bool) {
 
 #[test]
 fn pods_are_broken_and_put_right() {
-    let Some(lab) = Lab::new("pods_are_broken_and_put_right") else { return };
     let _machine = alone();
+    let Some(lab) = Lab::new("pods_are_broken_and_put_right") else { return };
     refuses_what_nobody_agreed_to(&lab);
     asks_as_the_pod_that_it_runs_in(&lab);
     breaks_a_pod(&lab);

@@ -27,8 +27,8 @@ fn hosts_are_broken_with_proof_and_nothing_stays_on_them_whoever_ends() {
 fn break_with_proof(lab: &Lab) {
     // Without its leader the cluster does nothing for a second or two.
     lab.schedule(&[
-        ("300ms", "700ms", "kind = 'kill'\nnodes = 'follower'"),
-        ("1300ms", "600ms", "kind = 'pause'\nnodes = 'follower'"),
+        ("300ms", "900ms", "kind = 'kill'\nnodes = 'follower'"),
+        ("1300ms", "800ms", "kind = 'pause'\nnodes = 'follower'"),
         ("2200ms", "1s", ISOLATED),
         ("2300ms", "1s", "kind = 'clock'\nnodes = 'n1'\nskew = { jump = { ms = 3_600_000 } }"),
         (

@@ -85,11 +85,11 @@ fn refuse(lab: &Lab) {
 /// Processes need no root. Without its leader the cluster would do nothing for longer than these faults last.
 fn break_what_is_anybodys(lab: &Lab) {
     lab.schedule(&[
-        ("200ms", "500ms", "kind = 'kill'\nnodes = 'follower'"),
-        ("1s", "500ms", "kind = 'pause'\nnodes = 'follower'"),
-        ("1800ms", "500ms", "kind = 'clock'\nnodes = 'n3'\nskew = { jump = { ms = 60_000 } }"),
+        ("200ms", "900ms", "kind = 'kill'\nnodes = 'follower'"),
+        ("1300ms", "900ms", "kind = 'pause'\nnodes = 'follower'"),
+        ("2400ms", "500ms", "kind = 'clock'\nnodes = 'n3'\nskew = { jump = { ms = 60_000 } }"),
     ]);
-    run(lab, "somebody.toml", ("2500ms", 3));
+    run(lab, "somebody.toml", ("3100ms", 3));
     let left = fs::read_dir(lab.bench.path("theirs/runs")).expect("a folder").count();
     assert_eq!(left, 0, "agents have left something");
 }
@@ -108,8 +108,8 @@ fn run(lab: &Lab, on: &str, (time, count): (&str, usize)) {
 
 fn break_with_proof(lab: &Lab) {
     lab.schedule(&[
-        ("300ms", "600ms", "kind = 'kill'\nnodes = 'n1'"),
-        ("1200ms", "900ms", "kind = 'partition'\nshape = { isolate = 'n3' }"),
+        ("300ms", "900ms", "kind = 'kill'\nnodes = 'follower'"),
+        ("1300ms", "900ms", "kind = 'partition'\nshape = { isolate = 'follower' }"),
         // All ports: the line to n2's agent is none of the links, and comes from where clients do.
         ("2200ms", "600ms", "kind = 'partition'\nshape = { clients = 'n2' }"),
         (

@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "memory that is mapped has no safe wrapper here")]
 
-use super::remains::{nothing_is_left_since, traces};
+use super::remains::{nothing_is_left_since, traces, traces_at_rest};
 use super::{Cluster, Setting, eventually, pid};
 use duress::env::Environment;
 use duress::env::disk::{Calls, Damage, Failing, FaultyDisk, Keep, Loss, Misdeed, Operation};
@@ -396,7 +396,7 @@ fn what_is_read_and_written_is_damaged_as_told(setting: &Setting) {
 }
 
 fn a_dropped_disk_leaves_nothing(setting: &Setting) {
-    let before = traces();
+    let before = traces_at_rest();
     for _ in 0..3 {
         let cluster = setting.with_disks("cd data; echo x > file; exec sleep 1000", false);
         disk(&cluster).misbehave(FAULT, &Misdeed::Slow { ms: 5, calls: calls(Operation::Any) });

@@ -2,7 +2,7 @@
 //! what was not is gone, and nothing of it remains on the machine.
 
 use super::disks::on_host;
-use super::remains::{killed_owner, nothing_is_left_since, traces};
+use super::remains::{killed_owner, nothing_is_left_since, traces, traces_at_rest};
 use super::{Cluster, Setting, eventually};
 use duress::env::disk::Keep;
 use duress::env::local::{Data, Disks, Local};
@@ -107,7 +107,7 @@ fn a_server_writes_to_its_ext4_and_never_below_it(setting: &Setting) {
 }
 
 fn a_dropped_ext4_leaves_nothing(setting: &Setting) {
-    let before = traces();
+    let before = traces_at_rest();
     for _ in 0..3 {
         let cluster = setting.on_ext4(SLEEPER);
         on_host(&cluster, |data| dd(&data.join("file"), &[]));

@@ -1,7 +1,7 @@
 //! Nodes whose memory runs out, by the kernel's own account: they are ended by it, all of them and
 //! nobody else, they come back without any limit, and nothing of it remains.
 
-use super::remains::{killed_owner, nothing_is_left_since, traces};
+use super::remains::{killed_owner, nothing_is_left_since, traces_at_rest};
 use super::{Cluster, FAMILY, FAMILY_SIZE, Setting, eventually, is_complete, namespace, pid, processes_in};
 use duress::env::local::heal::sweep;
 use duress::env::local::{Data, Local};
@@ -75,7 +75,7 @@ fn memory_that_ran_out_is_there_again(setting: &Setting) {
 }
 
 fn dropped_limits_leave_nothing(setting: &Setting) {
-    let before = traces();
+    let before = traces_at_rest();
     let own = std::process::id();
     for _ in 0..3 {
         let cluster = setting.with_limits(2, FAMILY);

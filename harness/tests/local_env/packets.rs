@@ -8,6 +8,7 @@ use duress::env::packet::{Behavior, Distribution, Policies, Policy, Traffic};
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,30 +43,36 @@ fn traffic(cluster: &Local) -> Traffic {
     cluster.traffic(LINK)
 }
 
-/// Sends numbered datagrams over the link, `gap` apart, and listens until nothing has come for a while.
+/// Sends numbered datagrams over the link, `gap` apart at least, and listens until all are sent and nothing has
+/// come for a while. Whoever was held up does not catch up: a socket has room for a few hundred.
 fn send(sockets: &[UdpSocket], count: u32, gap: Duration, latest: Duration) -> Vec<Arrival> {
     let began = Instant::now();
-    let sent_at = |number: u32| gap * number;
+    let all_sent = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             for number in 0..count {
-                thread::sleep((began + sent_at(number)).saturating_duration_since(Instant::now()));
                 sockets[0].send_to(&payload(number), (address(1), 7000)).unwrap();
+                let next = (began + gap * (number + 1)).saturating_duration_since(Instant::now());
+                thread::sleep(next.max(gap / 2));
             }
+            all_sent.store(true, Ordering::Release);
         });
-        let end = began + sent_at(count) + latest + QUIET;
+        sockets[1].set_read_timeout(Some(latest + QUIET)).unwrap();
         let mut arrivals = Vec::new();
         let mut buffer = [0; 2 * PAYLOAD];
         loop {
-            let left = end.saturating_duration_since(Instant::now()).max(QUIET);
-            sockets[1].set_read_timeout(Some(left)).unwrap();
+            let is_last_wait = all_sent.load(Ordering::Acquire);
             match sockets[1].recv(&mut buffer) {
                 Ok(length) => {
                     let number = u32::from_be_bytes(buffer[..4].try_into().unwrap());
                     let intact = buffer[..length] == payload(number);
                     arrivals.push(Arrival { number, after: began.elapsed(), intact });
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if is_last_wait {
+                        break;
+                    }
+                }
                 Err(error) => panic!("{error}"),
             }
         }

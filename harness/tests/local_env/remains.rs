@@ -35,8 +35,10 @@ pub(super) fn two_clusters_do_not_meet(setting: &Setting) {
     assert!((0..2).all(|node| matches!(two.state(node), ProcessState::Running { .. })));
 }
 
-/// What of this machine a cluster could have changed.
-pub(super) fn traces() -> (usize, usize, String, Vec<String>) {
+/// What of this machine a cluster could have changed: open files, threads, mounts, interfaces.
+type Traces = (usize, usize, String, Vec<String>);
+
+pub(super) fn traces() -> Traces {
     let count = |dir: &str| fs::read_dir(dir).unwrap().count();
     let mut interfaces: Vec<String> = fs::read_dir("/sys/class/net")
         .unwrap()
@@ -47,9 +49,15 @@ pub(super) fn traces() -> (usize, usize, String, Vec<String>) {
     (count("/proc/self/fd"), count("/proc/self/task"), mounts, interfaces)
 }
 
-/// A joined thread is still listed until the kernel has put it away; a disk is unmounted when the kernel gets
-/// round to it, and only then is there nobody left to serve.
-pub(super) fn nothing_is_left_since(before: &(usize, usize, String, Vec<String>)) {
+/// The same, once nothing is left of the cluster before. A joined thread is still listed until the kernel has
+/// put it away; a disk is unmounted when the kernel gets round to it, and only then is there nobody left to
+/// serve.
+pub(super) fn traces_at_rest() -> Traces {
+    eventually("all threads but one are gone", || traces().1 == 1);
+    traces()
+}
+
+pub(super) fn nothing_is_left_since(before: &Traces) {
     let deadline = Instant::now() + PATIENCE;
     while traces() != *before && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(2));
@@ -58,7 +66,7 @@ pub(super) fn nothing_is_left_since(before: &(usize, usize, String, Vec<String>)
 }
 
 pub(super) fn a_dropped_cluster_leaves_nothing(setting: &Setting) {
-    let before = traces();
+    let before = traces_at_rest();
     for _ in 0..3 {
         let cluster = setting.cluster(3, FAMILY);
         let homes: Vec<u64> = (0..3).map(|node| namespace(pid(&cluster, node)).unwrap()).collect();
@@ -120,7 +128,7 @@ pub(super) fn a_killed_owner_leaves_nothing(setting: &Setting) {
 /// Who it was; `look` is called while it is alive.
 pub(super) fn killed_owner(setting: &Setting, extra: &str, look: impl FnOnce(u32)) -> u32 {
     let dir = tempfile::tempdir().unwrap();
-    let before = traces();
+    let before = traces_at_rest();
     let mut owner = Command::new(std::env::current_exe().unwrap())
         .arg("hold")
         .arg(if setting.ports == Ports::Tap { "tap" } else { "packet" })

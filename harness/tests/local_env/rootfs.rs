@@ -54,7 +54,7 @@ pub(super) fn servers_live_in_an_image(setting: &Setting) {
         image::unpack(&archive(made.path()), &made.path().join("cache"), &mut |_| ()).expect("a root");
     for disks in [Disks::Plain, disks] {
         let dir = tempfile::tempdir().expect("a folder");
-        let (before, files) = (remains::traces(), names(&image.root));
+        let (before, files) = (remains::traces_at_rest(), names(&image.root));
         let work_dir = dir.path().join("run");
         let data = Local::data_dir(&work_dir, &Local::addresses(1)[0]);
         let script = format!(

@@ -43,7 +43,7 @@ const MAX_ENDING: usize = 1_024;
 /// How often one looks whether they have.
 const END_POLL: Duration = Duration::from_millis(2);
 /// How long one looks whether a program that has closed its output has ended, too.
-const EXIT_WITHIN: Duration = Duration::from_millis(50);
+const EXIT_WITHIN: Duration = Duration::from_millis(300);
 
 /// A program that runs, or has run.
 #[derive(Debug)]

@@ -227,10 +227,12 @@ async fn it_stands_still_and_goes_on() {
     let program = client.stoppable().expect("a program");
     program.stop();
     // What was under way may come to its end.
-    std::thread::sleep(Duration::from_millis(50));
+    eventually("it stands still", || {
+        let stood = count();
+        std::thread::sleep(Duration::from_millis(200));
+        count() == stood
+    });
     let stood = count();
-    std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(count(), stood);
     program.go_on();
     eventually("it goes on", || count() > stood);
 }
