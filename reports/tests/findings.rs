@@ -7,11 +7,11 @@ mod common;
 mod regressions;
 
 use common::golden::{CASES, judged, run};
-use common::{MS, SECOND};
+use common::{MS, SECOND, verdicts};
 use duress_checkers::history::{ReadOptions, read};
 use duress_checkers::verdict::Tone;
 use duress_checkers::{Budget, Keys, Valid};
-use duress_reports::artifact::{NodeSeen, NodeState, RunDir};
+use duress_reports::artifact::{FaultWindow, NodeSeen, NodeState, RunDir};
 use duress_reports::{conclude, write};
 use std::fmt::Write;
 use std::fs;
@@ -151,6 +151,41 @@ fn what_was_the_case_meanwhile_is_told_as_a_coincidence() {
     run.nodes.push(NodeSeen { state: NodeState::Down, ..seen(16_000 * MS, "n3", true, 5) });
     let (_, verdict) = judged(&CASES[0]);
     assert_eq!(conclude(&run, vec![verdict]).findings[0].coincident.len(), 2);
+}
+
+#[test]
+fn faults_on_nodes_of_the_proof_come_before_those_elsewhere() {
+    // 4 was read through n4 at 16.606 s, after 4 had been written through n3 and 5 through n2.
+    let placed = |faults: Vec<FaultWindow>| {
+        let mut run = common::run(600);
+        run.faults = faults;
+        let mut verdict = verdicts::violation();
+        verdict.findings.truncate(1);
+        let placed = conclude(&run, vec![verdict]).findings.remove(0);
+        (placed.fault, placed.relation, placed.moment)
+    };
+    let told = |id: Option<u32>, relation: &str, moment: &str| (id, relation.to_owned(), moment.to_owned());
+    let froze = |node: &str| common::fault(5, "clock-freeze", node, &[node], 14_000, 18_000);
+    let killed = |node: &str, heal| common::fault(4, "kill", node, &[node], 12_000, heal);
+    let killed_before = told(Some(4), "506 ms after F4 kill n4", "just after kill");
+    assert_eq!(placed(vec![killed("n4", 16_100), froze("n1")]), killed_before);
+    // The same bug without what was broken elsewhere.
+    assert_eq!(placed(vec![killed("n4", 16_100)]), killed_before);
+    let frozen = told(Some(5), "during F5 clock-freeze n2", "during clock-freeze");
+    assert_eq!(placed(vec![killed("n4", 16_100), froze("n2")]), frozen);
+    // Nothing nearer.
+    let elsewhere =
+        told(Some(5), "during F5 clock-freeze n1, on no node of the proof", "during clock-freeze");
+    assert_eq!(placed(vec![killed("n4", 14_000), froze("n1")]), elsewhere);
+    let elsewhere = told(Some(4), "506 ms after F4 kill n1, on no node of the proof", "just after kill");
+    assert_eq!(placed(vec![killed("n1", 16_100)]), elsewhere);
+    // A link to n4 is one of its own, whoever was cut off.
+    let mut cut = common::fault(6, "partition", "isolate n1", &["n1"], 15_000, 18_000);
+    cut.cut = vec![(0, 3), (3, 0)];
+    assert_eq!(
+        placed(vec![froze("n5"), cut]),
+        told(Some(6), "during F6 partition isolate n1", "during partition")
+    );
 }
 
 #[test]
