@@ -189,6 +189,33 @@ fn faults_on_nodes_of_the_proof_come_before_those_elsewhere() {
 }
 
 #[test]
+fn a_node_that_answers_is_not_drawn_as_down() {
+    let strip = |healed: Option<u64>, polled: &[(u64, NodeState)]| {
+        let (history, verdict) = judged(&CASES[0]);
+        let mut run = run(history);
+        run.faults = vec![common::fault(1, "kill", "n5", &["n5"], 14_000, 15_000)];
+        run.faults[0].healed = healed;
+        let seen = |&(at, state): &(u64, NodeState)| NodeSeen { state, ..seen(at * MS, "n5", true, 5) };
+        run.nodes = polled.iter().map(seen).collect();
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let dir = RunDir::create(temporary.path().join("run")).expect("a new directory");
+        dir.write_info(&run.info).expect("run.json");
+        write(&dir, &run, &conclude(&run, vec![verdict])).expect("all files");
+        let page = fs::read_to_string(dir.report_file()).expect("a page");
+        let down = page.split("<title>down").nth(1).and_then(|rest| rest.split("</title>").next());
+        down.map(str::to_owned)
+    };
+    let polled = [(14_100, NodeState::Down), (16_500, NodeState::Answers)];
+    // It answered a client at 15.911 s, and nobody knows when it was started.
+    let first_answer = Some(", 15.871 s to 15.911 s".to_owned());
+    assert_eq!(strip(None, &polled), first_answer);
+    assert_eq!(strip(Some(15_890 * MS), &polled), Some(", 15.871 s to 15.890 s".to_owned()));
+    assert_eq!(strip(Some(15_800 * MS), &polled), None);
+    // Whoever is down for good was not brought back by that.
+    assert_eq!(strip(Some(15_890 * MS), &polled[..1]), first_answer);
+}
+
+#[test]
 fn the_page_shows_what_the_nodes_said_and_nothing_they_said_acts() {
     let (history, verdict) = judged(&CASES[0]);
     let mut run = run(history);
