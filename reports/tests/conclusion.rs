@@ -29,7 +29,11 @@ fn a_violation_outranks_everything() {
 fn failed_then_inconclusive_then_unknown() {
     let mut run = common::inconclusive();
     let both = || vec![verdicts::unknown(), verdicts::valid()];
-    assert_eq!(conclude(&run, both()).outcome, Outcome::Inconclusive);
+    let inconclusive = conclude(&run, both());
+    assert_eq!(inconclusive.outcome, Outcome::Inconclusive);
+    assert!(inconclusive.lede.starts_with("No violation was found, but"), "{}", inconclusive.lede);
+    let unchecked = conclude(&run, vec![verdicts::unknown()]).lede;
+    assert!(unchecked.starts_with("Nothing was checked, and this run proves nothing"), "{unchecked}");
     run.info.status = RunStatus::Failed;
     let failed = conclude(&run, both());
     assert_eq!((failed.outcome, failed.exit_code), (Outcome::Infrastructure, 3));
