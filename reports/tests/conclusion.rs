@@ -29,7 +29,11 @@ fn a_violation_outranks_everything() {
 fn failed_then_inconclusive_then_unknown() {
     let mut run = common::inconclusive();
     let both = || vec![verdicts::unknown(), verdicts::valid()];
-    assert_eq!(conclude(&run, both()).outcome, Outcome::Inconclusive);
+    let inconclusive = conclude(&run, both());
+    assert_eq!(inconclusive.outcome, Outcome::Inconclusive);
+    assert!(inconclusive.lede.starts_with("No violation was found, but"), "{}", inconclusive.lede);
+    let unchecked = conclude(&run, vec![verdicts::unknown()]).lede;
+    assert!(unchecked.starts_with("Nothing was checked, and this run proves nothing"), "{unchecked}");
     run.info.status = RunStatus::Failed;
     let failed = conclude(&run, both());
     assert_eq!((failed.outcome, failed.exit_code), (Outcome::Infrastructure, 3));
@@ -503,12 +507,14 @@ fn findings_say_which_fault_they_fell_into() {
         let mut verdict = verdicts::violation();
         verdict.findings.truncate(1);
         verdict.findings[0].time = ms * MS;
-        let placed = conclude(&common::run(600), vec![verdict]).findings.remove(0);
+        let mut run = common::run(600);
+        run.faults[3].cut = (0..4).flat_map(|node| [(node, 4), (4, node)]).collect();
+        let placed = conclude(&run, vec![verdict]).findings.remove(0);
         (placed.fault, placed.relation)
     };
     assert_eq!(place(1_000), (None, "no fault within 10 s before".to_owned()));
     assert_eq!(place(4_000), (Some(1), "during F1 kill n2".to_owned()));
-    assert_eq!(place(6_500), (Some(1), "just after F1 kill n2".to_owned()));
+    assert_eq!(place(6_500), (Some(1), "500 ms after F1 kill n2".to_owned()));
     let (fault, relation) = place(21_000);
     assert_eq!(fault, Some(5));
     assert_eq!(relation, "during F4 partition n5 | n1 n2 n3 n4 and F5 kill n1 n3");

@@ -7,11 +7,11 @@ mod common;
 mod regressions;
 
 use common::golden::{CASES, judged, run};
-use common::{MS, SECOND};
+use common::{MS, SECOND, verdicts};
 use duress_checkers::history::{ReadOptions, read};
 use duress_checkers::verdict::Tone;
 use duress_checkers::{Budget, Keys, Valid};
-use duress_reports::artifact::{NodeSeen, NodeState, RunDir};
+use duress_reports::artifact::{FaultWindow, NodeSeen, NodeState, RunDir};
 use duress_reports::{conclude, write};
 use std::fmt::Write;
 use std::fs;
@@ -151,6 +151,68 @@ fn what_was_the_case_meanwhile_is_told_as_a_coincidence() {
     run.nodes.push(NodeSeen { state: NodeState::Down, ..seen(16_000 * MS, "n3", true, 5) });
     let (_, verdict) = judged(&CASES[0]);
     assert_eq!(conclude(&run, vec![verdict]).findings[0].coincident.len(), 2);
+}
+
+#[test]
+fn faults_on_nodes_of_the_proof_come_before_those_elsewhere() {
+    // 4 was read through n4 at 16.606 s, after 4 had been written through n3 and 5 through n2.
+    let placed = |faults: Vec<FaultWindow>| {
+        let mut run = common::run(600);
+        run.faults = faults;
+        let mut verdict = verdicts::violation();
+        verdict.findings.truncate(1);
+        let placed = conclude(&run, vec![verdict]).findings.remove(0);
+        (placed.fault, placed.relation, placed.moment)
+    };
+    let told = |id: Option<u32>, relation: &str, moment: &str| (id, relation.to_owned(), moment.to_owned());
+    let froze = |node: &str| common::fault(5, "clock-freeze", node, &[node], 14_000, 18_000);
+    let killed = |node: &str, heal| common::fault(4, "kill", node, &[node], 12_000, heal);
+    let killed_before = told(Some(4), "506 ms after F4 kill n4", "just after kill");
+    assert_eq!(placed(vec![killed("n4", 16_100), froze("n1")]), killed_before);
+    // The same bug without what was broken elsewhere.
+    assert_eq!(placed(vec![killed("n4", 16_100)]), killed_before);
+    let frozen = told(Some(5), "during F5 clock-freeze n2", "during clock-freeze");
+    assert_eq!(placed(vec![killed("n4", 16_100), froze("n2")]), frozen);
+    // Nothing nearer.
+    let elsewhere =
+        told(Some(5), "during F5 clock-freeze n1, on no node of the proof", "during clock-freeze");
+    assert_eq!(placed(vec![killed("n4", 14_000), froze("n1")]), elsewhere);
+    let elsewhere = told(Some(4), "506 ms after F4 kill n1, on no node of the proof", "just after kill");
+    assert_eq!(placed(vec![killed("n1", 16_100)]), elsewhere);
+    // A link to n4 is one of its own, whoever was cut off.
+    let mut cut = common::fault(6, "partition", "isolate n1", &["n1"], 15_000, 18_000);
+    cut.cut = vec![(0, 3), (3, 0)];
+    assert_eq!(
+        placed(vec![froze("n5"), cut]),
+        told(Some(6), "during F6 partition isolate n1", "during partition")
+    );
+}
+
+#[test]
+fn a_node_that_answers_is_not_drawn_as_down() {
+    let strip = |healed: Option<u64>, polled: &[(u64, NodeState)]| {
+        let (history, verdict) = judged(&CASES[0]);
+        let mut run = run(history);
+        run.faults = vec![common::fault(1, "kill", "n5", &["n5"], 14_000, 15_000)];
+        run.faults[0].healed = healed;
+        let seen = |&(at, state): &(u64, NodeState)| NodeSeen { state, ..seen(at * MS, "n5", true, 5) };
+        run.nodes = polled.iter().map(seen).collect();
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let dir = RunDir::create(temporary.path().join("run")).expect("a new directory");
+        dir.write_info(&run.info).expect("run.json");
+        write(&dir, &run, &conclude(&run, vec![verdict])).expect("all files");
+        let page = fs::read_to_string(dir.report_file()).expect("a page");
+        let down = page.split("<title>down").nth(1).and_then(|rest| rest.split("</title>").next());
+        down.map(str::to_owned)
+    };
+    let polled = [(14_100, NodeState::Down), (16_500, NodeState::Answers)];
+    // It answered a client at 15.911 s, and nobody knows when it was started.
+    let first_answer = Some(", 15.871 s to 15.911 s".to_owned());
+    assert_eq!(strip(None, &polled), first_answer);
+    assert_eq!(strip(Some(15_890 * MS), &polled), Some(", 15.871 s to 15.890 s".to_owned()));
+    assert_eq!(strip(Some(15_800 * MS), &polled), None);
+    // Whoever is down for good was not brought back by that.
+    assert_eq!(strip(Some(15_890 * MS), &polled[..1]), first_answer);
 }
 
 #[test]

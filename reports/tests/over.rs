@@ -90,12 +90,12 @@ fn what_is_probably_one_bug_is_one_finding_with_all_of_its_fingerprints() {
         line(&info, verdict)
     };
     let index =
-        Index::new([stale(0, 1_000, "register"), stale(1, 4_000, "register"), stale(2, 21_000, "set")]);
+        Index::new([stale(0, 1_000, "register"), stale(1, 4_000, "register"), stale(2, 15_000, "set")]);
     let [one] = &index.findings[..] else { panic!("{:?}", index.findings) };
     assert_eq!((one.seen, one.fingerprints.len()), (3, 3));
     assert_eq!(
         one.moments.iter().map(String::as_str).collect::<Vec<_>>(),
-        ["during kill", "during kill+partition", "without a fault"]
+        ["during kill", "during pause", "without a fault"]
     );
     // Another setting of the target is another bug.
     let mut settings = info(3);

@@ -8,7 +8,7 @@
 //! that answered was.
 
 use super::crash;
-use super::placed::Moment;
+use super::moment::Moment;
 use crate::artifact::{NodeState, Run};
 use duress_checkers::{Counterexample, Finding, Kind, Verdict};
 use sha2::{Digest, Sha256};

@@ -10,6 +10,7 @@ mod fingerprint;
 mod gated;
 mod gates;
 mod known;
+mod moment;
 mod outcome;
 mod placed;
 mod proof;

@@ -331,11 +331,14 @@ impl Facts<'_> {
                     .map_or(String::new(), |f| format!("{}. What to do: {}. ", stop(&f.why), stop(&f.fix)));
                 format!("{why}{}", self.exercised())
             }
-            Outcome::Inconclusive => format!(
-                "No {}violation was found, but this run proves nothing: it did not do what it was asked to do. {}",
-                self.other(),
-                self.exercised()
-            ),
+            Outcome::Inconclusive => {
+                let found = match self.nothing_was_checked() {
+                    true => "Nothing was checked, and".to_owned(),
+                    false => format!("No {}violation was found, but", self.other()),
+                };
+                let exercised = self.exercised();
+                format!("{found} this run proves nothing: it did not do what it was asked to do. {exercised}")
+            }
             Outcome::Unknown => format!(
                 "No {}violation was found in what was checked, but not everything was checked. {}",
                 self.other(),
@@ -356,6 +359,12 @@ impl Facts<'_> {
                 )
             }
         }
+    }
+
+    /// There are checkers, and each gave up before it had looked at anything.
+    fn nothing_was_checked(&self) -> bool {
+        let looked = |v: &Verdict| v.valid != Valid::Unknown || !v.stats.is_empty();
+        !self.verdicts.is_empty() && !self.verdicts.iter().any(looked)
     }
 
     /// Before `violation`, where there are known ones.

@@ -2,17 +2,10 @@
 
 use super::fingerprint::Fingerprint;
 use super::known::{self, KnownAs};
-use super::{Proof, coincident};
-use crate::artifact::{FaultWindow, Run};
-use crate::words::{self, SECOND};
+use super::{Proof, coincident, moment};
+use crate::artifact::Run;
 use duress_checkers::{Finding, Verdict};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-
-/// How long after a fault something still counts as just after it.
-const JUST_AFTER: u64 = 2 * SECOND;
-/// How far back a fault is worth naming.
-const NEAR: u64 = 10 * SECOND;
 
 /// A finding in the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +20,7 @@ pub struct Placed {
     pub title: String,
     /// When the impossible result came back; nanoseconds.
     pub time: u64,
-    /// The fault it fell into or just after, if any.
+    /// The fault it fell into or just after, if any: of those that touch a node of its proof, if there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<u32>,
     /// In words: `during F4 pause n4`. A coincidence in time, no more.
@@ -57,35 +50,12 @@ pub struct Placed {
     pub proof: Option<Proof>,
 }
 
-/// Which faults a finding came with.
-pub(super) enum Moment {
-    /// While they were in effect.
-    During(BTreeSet<String>),
-    /// Soon after one.
-    JustAfter(String),
-    /// With none.
-    Quiet,
-}
-
-impl Moment {
-    /// `during kill+partition`.
-    pub(super) fn words(&self) -> String {
-        match self {
-            Self::During(kinds) => {
-                format!("during {}", kinds.iter().map(String::as_str).collect::<Vec<_>>().join("+"))
-            }
-            Self::JustAfter(kind) => format!("just after {kind}"),
-            Self::Quiet => "without a fault".to_owned(),
-        }
-    }
-}
-
 /// In the order of the verdicts.
 pub(super) fn place(run: &Run, verdicts: &[Verdict], end: u64) -> Vec<Placed> {
     (1..)
         .zip(in_order(verdicts))
         .map(|(number, (verdict, finding))| {
-            let (fault, relation, moment) = relation(finding.time, &run.faults, end);
+            let (fault, relation, moment) = moment::relation(run, finding, end);
             let Fingerprint { hex, words, bug } = Fingerprint::new(run, verdict, finding, &moment);
             Placed {
                 number,
@@ -128,25 +98,4 @@ pub(crate) fn grouped(findings: &[Placed]) -> Vec<Vec<&Placed>> {
 /// All findings, as they are numbered.
 pub(crate) fn in_order(verdicts: &[Verdict]) -> impl Iterator<Item = (&Verdict, &Finding)> {
     verdicts.iter().flat_map(|v| v.findings.iter().map(move |f| (v, f)))
-}
-
-fn relation(time: u64, faults: &[FaultWindow], end: u64) -> (Option<u32>, String, Moment) {
-    let active =
-        |w: &&FaultWindow| w.span_in_effect(end).is_some_and(|(from, to)| (from..=to).contains(&time));
-    let during: Vec<&FaultWindow> = faults.iter().filter(active).collect();
-    if let Some(last) = during.last() {
-        let names: Vec<String> = during.iter().map(|w| w.name()).collect();
-        let kinds = during.iter().map(|w| w.kind.clone()).collect();
-        return (Some(last.id), format!("during {}", words::list(&names)), Moment::During(kinds));
-    }
-    let ended = faults.iter().filter(|w| w.bit()).filter_map(|w| Some((w.heal.filter(|t| *t < time)?, w)));
-    match ended.max_by_key(|(heal, w)| (*heal, w.id)) {
-        Some((heal, w)) if time - heal <= JUST_AFTER => {
-            (Some(w.id), format!("just after {}", w.name()), Moment::JustAfter(w.kind.clone()))
-        }
-        Some((heal, w)) if time - heal <= NEAR => {
-            (None, format!("{} after {}", words::span(time - heal), w.name()), Moment::Quiet)
-        }
-        _ => (None, "no fault within 10 s before".to_owned(), Moment::Quiet),
-    }
 }

@@ -1,7 +1,8 @@
 //! How the nodes that matter were meanwhile: thin strips above a counterexample, on its warped axis.
 
 use crate::artifact::{FaultWindow, NodeSeen, NodeState};
-use duress_checkers::Counterexample;
+use duress_checkers::verdict::ShownOp;
+use duress_checkers::{Counterexample, Kind};
 
 /// Strips above a figure.
 const MAX_STRIPS: usize = 4;
@@ -61,7 +62,7 @@ impl Context<'_> {
         }
         let strips = wanted.into_iter().map(|node| {
             let mut hit: Vec<Being> = self.hit(node, from, to).collect();
-            let mut stretches = self.seen(node, from, to);
+            let mut stretches = self.seen(node, example, (from, to));
             // Both stand in the same place: one of them says it all.
             for being in stretches.iter_mut().filter(|being| being.how == How::Gone) {
                 for fault in hit.iter_mut().filter(|fault| fault.from < being.to && being.from < fault.to) {
@@ -84,11 +85,12 @@ impl Context<'_> {
         all.into_iter().skip(over).collect()
     }
 
-    fn seen(&self, node: &str, from: u64, to: u64) -> Vec<Being> {
+    fn seen(&self, node: &str, example: &Counterexample, (from, to): (u64, u64)) -> Vec<Being> {
         let mine: Vec<&NodeSeen> = self.nodes.iter().filter(|seen| seen.node == node).collect();
         let mut stretches = Vec::new();
         for (at, seen) in mine.iter().enumerate() {
-            let until = mine.get(at + 1).map_or(to, |next| next.at);
+            let next = mine.get(at + 1).copied();
+            let mut until = next.map_or(to, |next| next.at);
             let term = seen.term.map_or(String::new(), |term| format!(" of term {term}"));
             let (how, words) = match (seen.state, seen.leads) {
                 (NodeState::Answers, Some(true)) => (How::Leads, format!("leader{term}")),
@@ -97,11 +99,27 @@ impl Context<'_> {
                 (NodeState::Paused, _) => (How::Gone, "paused".to_owned()),
                 (NodeState::Down, _) => (How::Gone, "down".to_owned()),
             };
+            if how == How::Gone {
+                until = self.back(seen, next, example).map_or(until, |back| back.min(until));
+            }
             if seen.at < to && until > from {
                 stretches.push(Being { from: seen.at.max(from), to: until.min(to), how, words, named: true });
             }
         }
         stretches
+    }
+
+    /// When a node that was gone is known to be there again, before anybody asked it the next time: it gave a
+    /// client an answer, or the fault was undone before that next time.
+    fn back(&self, gone: &NodeSeen, next: Option<&NodeSeen>, example: &Counterexample) -> Option<u64> {
+        let through = |op: &&ShownOp| op.node.as_ref() == Some(&gone.node) && op.kind == Kind::Ok;
+        let answers = example.ops.iter().filter(through).filter(|op| op.invoked > gone.at);
+        let answered = answers.filter_map(|op| op.returned).min();
+        let asked = next.filter(|next| next.state == NodeState::Answers).map(|next| next.at);
+        let hits = self.faults.iter().filter(|window| window.nodes.contains(&gone.node));
+        let hits = hits.filter(|window| asked.is_some_and(|asked| window.start < asked));
+        let undone = hits.map(|window| window.healed.unwrap_or(u64::MAX)).max();
+        answered.into_iter().chain(undone.filter(|undone| *undone > gone.at)).min()
     }
 
     fn hit(&self, node: &str, from: u64, to: u64) -> impl Iterator<Item = Being> {

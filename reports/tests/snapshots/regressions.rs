@@ -46,8 +46,8 @@ fn case_1_lost_write_on_key_17() {
 {"index":9,"time":22104000000,"process":5,"type":"ok","f":"read","value":[17,4],"node":"n1"}
 {"index":10,"time":22195000000,"process":2,"type":"invoke","f":"read","value":[17,null],"node":"n2"}
 {"index":11,"time":22201000000,"process":2,"type":"ok","f":"read","value":[17,4],"node":"n2"}
-{"index":12,"time":22300000000,"process":8,"type":"invoke","f":"read","value":[17,null],"node":"n4"}
-{"index":13,"time":22304000000,"process":8,"type":"ok","f":"read","value":[17,4],"node":"n4"}
+{"index":12,"time":22300000000,"process":8,"type":"invoke","f":"read","value":[17,null],"node":"n3"}
+{"index":13,"time":22304000000,"process":8,"type":"ok","f":"read","value":[17,4],"node":"n3"}
 "#;
     let history = read(history.as_bytes(), &ReadOptions::default()).unwrap().history;
     let model = NamedModel { name: "register".to_owned(), initial: None };

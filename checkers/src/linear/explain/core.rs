@@ -5,8 +5,12 @@
 //! after its invocation, or never, as if nobody had seen it return. Forgiving only ever adds
 //! possibilities. What stays impossible although everything else is forgiven is the core; and
 //! then it is impossible alone, too.
+//!
+//! Often several operations would do in one's place. Those that the sentence names come first, so that
+//! it and the picture tell of the same.
 
 use super::super::engine::Proof;
+use super::super::found::{Evidence, Others};
 use super::super::problem::Flags;
 use super::super::search::End;
 use super::super::subject::Subject;
@@ -18,9 +22,10 @@ const TRIAL_CAP: u64 = 40_000;
 /// Effort for all attempts.
 const CAP: u64 = 600_000;
 
-/// Entries of the core, by invocation. Not always the smallest: the effort is limited.
-pub(super) fn core(subject: &Subject<'_>, proof: &Proof) -> Vec<u32> {
-    let mut window = proof.window.clone();
+/// Entries of the core, by invocation; of those that are `named` if they are enough. Not always the
+/// smallest: the effort is limited.
+pub(super) fn core(subject: &Subject<'_>, proof: &Proof, named: &[u32]) -> Vec<u32> {
+    let mut window = of_named(subject, proof, named).unwrap_or_else(|| proof.window.clone());
     let mut chunk = window.items.len().div_ceil(2);
     let mut effort = 0;
     while chunk > 0 {
@@ -40,6 +45,15 @@ pub(super) fn core(subject: &Subject<'_>, proof: &Proof) -> Vec<u32> {
         chunk /= 2;
     }
     window.items.iter().filter(|item| item.ret.is_some()).map(|item| item.entry).collect()
+}
+
+/// The window in which everything is forgiven but what is named and the culprit, if that is impossible.
+fn of_named(subject: &Subject<'_>, proof: &Proof, named: &[u32]) -> Option<Window> {
+    let until = subject.ret(proof.culprit).filter(|_| !named.is_empty())?;
+    let mut ops: Vec<u32> = named.iter().copied().chain([proof.culprit]).collect();
+    ops.sort_unstable();
+    let window = Window::of_evidence(subject, until, &Evidence { ops, others: Others::Optional });
+    (window.refute(subject, Flags::ALL, TRIAL_CAP).end == End::Impossible).then_some(window)
 }
 
 /// The window with some items forgiven; `None` if that changes nothing.

@@ -134,8 +134,8 @@ impl<'a> Finals<'a> {
 impl<'a> Explanation<'a> {
     fn new(subject: &'a Subject<'a>, proof: &'a Proof, anomaly: &Anomaly, object: String) -> Self {
         let finals = Finals::new(subject, proof);
-        let core = core::core(subject, proof);
-        let evidence = anomaly.evidence.iter().filter_map(|&at| u32::try_from(at).ok());
+        let evidence: Vec<u32> = anomaly.evidence.iter().filter_map(|&at| u32::try_from(at).ok()).collect();
+        let core = core::core(subject, proof, &evidence);
         let listed = finals.list().iter().take(MAX_FINALS);
         let taken = listed.flat_map(|last| last.taken.iter().chain(&last.decisive));
         let wanted: Vec<u32> = core.iter().chain(taken).copied().chain(evidence).collect();

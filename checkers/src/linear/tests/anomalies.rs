@@ -91,8 +91,8 @@ fn registers() {
         (
             "register",
             "lost write",
-            "0 write 1 = 1; 1 write 2 = 2; 2 read null = 1; 3 read null = 1",
-            "0 write 1 = 1; 1 write 2 = 2; 2 read null = 1; 3 read null = 2",
+            "0 write 1 = 1; 1 write 2 = 2; 2 read null = 1; 6 read null = 1",
+            "0 write 1 = 1; 1 write 2 = 2; 2 read null = 1; 6 read null = 2",
         ),
         (
             "register",

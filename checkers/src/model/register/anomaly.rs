@@ -5,7 +5,7 @@
 
 use super::{Datum, RegisterOp};
 use crate::model::{Anomaly, Case, NOT_LINEARIZABLE, Seen};
-use crate::words::{after, who};
+use crate::words::{after, node, who};
 
 type Call<'a> = Seen<'a, RegisterOp>;
 
@@ -87,7 +87,7 @@ fn overwritten(initial: &Datum, value: &Datum, case: &Case<'_, RegisterOp>) -> O
         return Some(Anomaly {
             name: "lost write",
             because: format!(
-                "in an operation that began {late} {label} by {by} had been acknowledged: none of the {missed} reads that followed saw that write, and nobody ever did"
+                "in an operation that began {late} {label} by {by} had been acknowledged: none of the {missed} reads that followed saw that write, not even where it had been acknowledged, and nobody ever did"
             ),
             evidence,
         });
@@ -103,7 +103,8 @@ fn overwritten(initial: &Datum, value: &Datum, case: &Case<'_, RegisterOp>) -> O
 }
 
 /// How many reads in a row returned the old `value` after the write at `over`, if nobody ever saw
-/// what that wrote.
+/// what that wrote. One of them went through the node that had acknowledged it: what all others miss may
+/// be a write that they are yet to hear of.
 fn lost(value: &Datum, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize> {
     let RegisterOp::Write(written) = case.calls[over].op else { return None };
     let seen = |call: &Call| call.op.found() == Some(written);
@@ -113,7 +114,7 @@ fn lost(value: &Datum, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize
     let end = case.calls[over].returned()?;
     // Every read until somebody changes the register again, and there must be no other change
     // in flight that could have hidden the write.
-    let mut missed = 0;
+    let (mut missed, mut there) = (0, false);
     for (at, call) in case.calls.iter().enumerate() {
         if at == over {
             continue;
@@ -132,9 +133,10 @@ fn lost(value: &Datum, over: usize, case: &Case<'_, RegisterOp>) -> Option<usize
                 return None;
             }
             missed += 1;
+            there |= node(&call.call) == node(&case.calls[over].call);
         }
     }
-    (missed >= READS_THAT_MISS).then_some(missed)
+    (there && missed >= READS_THAT_MISS).then_some(missed)
 }
 
 /// More operations replaced `old` than ever wrote it.
