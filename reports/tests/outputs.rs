@@ -6,8 +6,8 @@ mod common;
 use common::html;
 use common::verdicts;
 use common::written::Written;
-use duress_checkers::Verdict;
-use duress_reports::{PlotFormat, Run, RunDir, conclude, write};
+use duress_checkers::{Kind, Op, Process, Verdict};
+use duress_reports::{Outcome, PlotFormat, Run, RunDir, conclude, text, write};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -267,5 +267,30 @@ fn documented(value: &Value, docs: &str) -> usize {
             })
             .sum(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+/// Where nothing is read or nothing is written, the terminal says why, whatever else decides: a gate, too.
+#[test]
+fn the_terminal_tells_the_errors_of_a_client_that_does_not_work() {
+    let op = |index: u64, kind| Op {
+        index,
+        time: index * 1_000_000,
+        process: Process::Client(0),
+        kind,
+        f: "write".into(),
+        value: serde_json::json!([0, index / 2]),
+        error: (kind == Kind::Fail).then(|| "connect-timeout: no connection to n2 within 2s".to_owned()),
+        node: Some("n2".into()),
+    };
+    let ops = (0..6).map(|index| op(index, if index % 2 == 0 { Kind::Invoke } else { Kind::Fail })).collect();
+    let run = common::bare(ops);
+    let dir =
+        RunDir::create(tempfile::tempdir().expect("a directory").path().join("run")).expect("a new one");
+    let mut conclusion = conclude(&run, vec![verdicts::valid()]);
+    for outcome in [Outcome::Inconclusive, Outcome::Violation] {
+        conclusion.outcome = outcome;
+        let told = text::summary(&dir, &run, &conclusion);
+        assert!(told.contains("errors outside faults") && told.contains("no connection to n2"), "{told}");
     }
 }

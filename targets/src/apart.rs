@@ -14,7 +14,7 @@ use duress_workloads::Invocation;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Keys that no run before has used and none after it will: microseconds since 1970. A run uses up fewer keys
 /// than microseconds, so it never gets to those of a later one. They fit the numbers of every language that
@@ -51,6 +51,10 @@ impl Target for Apart {
     async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError> {
         let client = self.target.connect(node).await?;
         Ok(Box::new(Mover { client, by: self.first_key }))
+    }
+
+    fn opens_within(&self) -> Option<Duration> {
+        self.target.opens_within()
     }
 
     async fn started(&self, node: &Node) -> Result<(), ClientError> {

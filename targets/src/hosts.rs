@@ -184,7 +184,7 @@ fn dead_man() -> Duration {
 
 /// `15s`, `1m 30s`.
 fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
-    humantime::parse_duration(&String::deserialize(text)?).map_err(serde::de::Error::custom)
+    crate::problem::length(&String::deserialize(text)?).map_err(serde::de::Error::custom)
 }
 
 fn some_duration<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {

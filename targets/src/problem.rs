@@ -5,6 +5,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,19 @@ pub fn refused(file: &Path, text: &str, guide: &str, error: &toml::de::Error) ->
     Source { file, text }.refused(guide, error)
 }
 
+/// A length of time as it stands in a file, more than none.
+///
+/// # Errors
+/// In our words.
+pub(crate) fn length(text: &str) -> Result<Duration, String> {
+    const FIX: &str = "write one like \"10s\"";
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err(format!("`{text}` is no time at all; {FIX}")),
+        Ok(length) => Ok(length),
+        Err(_) => Err(format!("`{text}` is no length of time; {FIX}")),
+    }
+}
+
 /// The text of a file, to say where in it something is.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
@@ -65,6 +79,13 @@ impl Source<'_> {
     /// Lines are counted from 1.
     pub(crate) fn line(&self, at: usize) -> usize {
         self.before(at).matches('\n').count() + 1
+    }
+
+    /// Where in a value that may go over several lines this text stands first; the value as a whole where it is
+    /// written in another way.
+    pub(crate) fn within(&self, value: &Range<usize>, text: &str) -> Range<usize> {
+        let found = self.text.get(value.clone()).filter(|_| !text.is_empty()).and_then(|all| all.find(text));
+        found.map_or_else(|| value.clone(), |at| value.start + at..value.start + at + text.len())
     }
 
     fn before(&self, at: usize) -> &str {
@@ -95,6 +116,17 @@ impl Source<'_> {
         }
         let key = if line.contains('=') { line } else { rest };
         key.split('=').next().unwrap_or_default().trim()
+    }
+
+    /// A value that begins like a word at a place: a text whose quotes were forgotten.
+    fn bare(&self, at: usize) -> Option<&str> {
+        let begin = self.before(at).rfind('\n').map_or(0, |newline| newline + 1);
+        let end = self.text[begin..].find('\n').map_or(self.text.len(), |newline| begin + newline);
+        let equals = self.text[begin..at].rfind('=').map_or(begin, |equals| begin + equals);
+        let (_, value) = self.text[equals..end].split_once('=')?;
+        let value = value.split([',', ']', '}', '#']).next()?.trim();
+        let is_word = value.starts_with(|c: char| c.is_alphabetic() || "/._~".contains(c));
+        (is_word && !value.contains(['"', '\''])).then_some(value)
     }
 
     /// What the parser says, in our words.
@@ -149,9 +181,16 @@ impl Source<'_> {
             let key = self.text.get(at.clone()).unwrap_or_default().trim();
             return self.problem(&at, format!("`{key}` is there twice"), "leave one out");
         }
+        let parsed = self.text.parse::<toml::Table>();
+        if parsed.is_err()
+            && let Some(bare) = self.bare(at.start)
+        {
+            let why = format!("`{}` is `{bare}`, without quotes", self.key(at.start));
+            return self.problem(&at, why, format!("a text needs them: \"{bare}\""));
+        }
         let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
         // Ours say what to do; the parser's do not.
-        let fix = match self.text.parse::<toml::Table>() {
+        let fix = match parsed {
             Ok(_) => "correct the line",
             Err(_) => "a quote, a bracket or an `=` may be missing",
         };

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A system under test, configured for one run.
 #[async_trait]
@@ -21,6 +22,12 @@ pub trait Target: Send + Sync {
 
     /// Opens one client connection to one node.
     async fn connect(&self, node: &Node) -> Result<Box<dyn Client>, ClientError>;
+
+    /// After how long [`connect`](Self::connect) has ended in any case, where it starts a program and not just
+    /// a connection; that may take longer than an operation, and is no part of one before the run's clock goes.
+    fn opens_within(&self) -> Option<Duration> {
+        None
+    }
 
     /// Has this node, started for the first time, come so far that the next one may be started?
     /// For servers that get in each other's way when they all begin at the same time.

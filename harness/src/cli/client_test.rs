@@ -62,6 +62,9 @@ impl ClientTestArgs {
         let dir = self.dir.clone().unwrap_or_else(|| {
             std::env::temp_dir().join(format!("duress-client-test-{}", std::process::id()))
         });
+        if self.patience.is_zero() {
+            return Err(Failure::usage("--patience 0s", "it leaves no time to answer", "use more than 0s"));
+        }
         let plan = Plan::new(registry, self.options(dir.clone())?)?;
         let (spec, context) = self.program(&plan)?;
         // No second thread before the process is who it has to be.
@@ -96,10 +99,9 @@ impl ClientTestArgs {
         } else {
             print(&table(&report));
             if kept {
-                print(&format!(
-                    "\nwhat the program said on standard error: {}\n",
-                    dir.join("clients").display()
-                ));
+                let said = dir.join("clients");
+                let stays = if self.dir.is_some() { "" } else { "; the directory stays until you remove it" };
+                print(&format!("\nwhat the program said on standard error: {}{stays}\n", said.display()));
             }
         }
         Ok(ExitCode::from(match (report.is_broken(), report.is_whole()) {
@@ -169,7 +171,7 @@ fn table(report: &Report) -> String {
     for rule in Rule::ALL {
         let _ = match report.of(rule) {
             Found::Kept => writeln!(text, "kept       {}", rule.title()),
-            Found::NotTried(why) => writeln!(text, "not tried  {}\n           {why}", rule.title()),
+            Found::NotTried(why) => not_tried(&mut text, report, rule, &why),
             Found::Broken(broken) => {
                 writeln!(
                     text,
@@ -185,6 +187,20 @@ fn table(report: &Report) -> String {
         let _ = writeln!(text, "note       {note}");
     }
     text
+}
+
+/// Those that were not tried for one reason stand together, where the first of them stands.
+fn not_tried(text: &mut String, report: &Report, rule: Rule, why: &str) -> std::fmt::Result {
+    let alike = |other: &Rule| matches!(report.of(*other), Found::NotTried(other) if other == why);
+    let rules: Vec<Rule> = Rule::ALL.into_iter().filter(alike).collect();
+    match rules[..] {
+        [only] => writeln!(text, "not tried  {}\n           {why}", only.title()),
+        [first, ..] if first == rule => {
+            let numbers: Vec<String> = rules.iter().map(|rule| rule.number()).collect();
+            writeln!(text, "not tried  {}\n           {why}", numbers.join(", "))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn rows(report: &Report) -> serde_json::Value {

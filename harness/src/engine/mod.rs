@@ -6,6 +6,7 @@
 mod clients;
 mod clock;
 pub mod fleet;
+mod open;
 mod perform;
 mod recorder;
 mod scheduler;
@@ -16,6 +17,7 @@ mod tests;
 pub use clients::{ClientFault, Clients};
 pub use clock::Clock;
 pub use fleet::Fleet;
+pub use open::{Opened, open};
 pub use recorder::{OpBody, Recorder};
 pub use scheduler::{Drive, Engine};
 pub use stop::{Stop, StopKind, Stopper};

@@ -57,14 +57,9 @@ impl Attempt {
         let mut client = match client {
             Some(client) => client,
             // Nothing of the operation has been sent while there is no connection: a certain `fail`.
-            None => match tokio::time::timeout(self.timeout, self.target.connect(&self.node)).await {
-                Ok(Ok(client)) => client,
-                Ok(Err(error)) => return Performed::without_client(Completion::Fail(error)),
-                Err(_) => {
-                    let error =
-                        ClientError::new("connect-timeout", format!("no connection to {}", self.node.name));
-                    return Performed::without_client(Completion::Fail(error));
-                }
+            None => match self.connect().await {
+                Ok(client) => client,
+                Err(error) => return Performed::without_client(Completion::Fail(error)),
             },
         };
         match self.invoke(&mut *client).await {
@@ -72,6 +67,16 @@ impl Attempt {
             // In doubt: it may have been sent.
             Err(given_up) => Performed::without_client(Completion::Info(given_up)),
         }
+    }
+
+    /// A program may take longer to start than an operation to be answered, and says itself what it waited for.
+    async fn connect(&self) -> Result<Box<dyn Client>, ClientError> {
+        let limit = self.target.opens_within().unwrap_or(self.timeout);
+        let connected = tokio::time::timeout(limit, self.target.connect(&self.node)).await;
+        connected.unwrap_or_else(|_| {
+            let why = format!("no connection to {} within {limit:?}", self.node.name);
+            Err(ClientError::new("connect-timeout", why))
+        })
     }
 
     /// The step at which a fault hits it, if it hits it.

@@ -7,7 +7,7 @@
 
 use super::fleet::{Call, Fleet};
 use super::perform::{Attempt, Performed};
-use super::{Clients, Clock, OpBody, Recorder, Stop, StopKind};
+use super::{Clients, Clock, OpBody, Opened, Recorder, Stop, StopKind};
 use crate::event::{Counts, Event, Listener};
 use crate::failure::Failure;
 use duress_checkers::{Kind, Op, Process};
@@ -126,13 +126,23 @@ impl<'a> Engine<'a> {
         self
     }
 
+    /// Its threads begin with these clients.
+    #[must_use]
+    pub fn with(mut self, opened: Opened) -> Self {
+        for (thread, client) in self.threads.iter_mut().zip(opened) {
+            thread.client = client.map(Held::Here);
+        }
+        self
+    }
+
     /// For the nemesis.
     pub fn clients(&self) -> Arc<Clients> {
         Arc::clone(&self.clients)
     }
 
     /// Runs the generator to its end, to the time limit, or until the user stops it. Ends
-    /// when nothing is in flight any more, at most one operation timeout after the last invocation.
+    /// when nothing is in flight any more: at most as long after the last invocation as a client takes to be
+    /// opened, and an operation to time out.
     ///
     /// # Errors
     /// When the history cannot be written.

@@ -32,6 +32,7 @@ pub(super) fn start(plan: &Plan, claim: &Claim, nodes: &[Node]) -> Result<Option
         nodes: nodes.to_owned(),
         threads: plan.workload_options.concurrency,
         op_timeout: plan.op_timeout,
+        opens_within: plan.target.opens_within().unwrap_or(plan.op_timeout),
         dead_man: load.dead_man,
     };
     Ok(Some(Fleet::start(&config)?))

@@ -4,7 +4,7 @@ use super::exits::Exits;
 use super::fleet;
 use super::interrupts::Standing;
 use super::undone::still_broken;
-use crate::engine::{Clock, Drive, Engine, Fleet, Recorder, Stop, StopKind};
+use crate::engine::{Clock, Drive, Engine, Fleet, Opened, Recorder, Stop, StopKind, open};
 use crate::env::clock::Skews;
 use crate::env::packet::Policies;
 use crate::env::trap::Call;
@@ -76,11 +76,12 @@ impl Phases<'_> {
         let healthy = format!("{nodes} healthy after {:.1} s", took.as_secs_f64());
         self.listener.event(&Event::Note(&healthy));
 
+        let clients = self.open_clients().await?;
         let clock = Clock::start();
         self.listener.event(&Event::Started(clock));
         self.info.clock_epoch = u64::try_from(jiff::Timestamp::now().as_nanosecond()).ok();
         let recorder = Arc::new(Recorder::create(&self.dir.history_file(), clock, self.feed.clone())?);
-        let outcome = self.under_test(clock, &recorder).await;
+        let outcome = self.under_test((clock, clients), &recorder).await;
         let closed = recorder.close();
         self.info.status = match self.stop.wished() {
             StopKind::No => RunStatus::Finished,
@@ -110,12 +111,15 @@ impl Phases<'_> {
         let logs = self.dir.path().join(fleet::CLIENT_LOGS);
         let run = Surroundings { nodes: self.nodes.to_vec(), logs, numbers: Numbers::default() };
         self.plan.target.enter(&run);
-        let set_up = tokio::time::timeout(CLIENTS_SET_UP_WITHIN, self.plan.target.set_up(&run));
+        // A program has its time to start, and as much to set up.
+        let starts = self.plan.target.opens_within().unwrap_or_default();
+        let limit = CLIENTS_SET_UP_WITHIN.max(2 * starts);
+        let set_up = tokio::time::timeout(limit, self.plan.target.set_up(&run));
         let why = tokio::select! {
             done = set_up => match done {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("it took longer than {CLIENTS_SET_UP_WITHIN:?}"),
+                Err(_) => format!("it took longer than {limit:?}"),
             },
             () = self.stop.wait(StopKind::Soon) => return Err(interrupted()),
         };
@@ -126,14 +130,34 @@ impl Phases<'_> {
         }))
     }
 
+    /// Those that are programs of this machine; load machines start theirs when they are asked for something.
+    async fn open_clients(&mut self) -> Result<Opened, Failure> {
+        if self.fleet.is_some() {
+            return Ok(Opened::new());
+        }
+        let threads = self.plan.workload_options.concurrency;
+        let target = &self.plan.target;
+        if target.opens_within().is_some() {
+            self.say(Stage::SetUp, &format!("starting {}", plural(threads, "client", "clients")));
+        }
+        tokio::select! {
+            opened = open(target, &self.nodes, threads) => Ok(opened),
+            () = self.stop.wait(StopKind::Soon) => Err(interrupted()),
+        }
+    }
+
     /// Main, heal, final reads: all that is on the run's clock.
-    async fn under_test(&mut self, clock: Clock, recorder: &Arc<Recorder>) -> Result<(), Failure> {
+    async fn under_test(
+        &mut self,
+        (clock, clients): (Clock, Opened),
+        recorder: &Arc<Recorder>,
+    ) -> Result<(), Failure> {
         let nodes = Arc::clone(&self.nodes);
         let listener = Arc::clone(&self.listener);
         let options = (self.plan.workload_options.concurrency, self.plan.op_timeout);
         let target = Arc::clone(&self.plan.target);
         let engine = Engine::new(target, &nodes, recorder, clock, options, &*listener);
-        let mut engine = engine.on(self.fleet.clone());
+        let mut engine = engine.on(self.fleet.clone()).with(clients);
         let rng = Rng::new(self.plan.seed).split("workload");
         let workload = (self.plan.workload.make)();
         let Generators { main, mut last } = workload.generators(&self.plan.workload_options, &rng);

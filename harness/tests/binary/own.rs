@@ -2,6 +2,7 @@
 //! are right.
 
 use super::common::{Bench, alone, assert_exercised, clusters_wanted, ended};
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -119,6 +120,67 @@ fn init_writes_once() {
     assert!(refused.stderr.contains("choose from python"), "{}", refused.stderr);
     bench.duress(&["init", "web", "--http", "--dir", "a/b"]).expect(0);
     bench.duress(&["list", "targets", "a/b/web.toml"]).expect(0);
+}
+
+/// An interpreter that takes longer to start than an operation may take is ready before the run's clock goes.
+#[test]
+fn a_client_that_starts_slowly_does_so_before_the_run() {
+    if !clusters_wanted("a_client_that_starts_slowly_does_so_before_the_run") {
+        return;
+    }
+    let _machine = alone();
+    let bench = bench();
+    fs::write(bench.path("client.sh"), format!("sleep 3\n{CLIENT}")).expect("written");
+    let run = ["run", "toy.toml", "--faults", "none", "--time", "1s", "--op-timeout", "1s", "--rate", "20"];
+    bench.duress(&[&run[..], &["--dir", "run"]].concat()).expect(3);
+    let history = bench.text("run/history.jsonl");
+    let ops: Vec<Value> = history.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let fails: Vec<&Value> = ops.iter().filter(|op| op["type"] == "fail").collect();
+    assert!(!fails.is_empty() && fails.iter().all(|op| op["error"] == "unsupported: "), "{fails:?}");
+    assert!(
+        ops.iter().all(|op| op["time"].as_u64() < Some(3_000_000_000)),
+        "a client was started in the run"
+    );
+    // And one that never gets ready is told as such.
+    fs::write(bench.path("client.sh"), "sleep 60\n").expect("written");
+    let hasty = TOY.replacen("client.sh\"", "client.sh\", start-timeout = \"500ms\"", 1);
+    fs::write(bench.path("toy.toml"), hasty).expect("written");
+    let never = bench.duress(&["run", "toy.toml", "--faults", "none", "--time", "1s"]).expect(3);
+    assert!(
+        never.stderr.contains("was not ready in time: no answer to `init` within 500ms"),
+        "{}",
+        never.stderr
+    );
+}
+
+/// What `client-test` says, with its temporary directory in the bench.
+fn client_test(bench: &Bench, args: &[&str]) -> String {
+    let mut command = bench.command(&[&["client-test", "toy.toml"], args].concat());
+    ended(&command.env("TMPDIR", bench.dir.path()).output().expect("it runs")).expect(1).stdout
+}
+
+#[test]
+fn client_test_says_what_to_do_and_each_thing_once() {
+    if !clusters_wanted("client_test_says_what_to_do_and_each_thing_once") {
+        return;
+    }
+    let _machine = alone();
+    let bench = bench();
+    // Refuses everything, as replicas do.
+    for (nodes, hinted) in [("2", true), ("1", false)] {
+        let said = client_test(&bench, &["--nodes", nodes]);
+        assert!(said.contains("\nnot tried  R12, R13\n           only 0 of "), "{said}");
+        assert_eq!(said.contains("--nodes 1 tries it"), hinted, "{said}");
+        assert!(said.contains("; the directory stays until you remove it"), "{said}");
+    }
+    fs::write(bench.path("client.sh"), "if then\n").expect("written");
+    let said = client_test(&bench, &["--dir", "kept"]);
+    assert!(said.contains("; the last that it said on standard error: "), "{said}");
+    assert!(said.contains("client.sh:"), "{said}");
+    assert_eq!(said.matches("a rule before it is broken").count(), 1, "{said}");
+    assert!(!said.contains("stays until"), "{said}");
+    let refused = bench.duress(&["client-test", "toy.toml", "--patience", "0s"]).expect(254);
+    assert!(refused.stderr.contains("--patience 0s: it leaves no time to answer"), "{}", refused.stderr);
 }
 
 /// Who asks how a node is runs on its host, and is none of its processes: a node that is paused stands still

@@ -153,7 +153,7 @@ fn reasons(out: &mut String, conclusion: &Conclusion) {
 /// Where nothing is read or nothing is written, the client may not work at all: its errors say why.
 fn errors(out: &mut String, conclusion: &Conclusion) {
     let Evidence { ok_reads, ok_writes, .. } = conclusion.evidence;
-    if conclusion.outcome != Outcome::Inconclusive || (ok_reads > 0 && ok_writes > 0) {
+    if ok_reads > 0 && ok_writes > 0 {
         return;
     }
     let unexplained = conclusion.errors.iter().filter(|row| !row.expected && row.no_fault > 0);

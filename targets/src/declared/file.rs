@@ -96,7 +96,7 @@ pub(super) struct ClientTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Setting {
-    pub(super) default: String,
+    pub(super) default: Spanned<String>,
     pub(super) doc: String,
     pub(super) one_of: Option<Vec<String>>,
 }
@@ -111,8 +111,7 @@ fn length<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Err
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Duration, E> {
-            let refused = |_| E::custom(format!("`{text}` is no length of time; write one like \"10s\""));
-            humantime::parse_duration(text).map_err(refused)
+            crate::problem::length(text).map_err(E::custom)
         }
     }
     text.deserialize_str(Length).map(Some)

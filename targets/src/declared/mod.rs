@@ -401,6 +401,13 @@ impl Target for Declared {
         }
     }
 
+    fn opens_within(&self) -> Option<Duration> {
+        match &self.clients {
+            Talking::Programs(spec) => Some(spec.opens_within()),
+            Talking::Http(_) => None,
+        }
+    }
+
     fn enter(&self, run: &Surroundings) {
         self.context.enter(run);
     }

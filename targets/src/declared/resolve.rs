@@ -118,7 +118,8 @@ impl<'a> Resolver<'a> {
 
     fn template(&self, text: &str, at: &Range<usize>, scope: Scope) -> Result<Template, Problem> {
         let names = Names { ports: &self.ports, settings: &self.settings, scope };
-        Template::parse(text, names).map_err(|(why, fix)| self.source.problem(at, why, fix))
+        Template::parse(text, names)
+            .map_err(|(why, fix)| self.source.problem(&self.source.within(at, text), why, fix))
     }
 
     fn name(&self, file: &File) -> Result<String, Problem> {
@@ -261,7 +262,8 @@ impl<'a> Resolver<'a> {
         let words = &server.start.get_ref().0;
         if let Some(word) = words.iter().skip(1).find(|word| is_beside(word)) {
             let why = format!("`{word}` is not where the server works");
-            return Err(self.source.problem(&server.start.span(), why, fix));
+            let at = self.source.within(&server.start.span(), word);
+            return Err(self.source.problem(&at, why, fix));
         }
         self.there(&server.start, start, |_, word| is_script(word))
     }
@@ -276,7 +278,8 @@ impl<'a> Resolver<'a> {
         for (word, template) in words.get_ref().0.iter().zip(&command.words) {
             if is_file(template, word) && !self.here.join(super::plain(template, self.here)).exists() {
                 let why = format!("there is no file `{word}`");
-                return Err(self.source.problem(&words.span(), why, "check the path, seen from this file"));
+                let at = self.source.within(&words.span(), word);
+                return Err(self.source.problem(&at, why, "check the path, seen from this file"));
             }
         }
         Ok(())
@@ -476,15 +479,17 @@ impl<'a> Resolver<'a> {
         let mut options = Vec::new();
         for (name, setting) in &file.settings {
             let table = setting.get_ref();
+            let default = table.default.get_ref();
             let values: Option<BTreeSet<&String>> =
                 table.one_of.as_ref().map(|values| values.iter().collect());
-            if values.is_some_and(|values| !values.contains(&table.default)) {
-                let why = format!("the default `{}` of `{name}` is not among `one-of`", table.default);
-                return Err(self.source.problem(&setting.span(), why, "add it there, or choose another"));
+            if values.is_some_and(|values| !values.contains(default)) {
+                let why = format!("the default `{default}` of `{name}` is not among `one-of`");
+                let at = table.default.span();
+                return Err(self.source.problem(&at, why, "add it there, or choose another"));
             }
             let doc = OptionDoc {
                 name: name.clone().into(),
-                default: table.default.clone().into(),
+                default: default.clone().into(),
                 doc: table.doc.clone().into(),
             };
             options.push((doc, table.one_of.clone()));

@@ -430,6 +430,41 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "start-timeout = \"ten\"\n[settings.sync]",
         "my-db.toml:30: `ten` is no length of time; write one like \"10s\"",
     ),
+    (
+        "[settings.sync]",
+        "start-timeout = \"0s\"\n[settings.sync]",
+        "my-db.toml:30: `0s` is no time at all; write one like \"10s\"",
+    ),
+    (
+        "name = \"my-db\"",
+        "name = fixed",
+        "my-db.toml:2: `name` is `fixed`, without quotes; a text needs them: \"fixed\"",
+    ),
+    (
+        "name = \"my-db\"",
+        "name = my-db # mine",
+        "my-db.toml:2: `name` is `my-db`, without quotes; a text needs them: \"my-db\"",
+    ),
+    (
+        "{ MODE = \"{set.sync}\" }",
+        "{ A = \"1\", MODE = true-ish }",
+        "my-db.toml:16: `MODE` is `true-ish`, without quotes; a text needs them: \"true-ish\"",
+    ),
+    (
+        "\"sh -c 'exec serve {port.client}' --peers {peers:{node}={address}:{port.peer}} {each peers:--join={node}} --sync={set.sync}\"",
+        "\"\"\"sh -c 'exec serve'\n  --node={node}\n  --there={frist}\"\"\"",
+        "my-db.toml:16: `{frist}` is nothing that is filled in; did you mean `first`? A brace is {{",
+    ),
+    (
+        "first = [\"sh\", ",
+        "first = [\n  \"sh\",\n  \"{adress}\",\n ",
+        "my-db.toml:17: `{adress}` is nothing that is filled in; did you mean `address`? A brace is {{",
+    ),
+    (
+        "command = \"sh {here}/client.sh\"",
+        "command = [\"sh\",\n  \"{here}/cleint.sh\"]",
+        "my-db.toml:29: there is no file `{here}/cleint.sh`; check the path, seen from this file",
+    ),
     ("[leader]", "[health]", "my-db.toml:23: `health` is there twice; leave one out"),
     (
         "sh {here}/client.sh",
@@ -454,7 +489,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "default = \"yes\"",
         "default = \"on\"",
-        "my-db.toml:30: the default `on` of `sync` is not among `one-of`; add it there, or choose another",
+        "my-db.toml:31: the default `on` of `sync` is not among `one-of`; add it there, or choose another",
     ),
     (
         "[workload.set]",

@@ -74,6 +74,12 @@ impl Spec {
         }
     }
 
+    /// After how long [`connect`](Self::connect) has ended in any case: the start, a look at whether the answer
+    /// was there and not flushed, and a moment.
+    pub fn opens_within(&self) -> Duration {
+        self.start_timeout + 2 * talk::CLOSE_WITHIN
+    }
+
     /// Starts the program, tells it nothing, and waits for its end: with which status that was, 0 as rule 11
     /// has it, or `None` when it takes too long for that. What it says on standard error goes into this file.
     ///
@@ -133,5 +139,5 @@ fn command<'de, D: Deserializer<'de>>(words: D) -> Result<Vec<String>, D::Error>
 }
 
 fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
-    humantime::parse_duration(&String::deserialize(text)?).map_err(D::Error::custom)
+    crate::problem::length(&String::deserialize(text)?).map_err(D::Error::custom)
 }

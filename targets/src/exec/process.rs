@@ -33,6 +33,8 @@ use tokio::task::JoinHandle;
 
 /// What is kept of what one program says on standard error.
 const MAX_LOG: u64 = 64 << 10;
+/// Of the end of it, so much is looked at for the last line.
+const MAX_END: usize = 1 << 10;
 /// How many programs have a log; those that say nothing need none.
 const MAX_LOGS: usize = 256;
 /// Variables that would put a proxy between a program and the cluster.
@@ -63,8 +65,8 @@ pub(super) struct Started {
     pub(super) program: Arc<Program>,
     pub(super) input: Sender,
     pub(super) output: Receiver,
-    /// Ends when all that it says on standard error has been kept.
-    pub(super) log: JoinHandle<()>,
+    /// Ends when all that it says on standard error has been kept, with the last line of it.
+    pub(super) log: JoinHandle<String>,
 }
 
 impl Program {
@@ -262,18 +264,21 @@ fn wait_for(program: Pid, lifeline: &OwnedFd) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Reads what a program says besides answers, to its end, and keeps the beginning.
-async fn keep_log(pipe: Receiver, path: Option<PathBuf>) {
+/// Reads what a program says besides answers, to its end, and keeps the beginning; the last line that is not empty.
+async fn keep_log(pipe: Receiver, path: Option<PathBuf>) -> String {
     let mut room = [0; 4_096];
     let mut file: Option<File> = None;
     let mut left = MAX_LOG;
+    let mut end = Vec::new();
     while pipe.readable().await.is_ok() {
         let n = match pipe.try_read(&mut room) {
-            Ok(0) => return,
+            Ok(0) => break,
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(_) => return,
+            Err(_) => break,
         };
+        end.extend_from_slice(&room[..n]);
+        end.drain(..end.len().saturating_sub(MAX_END));
         if file.is_none() && left == MAX_LOG {
             file = path.as_ref().and_then(create);
         }
@@ -286,6 +291,8 @@ async fn keep_log(pipe: Receiver, path: Option<PathBuf>) {
             file = None;
         }
     }
+    let end = String::from_utf8_lossy(&end);
+    end.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
 }
 
 fn create(path: &PathBuf) -> Option<File> {

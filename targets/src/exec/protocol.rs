@@ -98,7 +98,8 @@ impl Rule {
     pub fn hint(self) -> &'static str {
         match self {
             Self::Start => {
-                "start it by hand with the same command, and type the line with `init`; what it says on standard error is in its log"
+                "start it by hand with the same command, and type the line with `init`; what it says on standard error is in \
+                 its log; one that only takes long gets more time by `start-timeout`, or with --client by --patience"
             }
             Self::Stdout => {
                 "write everything that is no message to standard error; look for libraries that print"

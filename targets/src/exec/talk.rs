@@ -2,13 +2,14 @@
 
 use super::lines::{self, Line, Lines};
 use super::process::{Program, Started};
-use super::protocol::{Answer, Broken, Kind, Rule, Said, Say};
-use super::{NotStarted, Spec};
+use super::protocol::{Answer, Broken, Kind, Rule, Said, Say, shown};
+use super::{LOG_WITHIN, NotStarted, Spec};
 use crate::{ClientError, Context, Node, Stoppable};
 use duress_workloads::Invocation;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::unix::pipe::Sender;
+use tokio::task::JoinHandle;
 
 /// How long a program may take to end when it has been told to.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -22,6 +23,8 @@ pub struct Talk {
     /// `None` when it was told to end.
     input: Option<Sender>,
     lines: Lines,
+    /// What it says on standard error, to its end, until somebody waits for that.
+    log: Option<JoinHandle<String>>,
     /// Of the last question.
     id: u64,
     /// Room for a question.
@@ -41,11 +44,12 @@ impl Talk {
             let why = format!("`{}` could not be started: {error}", spec.command.join(" "));
             NotStarted::Broken(Broken::new(Rule::Start, why))
         })?;
-        let Started { program, input, output, .. } = started;
+        let Started { program, input, output, log } = started;
         let mut talk = Self {
             program,
             input: Some(input),
             lines: Lines::new(output),
+            log: Some(log),
             id: 0,
             question: Vec::new(),
             busy: true,
@@ -53,7 +57,10 @@ impl Talk {
         let init = Say::init(node, cx, process).line();
         match tokio::time::timeout(spec.start_timeout, talk.ask(&init)).await {
             Err(_) => {
-                let why = format!("no answer to `init` within {:?}", spec.start_timeout);
+                let limit = spec.start_timeout;
+                let why = format!(
+                    "the client's program was not ready in time: no answer to `init` within {limit:?} (`start-timeout`)"
+                );
                 let withheld = talk.withheld().await;
                 Err(NotStarted::Broken(withheld.unwrap_or_else(|| Broken::new(Rule::Start, why))))
             }
@@ -197,7 +204,7 @@ impl Talk {
         }
     }
 
-    async fn broke_off(&self, what: Line) -> Broken {
+    async fn broke_off(&mut self, what: Line) -> Broken {
         match what {
             Line::TooLong(bytes) => {
                 let why = format!("a line has more than {} bytes", lines::MAX_LINE);
@@ -205,7 +212,9 @@ impl Talk {
             }
             Line::Whole(rest) | Line::End(rest) => {
                 let how = match self.program.ended_soon().await {
-                    Some(code) => format!("it ended by itself with {}", status(code)),
+                    Some(code) => {
+                        format!("it ended by itself with {}{}", status(code), self.last_words().await)
+                    }
                     None => "it closed its standard output".to_owned(),
                 };
                 match rest.is_empty() {
@@ -213,6 +222,17 @@ impl Talk {
                     false => Broken::at(Rule::Alive, format!("{how} in the middle of a line"), &rest),
                 }
             }
+        }
+    }
+
+    /// The last line that it has said on standard error, of one that has ended.
+    async fn last_words(&mut self) -> String {
+        let Some(log) = self.log.take() else { return String::new() };
+        match tokio::time::timeout(LOG_WITHIN, log).await {
+            Ok(Ok(line)) if !line.is_empty() => {
+                format!("; the last that it said on standard error: {}", shown(&line))
+            }
+            _ => String::new(),
         }
     }
 

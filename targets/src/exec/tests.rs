@@ -63,6 +63,11 @@ async fn a_broken_rule_is_in_doubt_and_told_with_its_line() {
         (r#"read l; echo '{"type":"ok","id":1}'; read l"#, "R9 ", "\"ok\""),
         (r#"read l; echo '{"type":"ok","id":1,"value":[7,"3"]}'; read l"#, "R9 ", "\"3\""),
         ("read l; exit 3", "R10 ", "status 3"),
+        (
+            "read l; printf 'Traceback:\\n  line 7\\nSyntaxError: \\033[1mwhat\\n\\n' >&2; exit 1",
+            "R10 ",
+            "status 1; the last that it said on standard error: SyntaxError: \u{fffd}[1mwhat",
+        ),
         ("read l; kill -9 $$", "R10 ", "by itself"),
         ("read l; printf '{\"type\":'", "R10 ", "{\"type\":"),
         ("exec >&-; read l; read l", "R10 ", "closed its standard output"),
@@ -108,6 +113,10 @@ async fn what_never_began_did_certainly_nothing() {
     assert!(error.class == ClientError::UNSTARTED && error.message.contains("/no/such/program"), "{error}");
     for (script, needle) in [
         ("exit 0", "R1 "),
+        (
+            "echo begin >&2; echo 'no module redis' >&2; exit 1",
+            "status 1; the last that it said on standard error: no module redis",
+        ),
         ("echo hello; read l", "R2 "),
         (r#"read l; echo '{"type":"ok","id":1}'; read l"#, "R1 "),
     ] {
@@ -116,7 +125,8 @@ async fn what_never_began_did_certainly_nothing() {
     }
     let silent = Spec { start_timeout: Duration::from_millis(50), ..shell("read l; read l") };
     let error = silent.connect(&node(), &context()).await.err().expect("silent");
-    assert!(error.message.contains("within 50ms"), "{error}");
+    assert!(error.message.contains("not ready in time: no answer to `init` within 50ms"), "{error}");
+    assert!(silent.opens_within() > silent.start_timeout + talk::CLOSE_WITHIN);
     let script = r#"read l; echo '{"type":"fail","error":"refused: nobody there"}'; read l"#;
     let error = connect(script, &context()).await.err().expect("refused");
     assert_eq!((error.class, error.message.as_str()), (ClientError::REFUSED, "nobody there"));
@@ -305,7 +315,8 @@ fn a_spec_is_read_or_says_why_not() {
     assert_eq!((read.command.len(), read.start_timeout), (2, Duration::from_secs(3)));
     for (text, needle) in [
         (json!({"command": []}), "begins with the name"),
-        (json!({"command": ["a"], "start-timeout": "soon"}), "number"),
+        (json!({"command": ["a"], "start-timeout": "soon"}), "no length of time"),
+        (json!({"command": ["a"], "start-timeout": "0s"}), "no time at all"),
         (json!({"command": ["a"], "comand": 1}), "comand"),
     ] {
         let error = spec(text).expect_err("refused");

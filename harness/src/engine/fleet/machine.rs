@@ -37,8 +37,6 @@ const BEATS: u32 = 5;
 const PIECE: usize = 1 << 16;
 /// Longest wait for an answer about the network, beyond what that may take itself.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// An operation may wait as long as its time limit twice: to be connected, and for its answer.
-const WAITS: u32 = 2;
 /// Notes that nobody has asked for.
 const MOST_NOTES: usize = 1_000;
 
@@ -100,7 +98,7 @@ struct Figures {
 
 impl Machine {
     /// Puts the agent there, and speaks the first word, with the files that clients need; their logs come into
-    /// this folder in the end.
+    /// this folder in the end. After so long an outcome has been lost.
     ///
     /// # Errors
     /// When it cannot be reached, or will not work.
@@ -108,7 +106,7 @@ impl Machine {
         transport: &dyn Transport,
         binary: &AgentBinary,
         (hello, files): (&Hello, &[u8]),
-        logs: &Path,
+        (logs, patience): (&Path, Duration),
     ) -> Result<Self, EnvError> {
         let mut stream = open_load(transport, binary)?;
         let what = format!("use the load machine {}", transport.host());
@@ -124,7 +122,7 @@ impl Machine {
             host: transport.host().to_owned(),
             address: transport.address().ok(),
             dead_man: hello.dead_man,
-            patience: WAITS * hello.op_timeout + hello.dead_man,
+            patience,
             logs: logs.to_owned(),
             begun: Instant::now(),
             process: Mutex::new(process),

@@ -57,6 +57,8 @@ pub struct Config {
     pub threads: usize,
     /// How long a client waits for an answer.
     pub op_timeout: Duration,
+    /// How long a client may take to be opened.
+    pub opens_within: Duration,
     /// After so long without a word a line is broken, at both of its ends.
     pub dead_man: Duration,
 }
@@ -90,11 +92,13 @@ impl Fleet {
             op_timeout: config.op_timeout,
             dead_man: config.dead_man,
         };
+        // There an operation may wait to be connected, and for its answer.
+        let patience = config.opens_within + config.op_timeout + config.dead_man;
         let files = config.parcel.as_ref().map_or(&[][..], |parcel| &parcel.files);
         let machines = each(&config.transports, |at, transport| {
             let which = (at, config.transports.len());
             let hello = Hello { which, dir: transport.dir().to_owned(), ..hello.clone() };
-            Machine::begin(transport, &binary, (&hello, files), &config.logs).map(Arc::new)
+            Machine::begin(transport, &binary, (&hello, files), (&config.logs, patience)).map(Arc::new)
         })?;
         Ok(Arc::new(Self { machines, nodes: config.nodes.len(), threads: config.threads }))
     }
