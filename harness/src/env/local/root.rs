@@ -29,7 +29,11 @@ pub(super) fn enter(rootfs: &Rootfs, staging: &Path, data_dir: &Path, hosts_file
     // Links on the way would lead elsewhere once this machine's root is somewhere else.
     let machine = MACHINE.iter().map(Path::new).filter(|at| at.is_dir());
     let mut wanted: Vec<_> = machine.map(|at| (at.to_owned(), at, Place::Folder)).collect();
-    wanted.push((above(data_dir)?, data_dir, Place::Folder));
+    // What lies in `/dev/shm` comes with `/dev`; mounting it there again would ask a disk for which nobody
+    // answers yet whether it is a folder.
+    if !MACHINE.iter().any(|at| data_dir.starts_with(at)) {
+        wanted.push((above(data_dir)?, data_dir, Place::Folder));
+    }
     wanted.push((hosts_file.canonicalize()?, Path::new("/etc/hosts"), Place::File));
     let lower = File::open(&rootfs.root).map_err(|e| step("open the image's root", e))?;
 
