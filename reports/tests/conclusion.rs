@@ -140,6 +140,16 @@ fn gates_are_met_or_the_run_is_inconclusive_or_the_target_at_fault() {
     for (rule, outcome, state) in cases {
         assert_eq!(gated(rule, |_| ()), (outcome, state), "{rule}");
     }
+    // What was missed is placed at the first fault that missed it, and not at the end of the run.
+    let mut run = common::run(60);
+    run.info.gates.rules = vec!["max-unavailable.pause=1ms".parse().expect("a gate")];
+    let placed = valid(&run).findings.remove(0);
+    assert_eq!(
+        (placed.fault, placed.relation.starts_with("during ")),
+        (Some(3), true),
+        "{}",
+        placed.relation
+    );
     // Where faults follow each other closely, nobody sees the end of any.
     assert_eq!(gated("max-recovery=60s", |_| ()), (Inconclusive, Undecided));
     let alone = |run: &mut Run| {
