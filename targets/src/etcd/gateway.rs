@@ -73,14 +73,21 @@ fn answer<T: DeserializeOwned>(status: u16, text: &[u8]) -> Result<T, Failure> {
     }
 }
 
-/// The member answered with an error: `{"message": …, "code": <gRPC status>}`.
+/// The member answered with an error: `{"message": …, "code": <gRPC status>}`, or, to requests that it answers
+/// line by line, `{"error": {"message": …, "grpc_code": <gRPC status>, …}}`.
 fn answered(status: u16, text: &[u8]) -> Failure {
     #[derive(Deserialize)]
     struct Refusal {
         message: String,
+        #[serde(alias = "grpc_code")]
         code: u32,
     }
-    let Ok(refusal) = serde_json::from_slice::<Refusal>(text) else {
+    #[derive(Deserialize)]
+    struct OfLines {
+        error: Refusal,
+    }
+    let of_lines = || serde_json::from_slice::<OfLines>(text).map(|answer| answer.error);
+    let Ok(refusal) = serde_json::from_slice::<Refusal>(text).or_else(|_| of_lines()) else {
         return Failure::protocol(format!("HTTP {status}: {}", shown(text)));
     };
     let message = refusal.message.as_str();
@@ -144,6 +151,13 @@ mod tests {
             ),
             (503, r#"{"message":"etcdserver: leader changed","code":14}"#, "leader-changed", false),
             (503, r#"{"message":"etcdserver: no leader","code":14}"#, "no-leader", false),
+            // To a lease that is kept alive, by 3.4.23.
+            (
+                503,
+                r#"{"error":{"grpc_code":14,"http_code":503,"message":"etcdserver: no leader","http_status":"Service Unavailable"}}"#,
+                "no-leader",
+                false,
+            ),
             (503, r#"{"message":"etcdserver: server stopped","code":14}"#, "stopped", false),
             (500, r#"{"message":"raft proposal dropped","code":2}"#, "dropped", false),
             (503, r#"{"message":"transport is closing","code":14}"#, "unavailable", false),
