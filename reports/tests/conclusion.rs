@@ -419,7 +419,7 @@ fn the_longest_outage_counts_and_one_that_was_there_before_is_not_the_faults() {
 }
 
 #[test]
-fn who_still_waits_when_the_others_have_ended_tells_of_no_outage() {
+fn who_still_waits_when_the_others_have_ended_proves_no_outage() {
     let run = |calls: Vec<[Op; 2]>| {
         let pause = common::fault(1, "pause", "n2", &["n2"], 18_900, 21_410);
         let mut run = run_of(calls, vec![pause]);
@@ -432,7 +432,15 @@ fn who_still_waits_when_the_others_have_ended_tells_of_no_outage() {
     // One waits for the paused node while the others have no more to do.
     let mut calls = steady(20, &[], true);
     calls.extend([stuck(8_000, 19_990, 21_390), last()]);
-    assert_eq!(valid(&run(calls)).faults[0].no_answer, Some(Reached::After(0)));
+    let before = "end of run".to_owned();
+    let (within, at_most) = (0, Some(1_408 * MS + 1));
+    let mut waiting = run(calls);
+    waiting.info.gates.rules =
+        ["max-unavailable=1s", "max-unavailable=2s"].map(|rule| rule.parse().expect(rule)).into();
+    let conclusion = valid(&waiting);
+    assert_eq!(conclusion.faults[0].no_answer, Some(Reached::Not { within, before, at_most }));
+    let states: Vec<GateState> = conclusion.gates.iter().map(|gate| gate.state).collect();
+    assert_eq!(states, [GateState::Undecided, GateState::Met]);
     // Nobody gets an answer while all ask; how long that would have gone on nobody knows.
     let mut calls = steady(19, &[], true);
     calls.extend([stuck(8_000, 19_000, 20_000), stuck(8_001, 20_000, 21_390), last()]);

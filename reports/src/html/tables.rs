@@ -78,6 +78,7 @@ fn reached(value: Option<&Reached>, small: &str, limit: u64) -> Markup {
             None => span.dim { "–" },
             Some(Reached::After(ns)) if *ns <= limit => span.dim { (small) },
             Some(Reached::After(ns)) => (words::span(*ns)),
+            Some(Reached::Not { within: 0, at_most: Some(ns), .. }) => { "< " (words::span(*ns)) },
             Some(Reached::Not { within, before, .. }) => { "> " (words::span(*within)) " " small { "then " (before) } }
         }
     }

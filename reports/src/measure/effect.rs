@@ -322,22 +322,22 @@ fn state(window: &FaultWindow, cut_short: bool) -> FaultState {
 /// A gap between answers that counts as an outage.
 struct Silence {
     from: u64,
-    /// Nanoseconds in which clients asked at their usual rate.
+    /// Nanoseconds in which clients asked at their usual rate; none where that is no outage.
     least: u64,
     /// Nanoseconds in which any client waited; absent when nobody saw the end.
     most: Option<u64>,
 }
 
 /// Those in `[from, to)`. At the end of the main phase clients stop one by one, and those that are left may
-/// all wait for a node that is broken: that is silence, but no outage.
+/// all wait for a node that is broken: whether that is an outage nobody can tell.
 fn silences(quiet: &Quiet, from: u64, to: u64) -> impl Iterator<Item = Silence> {
-    outages(quiet, from, to).into_iter().filter_map(move |(start, end)| {
+    outages(quiet, from, to).into_iter().map(move |(start, end)| {
         let whole = asked_in(quiet, start, end);
         let (least, most) = match end {
             _ if end == to => (whole, None),
             _ => (asked_in(quiet, start, end.min(quiet.asked_until.max(start))), Some(whole)),
         };
-        (least > quiet.outage).then_some(Silence { from: start, least, most })
+        Silence { from: start, least: if least > quiet.outage { least } else { 0 }, most }
     })
 }
 

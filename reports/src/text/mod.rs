@@ -220,6 +220,7 @@ pub(crate) fn reached(value: Option<&Reached>) -> String {
         None => "-".to_owned(),
         Some(Reached::After(0)) => "none".to_owned(),
         Some(Reached::After(ns)) => words::span(*ns),
+        Some(Reached::Not { within: 0, at_most: Some(ns), .. }) => format!("< {}", words::span(*ns)),
         Some(Reached::Not { within, .. }) => format!("> {}", words::span(*within)),
     }
 }
